@@ -1,0 +1,43 @@
+"""The tree of errors. Every message says where, what, and what to do."""
+
+from __future__ import annotations
+
+
+class HubagentError(Exception):
+    """Root of everything hubagent raises on purpose."""
+
+
+class ConfigError(HubagentError):
+    """The configuration file cannot be used; holds one message for each fault."""
+
+    def __init__(self, messages: tuple[str, ...]) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
+
+
+class TemporaryError(HubagentError):
+    """Something outside is not available now; the next look may succeed."""
+
+
+class UnitError(TemporaryError):
+    """systemd or D-Bus did not do what was asked."""
+
+
+class ContainerError(TemporaryError):
+    """The container engine did not answer, or refused."""
+
+
+class StorageError(TemporaryError):
+    """A file could not be read or written (full disk, permissions, wrong type)."""
+
+
+class PreflightError(HubagentError):
+    """The candidate generation would not work; nothing was changed."""
+
+
+class VerifyError(HubagentError):
+    """The new generation was applied, but does not serve as asked."""
+
+
+class BusyError(HubagentError):
+    """Another hubagent process holds the lock."""

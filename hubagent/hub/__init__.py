@@ -1,0 +1,1 @@
+"""What JupyterHub imports. Runs in the hub's own virtual environment."""

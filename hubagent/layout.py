@@ -1,0 +1,82 @@
+"""The names everything agrees on: paths, units, ports. A leaf; imports nothing of hubagent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+NGINX: Final = "nginx.service"
+HUB: Final = "jupyterhub.service"
+PROXY: Final = "configurable-http-proxy.service"
+FIREWALL: Final = "hubagent-firewall.service"
+DOCKER: Final = "docker.service"
+AGENT: Final = "hubagent.service"
+NGINX_TEST: Final = "hubagent-nginx-test@{generation}.service"
+
+NETWORK: Final = "hubagent"
+BRIDGE: Final = "hubagent0"
+
+PROXY_PORT: Final = 8000
+PROXY_API_PORT: Final = 8001
+PROXY_METRICS_PORT: Final = 8002
+HUB_PORT: Final = 8081
+
+HUB_USER: Final = "jupyterhub"
+
+LABEL_SERVER: Final = "hubagent.server"
+LABEL_DIGEST: Final = "hubagent.digest"
+LABEL_USER: Final = "hubagent.user"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything lies; tests pass another root."""
+
+    root: Path = Path("/")
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc/hubagent.yaml"
+
+    @property
+    def state(self) -> Path:
+        return self.root / "var/lib/hubagent"
+
+    @property
+    def generations(self) -> Path:
+        return self.state / "generations"
+
+    @property
+    def current(self) -> Path:
+        """Symbolic link to the generation in force; every consumer reads through it."""
+        return self.state / "current"
+
+    @property
+    def secrets(self) -> Path:
+        return self.state / "secrets"
+
+    @property
+    def tls(self) -> Path:
+        return self.state / "tls"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run/hubagent"
+
+    @property
+    def hub_state(self) -> Path:
+        return self.root / "var/lib/jupyterhub"
+
+    @property
+    def one_time_passwords(self) -> Path:
+        """One file for each seeded admin, written by the hub, shown once and removed by `hubagent status`."""
+        return self.hub_state / "one-time"
+
+    @property
+    def nginx_include(self) -> Path:
+        return self.root / "etc/nginx/conf.d/hubagent.conf"
+
+    @property
+    def docker_config(self) -> Path:
+        return self.root / "etc/docker/daemon.json"

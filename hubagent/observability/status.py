@@ -1,0 +1,119 @@
+"""What the agent says of itself, as one frozen value: source of `status`, page, metrics and STATUS=."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from hubagent.state.model import Change, Component, Step
+
+
+class Result(enum.Enum):
+    """How a look at the machine ended."""
+
+    NOOP = "noop"  # everything was as it should be
+    OK = "ok"  # steps were taken and verified
+    FAILED = "failed"  # could not be finished; will be tried again
+    ROLLED_BACK = "rolled_back"  # verified bad and taken back
+    REJECTED = "rejected"  # the file or the candidate was refused; nothing was touched
+
+
+class Reason(enum.Enum):
+    """Why the agent calls itself degraded. Closed: this is a metric label."""
+
+    CONFIG = "config"
+    PREFLIGHT = "preflight"
+    VERIFY = "verify"
+    UNIT = "unit"
+    MASKED = "masked"
+    DRIFT = "drift"
+    DBUS = "dbus"
+    DOCKER = "docker"
+    IMAGE = "image"
+    DISK = "disk"
+    CERTIFICATE = "certificate"
+    METRICS = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a person should know, with what to do."""
+
+    component: Component | None
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStatus:
+    component: Component
+    unit: str | None
+    state: str  # systemd's active state, or "up"/"down" for what is not a unit
+    healthy: bool
+    restarts: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStatus:
+    not_after_s: float  # unix time
+    names: tuple[str, ...]
+    self_signed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStatus:
+    """A running user server."""
+
+    user: str
+    server: str  # key in `servers`
+    container: str
+    stale: bool  # started from an earlier definition than today's
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Numbers of the hub and the proxy; None where not known now."""
+
+    hub_users: int | None = None
+    hub_running_servers: int | None = None
+    hub_spawn_duration_sum_s: float | None = None
+    hub_spawn_count: int | None = None
+    hub_event_loop_p99_s: float | None = None
+    proxy_routes: int | None = None
+    nginx_old_workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything about now. Times are unix seconds, sizes bytes."""
+
+    version: str
+    pid: int
+    looks: int  # how many times the agent has looked since it started
+    looked_at_s: float
+    result: Result
+    url: str | None = None
+    config_sha256: str | None = None
+    config_errors: tuple[str, ...] = ()
+    config_accepted_at_s: float | None = None
+    generation: int | None = None  # of the files in force and verified
+    candidate: int | None = None  # a generation that was tried and refused or taken back
+    quarantined_sha256: str | None = None
+    components: tuple[ComponentStatus, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    steps: tuple[Step, ...] = ()  # taken in the last look that did something
+    pending: tuple[Step, ...] = ()
+    pending_changes: tuple[Change, ...] = ()
+    certificate: CertificateStatus | None = None
+    servers: tuple[ServerStatus, ...] = ()
+    figures: Figures = Figures()
+    dbus_up: bool = True
+    docker_up: bool = True
+    disk_free_bytes: int | None = None
+    last_failure: str | None = None  # message, kept until the next success that replaces it
+    last_failure_at_s: float | None = None
+
+    @property
+    def degraded(self) -> bool:
+        return bool(self.problems)

@@ -1,0 +1,1 @@
+"""Pure: what should be, what is, and the plan between them."""

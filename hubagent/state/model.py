@@ -1,0 +1,81 @@
+"""The nouns of a plan: components, verbs, disruption levels, steps."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Component(enum.Enum):
+    """What hubagent keeps in shape."""
+
+    NGINX = "nginx"
+    HUB = "hub"
+    PROXY = "proxy"
+    FIREWALL = "firewall"
+    DOCKER = "docker"
+    METRICS = "metrics"
+
+
+class Verb(enum.Enum):
+    """What a step does, mildest first."""
+
+    NONE = "none"  # read at the next spawn; nothing is run
+    CREATE = "create"
+    WRITE = "write"
+    RESYNC = "resync"  # ask the hub to put its routes back into the proxy
+    START = "start"
+    RELOAD = "reload"
+    RESTART = "restart"
+
+
+class Level(enum.IntEnum):
+    """The disruption ladder: what users notice of a step."""
+
+    NOTHING = 0
+    NEXT_SPAWN = 1
+    NGINX_RELOAD = 2
+    HUB_RESTART = 3
+    PROXY_RESTART = 4
+    NGINX_RESTART = 5
+
+    @property
+    def drops_websockets(self) -> bool:
+        return self >= Level.PROXY_RESTART
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do, with its reason in words for a person."""
+
+    component: Component
+    verb: Verb
+    level: Level
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One key of the YAML file that differs between two generations."""
+
+    key: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order; `pending` ones wait for leave to drop websockets."""
+
+    generation: int | None  # the generation that this plan makes, None when files stay as they are
+    steps: tuple[Step, ...]
+    pending: tuple[Step, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.generation is None and not self.steps
+
+    @property
+    def level(self) -> Level:
+        return max((step.level for step in self.steps), default=Level.NOTHING)
