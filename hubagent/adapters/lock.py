@@ -1,0 +1,84 @@
+"""One hubagent at a time: an flock on a file that names its holder.
+
+The kernel drops the lock with the process, however that ends; the file stays and means nothing by itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from hubagent.errors import BusyError, StorageError
+
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class InstanceLock:
+    """Held between `acquire` and `release`, or inside a `with` block."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock now; raises BusyError that names the holder."""
+        try:
+            while self._descriptor is None:
+                self._descriptor = self._try_once()
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            self.release()
+            raise StorageError(
+                f"{self._path}: cannot be locked: {error.strerror}; run hubagent as root and check the folder"
+            ) from error
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _try_once(self) -> int | None:
+        """The locked descriptor; None when the file was replaced under our hands (systemd removes a
+        service's runtime folder when it stops)."""
+        descriptor = os.open(self._path, _FLAGS, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_same_file(descriptor, self._path):
+                return descriptor
+        except BlockingIOError:
+            holder = _holder(descriptor)
+            os.close(descriptor)
+            raise BusyError(
+                f"another hubagent ({holder}) is at work and holds {self._path}; "
+                f"wait until it is done, or see what it does with `hubagent status`"
+            ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        return None
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _holder(descriptor: int) -> str:
+    pid = os.pread(descriptor, 32, 0).decode("ascii", errors="replace").strip()
+    return f"process {pid}" if pid.isdecimal() else "its process is not known yet"
