@@ -1,0 +1,223 @@
+"""Root file systems from Debian's packages, kept as compressed archives that unpack in seconds."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import places
+from .locks import locked
+from .process import run
+from .sources import Sources, keyring
+
+_LAYOUT = 3
+"""Counts up when this module writes other files into a root, so that cached ones are made anew."""
+
+_BUILD_S = 900.0
+
+_BARE = ("systemd", "systemd-sysv", "dbus", "ca-certificates", "iproute2", "procps")
+
+_SERVER = (
+    "cron",
+    "curl",
+    "docker.io",
+    "iptables",
+    "nftables",
+    "nginx",
+    "openssl",
+    "python3",
+    "python3-cryptography",
+    "python3-docker",
+    "python3-gi",
+    "python3-jinja2",
+    "python3-prometheus-client",
+    "python3-pydbus",
+    "python3-watchdog",
+    "python3-yaml",
+    "sqlite3",
+)
+
+_MASKED = (
+    "systemd-modules-load.service",  # no kernel modules in a container
+    "console-getty.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+)
+
+_CGROUPS_UNIT = """\
+[Unit]
+Description=Make the cgroup controllers writable for Docker
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/lib/machine/cgroups
+
+[Install]
+WantedBy=sysinit.target
+"""
+
+# systemd-nspawn mounts version 1 controllers read-only; inside a cgroup namespace a new mount is writable
+# and shows the machine's own part of the hierarchy.
+_CGROUPS_SCRIPT = """\
+#!/bin/sh
+set -eu
+for controller in memory cpu cpuacct cpuset pids devices freezer blkio; do
+    mounted=/sys/fs/cgroup/$controller
+    mountpoint -q "$mounted" || continue
+    umount "$mounted"
+    mount -t cgroup -o "rw,nosuid,nodev,noexec,$controller" cgroup "$mounted"
+done
+"""
+
+
+class Suite(enum.Enum):
+    """The Debian releases that machines are made of."""
+
+    BOOKWORM = "bookworm"
+    TRIXIE = "trixie"
+
+    @property
+    def release(self) -> int:
+        """Debian's version number."""
+        return {Suite.BOOKWORM: 12, Suite.TRIXIE: 13}[self]
+
+
+class Flavour(enum.Enum):
+    """How much is installed before a test begins."""
+
+    BARE = "bare"
+    """A just-installed server: systemd, D-Bus, apt."""
+    SERVER = "server"
+    """The same with all Debian packages that hubagent depends on, Docker and nginx running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a root is made of; equal recipes share one archive."""
+
+    suite: Suite
+    flavour: Flavour
+    include: tuple[str, ...]
+    sources: Sources
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        names = set(_BARE) | set(self.include)
+        if self.flavour is Flavour.SERVER:
+            names |= set(_SERVER)
+            if self.suite is not Suite.BOOKWORM:
+                names.add("docker-cli")  # part of docker.io before Debian 13
+        return tuple(sorted(names))
+
+    @property
+    def archive(self) -> Path:
+        """Where the finished archive lies."""
+        parts = [
+            _LAYOUT,
+            self.suite.value,
+            self.packages,
+            self.sources.lines(self.suite.value),
+            self.sources.apt_options,
+            self.sources.authorities,
+        ]
+        digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return places.roots() / f"{self.suite.value}-{self.flavour.value}-{digest}.tar.zst"
+
+
+def ensure(recipe: Recipe) -> Path:
+    """The archive of this recipe, made now when it is not there yet (about a minute)."""
+    archive = recipe.archive
+    if archive.exists():
+        return archive
+    with locked(archive.with_suffix(".lock")):
+        if not archive.exists():
+            _build(recipe, archive)
+    return archive
+
+
+def unpack(archive: Path, directory: Path) -> None:
+    """Lay the archive out as `directory`, which must not exist."""
+    directory.mkdir(parents=True)
+    run(["tar", "--zstd", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", str(directory), "-xf", str(archive)])
+
+
+def bootstrap(
+    suite: Suite, packages: Sequence[str], sources: Sources, target: Path, *, options: Sequence[str] = ()
+) -> None:
+    """Run mmdebstrap into `target`; `options` are further hooks."""
+    with tempfile.TemporaryDirectory() as work:
+        lines = Path(work, "sources.list")
+        lines.write_text("".join(f"{line}\n" for line in sources.lines(suite.value)))
+        run(
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=minbase",
+                f"--keyring={keyring()}",
+                f"--include={','.join(packages)}",
+                *(f"--aptopt={line.rstrip(';')}" for line in sources.apt_options),
+                *options,
+                suite.value,
+                str(target),
+                str(lines),
+            ],
+            timeout_s=_BUILD_S,
+        )
+
+
+def trust(sources: Sources, files: Path) -> list[str]:
+    """Put the host's extra authorities under `files` (copied to a root's /); returns the hooks that enable them."""
+    store = files / "usr/local/share/ca-certificates"
+    store.mkdir(parents=True)
+    for number, pem in enumerate(sources.authorities):
+        (store / f"host-{number}.crt").write_text(pem + "\n")
+    return ['--customize-hook=chroot "$1" update-ca-certificates']
+
+
+def _build(recipe: Recipe, archive: Path) -> None:
+    with tempfile.TemporaryDirectory() as work:
+        files = Path(work, "files")
+        hooks = trust(recipe.sources, files)
+        _write_files(recipe, files)
+        half = archive.with_name(f"half-{archive.name}")
+        bootstrap(
+            recipe.suite,
+            recipe.packages,
+            recipe.sources,
+            half,
+            options=["--skip=cleanup/apt/lists", f"--customize-hook=sync-in {files} /", *hooks],
+        )
+    half.rename(archive)
+
+
+def _write_files(recipe: Recipe, files: Path) -> None:
+    units = files / "etc/systemd/system"
+    (units / "sysinit.target.wants").mkdir(parents=True)
+    (units / "machine-cgroups.service").write_text(_CGROUPS_UNIT)
+    (units / "sysinit.target.wants/machine-cgroups.service").symlink_to("../machine-cgroups.service")
+    for unit in _MASKED:
+        (units / unit).symlink_to("/dev/null")
+
+    script = files / "usr/local/lib/machine/cgroups"
+    script.parent.mkdir(parents=True)
+    script.write_text(_CGROUPS_SCRIPT)
+    script.chmod(0o755)
+
+    apt = files / "etc/apt/apt.conf.d/90host"
+    apt.parent.mkdir(parents=True)
+    settings = [*recipe.sources.apt_options, 'Acquire::Languages "none";']
+    apt.write_text("".join(f"{line}\n" for line in settings))
+    dpkg = files / "etc/dpkg/dpkg.cfg.d/quick"
+    dpkg.parent.mkdir(parents=True)
+    dpkg.write_text("force-unsafe-io\n")  # a machine that is thrown away needs no fsync for each file
