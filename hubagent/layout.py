@@ -78,5 +78,10 @@ class Layout:
         return self.root / "etc/nginx/conf.d/hubagent.conf"
 
     @property
+    def nginx_main_include(self) -> Path:
+        """Read at nginx's main level, where `worker_shutdown_timeout` belongs."""
+        return self.root / "etc/nginx/modules-enabled/90-hubagent.conf"
+
+    @property
     def docker_config(self) -> Path:
         return self.root / "etc/docker/daemon.json"

@@ -161,7 +161,9 @@ class FileStore(Protocol):
         file, or one that changed while it was read (twice) raises StorageError."""
         ...
 
-    def write(self, path: Path, content: bytes, *, mode: int, owner: str = "root", group: str = "root") -> None:
+    def write(
+        self, path: Path, content: bytes, *, mode: int, owner: str = "root", group: str = "root"
+    ) -> None:
         """Atomic and durable: temporary file in the same folder, ownership and mode before content,
         fsync, rename, fsync of the folder. The parent must exist."""
         ...
@@ -258,4 +260,33 @@ class Notifier(Protocol):
     @property
     def watchdog_interval_s(self) -> float | None:
         """How often to call `watchdog` (half of WatchdogSec), None without one."""
+        ...
+
+
+class MachineFacts(Protocol):
+    """Facts about the machine that cost little to ask."""
+
+    def nginx_versions(self) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """Of the installed nginx and the OpenSSL it runs with; TemporaryError when there is none."""
+        ...
+
+    def nginx_old_workers(self) -> int:
+        """Workers that are shutting down but still hold connections."""
+        ...
+
+    def listener(self, port: int) -> str | None:
+        """Who listens on this TCP port, in words for a person ("python3 (pid 812)"), or None."""
+        ...
+
+    def ipv6(self) -> bool:
+        """Sockets of the IPv6 family can be made."""
+        ...
+
+
+class MetricsListener(Protocol):
+    """The agent's own HTTP endpoint, which moves when the configuration says so."""
+
+    @property
+    def listening_on(self) -> str | None:
+        """The address served now, as in the configuration."""
         ...

@@ -1,0 +1,240 @@
+"""The agent: builds everything, then one loop that looks, acts, reports and feeds the watchdog.
+
+The only place (with cli) that knows adapters. One thread reconciles; every other thread only says
+"look again" (see converge/triggers.py).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+from pathlib import Path
+
+import hubagent
+from hubagent.adapters.certificates import CertificateFiles
+from hubagent.adapters.clock import SystemClock
+from hubagent.adapters.docker_engine import DockerEngine
+from hubagent.adapters.files import DiskFiles
+from hubagent.adapters.http import HttpClient
+from hubagent.adapters.lock import InstanceLock
+from hubagent.adapters.machine import LocalMachine
+from hubagent.adapters.notify import SystemdNotifier
+from hubagent.adapters.systemd import SystemdUnits
+from hubagent.adapters.watch import ConfigWatch
+from hubagent.converge.apply import Applier
+from hubagent.converge.beat import BeatingClock
+from hubagent.converge.generations import Generations
+from hubagent.converge.observe import UNITS, Observer
+from hubagent.converge.preflight import Preflight
+from hubagent.converge.quarantine import Quarantine
+from hubagent.converge.reconciler import Look, Order, Reconciler
+from hubagent.converge.requests import Requests
+from hubagent.converge.survey import Survey
+from hubagent.converge.tools import Tools
+from hubagent.converge.triggers import Backoff, Trigger, Triggers
+from hubagent.converge.verify import Verifier
+from hubagent.errors import HubagentError
+from hubagent.layout import Layout
+from hubagent.observability.endpoints import Endpoints
+from hubagent.observability.exposition import Exposition
+from hubagent.observability.metrics import Metrics
+from hubagent.observability.status import Result, Status
+from hubagent.observability.status_json import to_json
+from hubagent.state.desired import Desired, Templates
+from hubagent.state.model import Step
+
+log = logging.getLogger(__name__)
+
+POLL_S = 20.0
+"""How often the agent looks without being told to: every hint may be lost, this is what counts."""
+
+_SIGNALS = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT}
+
+TEMPLATES = Path("/usr/share/hubagent/templates")
+
+
+def templates(folder: Path = TEMPLATES) -> Templates:
+    """The sources of the templates, as installed."""
+    return Templates(
+        site=(folder / "nginx.conf.j2").read_text("utf-8"),
+        main=(folder / "nginx-main.conf.j2").read_text("utf-8"),
+    )
+
+
+class Agent:
+    """One instance for `run`, and for a command of the command line while no agent runs."""
+
+    def __init__(self, layout: Layout, *, serve_metrics: bool, template_folder: Path = TEMPLATES) -> None:
+        self.layout = layout
+        self._serve_metrics = serve_metrics
+        self.notifier = SystemdNotifier()
+        self.metrics = Metrics()
+        self.triggers = Triggers(SystemClock().monotonic)
+        self.endpoints = Endpoints(self.metrics)
+        self.exposition = Exposition(self.endpoints, self.metrics)
+        self.units = SystemdUnits(
+            watch=tuple(UNITS.values()),
+            on_change=lambda: self.triggers.put(Trigger.UNIT),
+            on_job=self.metrics.unit_job,
+            on_reconnect=self.metrics.dbus_reconnect,
+        )
+        self.engine = DockerEngine()
+        self.tools = Tools(
+            units=self.units,
+            engine=self.engine,
+            files=DiskFiles(),
+            probe=HttpClient(),
+            certificates=CertificateFiles(),
+            machine=LocalMachine(),
+            clock=BeatingClock(SystemClock(), self._beat),
+            layout=layout,
+            templates=templates(template_folder),
+        )
+        self.generations = Generations(self.tools.files, layout)
+        self.requests = Requests(self.tools.files, layout)
+        observer = Observer(self.tools, self.generations)
+        self._serving: Desired | None = None
+        self.reconciler = Reconciler(
+            self.tools,
+            generations=self.generations,
+            quarantine=Quarantine(self.tools.files, layout),
+            observer=observer,
+            preflight=Preflight(self.tools),
+            applier=Applier(
+                self.tools,
+                Verifier(self.tools, observer),
+                move_metrics=self._move_metrics,
+                on_step=self._on_step,
+            ),
+            metrics=self.metrics,
+            metrics_listen=self._metrics_listen,
+        )
+        self.survey = Survey(
+            self.tools, self.generations, observer, version=hubagent.__version__, pid=os.getpid()
+        )
+        self._backoff = Backoff()
+        self._stop = False
+
+    def run(self) -> int:
+        """Look until told to stop. Services are never touched on the way out."""
+        self.tools.files.make_dir(self.layout.run, mode=0o755)
+        with InstanceLock(self.layout.run / "lock"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts, which inherits it
+            threading.Thread(target=self._obey, name="signals", daemon=True).start()
+            self.requests.prepare()
+            watch = ConfigWatch(
+                self.layout.config, on_change=lambda: self.triggers.put(Trigger.FILE), poll_s=POLL_S / 2
+            )
+            watch.start()
+            self.engine.watch(lambda: self.triggers.put(Trigger.DOCKER))
+            try:
+                self._loop()
+            finally:
+                self.notifier.stopping()
+                watch.stop()
+                self.close()
+        return 0
+
+    def close(self) -> None:
+        """Let go of connections and threads."""
+        self.exposition.close()
+        self.engine.close()
+        self.units.close()
+
+    def look(self, order: Order) -> tuple[Look, Status]:
+        """One look with everything that follows from it: metrics, status file, STATUS=."""
+        begun_s = self.tools.clock.monotonic()
+        look = self.reconciler.look(order)
+        self.metrics.look_finished(look.result, self.tools.clock.monotonic() - begun_s)
+        status = self.survey.status(look)
+        self.metrics.set_status(status)
+        self._publish(status)
+        return look, status
+
+    def _loop(self) -> None:
+        self.triggers.put(Trigger.START)
+        beat_s = self.notifier.watchdog_interval_s or POLL_S
+        next_poll_s = 0.0
+        while not self._stop:
+            now_s = self.tools.clock.monotonic()
+            why = self.triggers.take(max(0.0, min(beat_s, next_poll_s - now_s)))
+            self._beat()
+            if self._stop or (not why and self.tools.clock.monotonic() < next_poll_s):
+                continue
+            if Trigger.SIGNAL in why:
+                self.notifier.reloading()
+            self._answer_requests()
+            look, status = self.look(Order())
+            next_poll_s = self.tools.clock.monotonic() + POLL_S
+            if look.retry:
+                self.triggers.put(Trigger.RETRY, delay_s=self._backoff.failed())
+            else:
+                self._backoff.succeeded()
+            self.notifier.ready(_words(status))
+
+    def _answer_requests(self) -> None:
+        try:
+            waiting = self.requests.waiting()
+        except HubagentError as error:
+            log.error("%s", error)
+            return
+        for request in waiting:
+            look, status = self.look(request.order)
+            self.requests.answer(request, {"result": look.result.value, "status": to_json(status)})
+
+    def _beat(self) -> None:
+        self.notifier.watchdog()
+        self.endpoints.alive()
+
+    def _publish(self, status: Status) -> None:
+        try:
+            content = json.dumps(to_json(status)).encode()
+            self.tools.files.write(self.layout.run / "status.json", content, mode=0o600)
+        except HubagentError as error:  # a full disk must not stop the agent
+            log.error("%s", error)
+
+    def _on_step(self, step: Step, done: bool) -> None:  # noqa: FBT001
+        self.metrics.step_finished(step, done)
+        log.log(
+            logging.INFO if done else logging.ERROR,
+            "%s %s: %s%s",
+            step.component.value,
+            step.verb.value,
+            step.reason,
+            "" if done else " (failed)",
+        )
+
+    def _metrics_listen(self) -> str | None:
+        if self._serve_metrics:
+            return None if self._serving is None else str(self._serving.metrics.listen)
+        number = self.generations.current()  # a command serves nothing; the agent serves what is in force
+        return None if number is None else str(self.generations.load(number).metrics.listen)
+
+    def _move_metrics(self, desired: Desired) -> None:
+        if not self._serve_metrics:
+            return
+        metrics = desired.metrics
+        self.exposition.switch(self.exposition.bind(metrics.listen, metrics.tls, metrics.users))
+        self._serving = desired
+
+    def _obey(self) -> None:
+        """Turn signals into triggers, in a thread: a handler could interrupt the loop anywhere."""
+        while not self._stop:
+            if signal.sigwait(_SIGNALS) is signal.SIGHUP:
+                self.triggers.put(Trigger.SIGNAL)
+            else:
+                self._stop = True
+                self.triggers.put(Trigger.STOP)
+
+
+def _words(status: Status) -> str:
+    """One line for `systemctl status`."""
+    what = f"generation {status.generation} in force" if status.generation else "no generation in force yet"
+    if status.problems:
+        return f"{what}; degraded: {status.problems[0].message}"
+    if status.pending:
+        return f"{what}; waiting for leave to disrupt: {status.pending[0].reason}"
+    return f"{what}; {'as it should be' if status.result is Result.NOOP else status.result.value}"

@@ -1,0 +1,259 @@
+"""The command line: each command is a few lines over the agent's own functions.
+
+Exit codes: 0 done, nothing wrong · 1 done, but something is wrong (degraded, rolled back, failed check) ·
+2 the configuration or the command line is wrong · 75 not now: another hubagent is at work, or the machine
+does not answer (EX_TEMPFAIL of sysexits(3)).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hubagent
+from hubagent.adapters.clock import SystemClock
+from hubagent.adapters.files import DiskFiles
+from hubagent.adapters.lock import InstanceLock
+from hubagent.agent import Agent
+from hubagent.config.loader import load
+from hubagent.config.notices import not_yet
+from hubagent.converge import doctor
+from hubagent.converge.intent import MAX_CONFIG_BYTES
+from hubagent.converge.reconciler import Order
+from hubagent.converge.requests import Request, Requests
+from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError
+from hubagent.layout import Layout
+from hubagent.observability import report
+from hubagent.observability.status import Result, Status
+from hubagent.observability.status_json import from_json, to_json
+
+OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
+_ANSWER_S = 300.0
+_BAD = (Result.FAILED, Result.ROLLED_BACK, Result.REJECTED)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace, Layout], int] = arguments.command
+    try:
+        return command(arguments, Layout())
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return USAGE
+    except (BusyError, TemporaryError) as error:
+        print(f"hubagent: {error}", file=sys.stderr)
+        return NOT_NOW
+    except HubagentError as error:
+        print(f"hubagent: {error}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hubagent",
+        description="Keeps a multi-user Jupyter and Pluto server as /etc/hubagent.yaml says.",
+        epilog="Exit codes: 0 fine; 1 something is wrong; 2 the configuration or command line is wrong; "
+        "75 not now, try again. See hubagent(8) and hubagent.yaml(5).",
+    )
+    parser.add_argument("--version", action="version", version=f"hubagent {hubagent.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, function: Callable[[argparse.Namespace, Layout], int], words: str) -> Any:
+        sub = commands.add_parser(name, help=words, description=words)
+        sub.set_defaults(command=function)
+        return sub
+
+    command("run", _run, "be the agent (systemd does this: hubagent.service)")
+    check = command("check", _check, "say whether a configuration file is valid; changes nothing")
+    check.add_argument(
+        "file", nargs="?", type=Path, help="another file than /etc/hubagent.yaml; - for standard input"
+    )
+    plan = command("plan", _plan, "show what apply would do now, and what users would notice")
+    plan.add_argument("--json", action="store_true", help="print JSON")
+    apply = command("apply", _apply, "apply the configuration now and wait for the result")
+    apply.add_argument(
+        "--allow-disruption",
+        action="store_true",
+        help="also take steps that drop websockets of running notebooks",
+    )
+    apply.add_argument("--json", action="store_true", help="print JSON")
+    status = command("status", _status, "show how everything is; a one-time password is shown here, once")
+    status.add_argument("--json", action="store_true", help="print JSON (without passwords)")
+    rollback = command(
+        "rollback", _rollback, "go back to an earlier generation, and stay until the file changes"
+    )
+    rollback.add_argument("generation", nargs="?", type=int, help="which one; without it, the one before")
+    rollback.add_argument("--json", action="store_true", help="print JSON")
+    doctor_ = command("doctor", _doctor, "check the whole installation; every finding with its remedy")
+    doctor_.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _run(_arguments: argparse.Namespace, layout: Layout) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    return Agent(layout, serve_metrics=True).run()
+
+
+def _check(arguments: argparse.Namespace, layout: Layout) -> int:
+    path: Path = arguments.file or layout.config
+    if str(path) == "-":
+        content = sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
+    else:
+        state = DiskFiles().read(path, max_bytes=MAX_CONFIG_BYTES)
+        if state is None:
+            raise ConfigError((f"{path}: does not exist",))
+        content = state.content
+    config = load(content, path=str(path))
+    for notice in not_yet(config):
+        print(f"{path}: {notice}", file=sys.stderr)
+    print(f"{path}: valid")
+    return OK
+
+
+def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
+    agent = Agent(layout, serve_metrics=False)
+    try:
+        prepared = agent.reconciler.preview(Order())
+    finally:
+        agent.close()
+    if arguments.json:
+        print(json.dumps(report.plan_json(prepared.plan), indent=1))
+    else:
+        print(report.plan_text(prepared.plan, colour=_colour()))
+    for message in prepared.intent.errors:
+        print(message, file=sys.stderr)
+    return USAGE if prepared.intent.errors else OK
+
+
+def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
+    order = Order(allow_disruption=arguments.allow_disruption, retry=True)
+    return _finish(_order(order, layout), layout, as_json=arguments.json)
+
+
+def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
+    _require_root("rollback")
+    agent = Agent(layout, serve_metrics=False)
+    try:
+        number, current = arguments.generation, agent.generations.current()
+        earlier = [one for one in agent.generations.numbers() if current is not None and one < current]
+        if number is None and not earlier:
+            raise HubagentError("there is no earlier generation to go back to")
+        wanted = number if number is not None else earlier[-1]
+        agent.generations.load(wanted)  # says now, not later, when it is not there
+    finally:
+        agent.close()
+    code = _finish(_order(Order(rollback_to=wanted), layout), layout, as_json=arguments.json)
+    if not arguments.json:
+        old = agent.generations.folder(wanted) / "hubagent.yaml"
+        print(f"{layout.config} is left as it is and not applied until it changes; its earlier text: {old}")
+    return code
+
+
+def _status(arguments: argparse.Namespace, layout: Layout) -> int:
+    _require_root("status")
+    status = _last_status(layout)
+    if status is None:
+        raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
+    return _finish(status, layout, as_json=arguments.json)
+
+
+def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
+    _require_root("doctor")
+    agent = Agent(layout, serve_metrics=False)
+    try:
+        findings = doctor.examine(agent.tools, agent.reconciler, _last_status(layout))
+    finally:
+        agent.close()
+    if arguments.json:
+        print(json.dumps(doctor.to_json(findings), indent=1))
+    else:
+        print(doctor.text(findings, colour=_colour()))
+    return OK if all(finding.ok for finding in findings) else WRONG
+
+
+def _order(order: Order, layout: Layout) -> Status:
+    """Hand an order to the running agent, or carry it out here when none runs."""
+    _require_root("apply")
+    files, clock = DiskFiles(), SystemClock()
+    files.make_dir(layout.run, mode=0o755)
+    lock = InstanceLock(layout.run / "lock")
+    try:
+        with lock:
+            agent = Agent(layout, serve_metrics=False)
+            try:
+                return agent.look(order)[1]
+            finally:
+                agent.close()
+    except BusyError:
+        pass
+    requests, request = Requests(files, layout), Request(uuid.uuid4().hex, order)
+    requests.send(request)
+    os.kill(lock.holder_pid(), signal.SIGHUP)
+    deadline = clock.monotonic() + _ANSWER_S
+    while clock.monotonic() < deadline:
+        answer = requests.answered(request)
+        if answer is not None:
+            return from_json(answer["status"])
+        clock.sleep(0.02)
+    raise TemporaryError(f"the agent did not answer within {_ANSWER_S:.0f} s; see journalctl -u hubagent")
+
+
+def _finish(status: Status, layout: Layout, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(to_json(status), indent=1))
+    else:
+        print(report.status_text(status, colour=_colour(), width=_width()))
+        _show_one_time_passwords(layout)
+    return WRONG if status.degraded or status.result in _BAD else OK
+
+
+def _show_one_time_passwords(layout: Layout) -> None:
+    """Show and remove: a password that was seen once is nowhere on disk any more."""
+    files = DiskFiles()
+    for name in files.list_dir(layout.one_time_passwords):
+        path = layout.one_time_passwords / name
+        state = files.read(path, max_bytes=4096)
+        if state is None or name.startswith("."):
+            continue
+        print(f"\nFirst login as {name}: {state.content.decode().strip()}")
+        print("Shown this once; it has to be changed at the first login.")
+        files.remove(path)
+
+
+def _last_status(layout: Layout) -> Status | None:
+    state = DiskFiles().read(layout.run / "status.json", max_bytes=4 * 1024**2)
+    if state is None:
+        return None
+    try:
+        return from_json(json.loads(state.content))
+    except ValueError as error:
+        raise TemporaryError(
+            f"{layout.run / 'status.json'}: {error}; the agent is being upgraded?"
+        ) from error
+
+
+def _require_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise HubagentError(f"{command} needs root; use sudo hubagent {command}")
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def _width() -> int:
+    return os.get_terminal_size().columns if sys.stdout.isatty() else 100

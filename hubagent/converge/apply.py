@@ -1,0 +1,99 @@
+"""Taking the steps of a plan, one by one, each judged before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hubagent.converge.observe import UNITS
+from hubagent.converge.tools import Tools
+from hubagent.converge.verify import Verifier
+from hubagent.errors import HubagentError, TemporaryError, VerifyError
+from hubagent.layout import DOCKER, HUB_PORT
+from hubagent.ports import ActiveState, JobResult, UnitVerb
+from hubagent.state import hub_files
+from hubagent.state.desired import HUB_SECRETS_FILE, Desired
+from hubagent.state.model import Component, Plan, Step, Verb
+
+# Seconds; longer than the units' own, so that systemd's verdict comes first.
+_JOB_S = {Component.HUB: 95.0}
+_DEFAULT_JOB_S = 30.0
+_RESYNC_S = 10.0
+_UNIT_VERBS = {Verb.START: UnitVerb.START, Verb.RELOAD: UnitVerb.RELOAD, Verb.RESTART: UnitVerb.RESTART}
+
+StepListener = Callable[[Step, bool], None]
+
+
+class Applier:
+    """Executes; knows nothing of what comes before or after a plan."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        verifier: Verifier,
+        *,
+        move_metrics: Callable[[Desired], None],
+        on_step: StepListener,
+    ) -> None:
+        self._tools = tools
+        self._verifier = verifier
+        self._move_metrics = move_metrics
+        self._on_step = on_step
+
+    def apply(self, plan: Plan, desired: Desired, statics: Mapping[str, bytes]) -> None:
+        """Take every step and verify it. VerifyError when the machine does not do what was asked;
+        TemporaryError when it does not answer."""
+        for path, content in statics.items():
+            if any(step.verb is Verb.WRITE for step in plan.steps):
+                self._tools.files.write(Path(path), content, mode=0o644)
+        for step in plan.steps:
+            try:
+                self._take(step, desired)
+                self._verifier.after(step, desired)
+            except HubagentError:
+                self._on_step(step, False)
+                raise
+            self._on_step(step, True)
+
+    def _take(self, step: Step, desired: Desired) -> None:
+        if step.verb in (Verb.NONE, Verb.WRITE):
+            return
+        if step.component is Component.METRICS:
+            self._move_metrics(desired)
+        elif step.verb is Verb.RESYNC:
+            self._resync(desired)
+        else:
+            self._unit(step)
+
+    def _unit(self, step: Step) -> None:
+        name = DOCKER if step.component is Component.DOCKER else UNITS[step.component]
+        if self._tools.units.unit(name).active is ActiveState.FAILED:
+            self._tools.units.reset_failed(name)
+        timeout_s = _JOB_S.get(step.component, _DEFAULT_JOB_S)
+        result = self._tools.units.run(_UNIT_VERBS[step.verb], name, timeout_s=timeout_s)
+        if result is not JobResult.DONE:
+            raise VerifyError(
+                f"{name}: {step.verb.value} ended with '{result.value}'; see journalctl -u {name} -n 50"
+            )
+
+    def _resync(self, desired: Desired) -> None:
+        """Ask the hub to put its routes back now (POST /hub/api/proxy), not at its next check."""
+        deadline = self._tools.clock.monotonic() + _RESYNC_S
+        while True:
+            try:
+                answer = self._tools.probe.request(
+                    f"http://{desired.gateway}:{HUB_PORT}/hub/api/proxy",
+                    method="POST",
+                    headers={
+                        "Authorization": f"token {hub_files.agent_token(desired.file(HUB_SECRETS_FILE).content)}"
+                    },
+                    timeout_s=_RESYNC_S,
+                )
+                if answer.status == 200:
+                    return
+                why = f"the hub answered {answer.status} to POST /hub/api/proxy"
+            except TemporaryError as error:
+                why = str(error)
+            if self._tools.clock.monotonic() >= deadline:
+                raise VerifyError(f"the proxy's routes could not be restored: {why}")
+            self._tools.clock.sleep(0.1)

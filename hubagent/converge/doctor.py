@@ -1,0 +1,156 @@
+"""The whole installation, check by check; every finding comes with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hubagent.converge.observe import UNITS
+from hubagent.converge.reconciler import Order, Prepared, Reconciler
+from hubagent.converge.tools import Tools
+from hubagent.errors import HubagentError
+from hubagent.layout import AGENT, DOCKER
+from hubagent.observability.status import Status
+from hubagent.ports import ActiveState, LoadState
+
+_STALE_S = 120.0
+_DISK_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, and what to do when it is not right."""
+
+    check: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tuple[Finding, ...]:
+    """Run every check; one that cannot be made is a finding too."""
+    checks: list[tuple[str, Callable[[], Finding]]] = [
+        ("agent", lambda: _agent(tools, status)),
+        ("configuration", lambda: _configuration(reconciler)),
+        *((f"unit {name}", lambda name=name: _unit(tools, name)) for name in (DOCKER, *UNITS.values())),
+        ("live-restore", lambda: _live_restore(tools)),
+        ("nginx version", lambda: _nginx(tools)),
+        ("ports", lambda: _ports(tools)),
+        ("host", lambda: _host(reconciler)),
+        ("disk", lambda: _disk(tools)),
+    ]
+    findings = []
+    for name, check in checks:
+        try:
+            findings.append(check())
+        except HubagentError as error:
+            findings.append(Finding(name, ok=False, found=str(error), remedy="see the message"))
+    problems = status.problems if status else ()
+    findings += [Finding(f"problem: {one.reason.value}", ok=False, found=one.message) for one in problems]
+    return tuple(findings)
+
+
+def _agent(tools: Tools, status: Status | None) -> Finding:
+    unit = tools.units.unit(AGENT)
+    if unit.active is not ActiveState.ACTIVE:
+        return Finding(
+            "agent", ok=False, found=f"{AGENT} is {unit.active.value}", remedy=f"systemctl start {AGENT}"
+        )
+    if status is None or tools.clock.time() - status.looked_at_s > _STALE_S:
+        return Finding(
+            "agent", ok=False, found="it has not looked lately", remedy=f"journalctl -u {AGENT} -n 50"
+        )
+    return Finding("agent", ok=True, found=f"looked {status.looks} times, generation {status.generation}")
+
+
+def _configuration(reconciler: Reconciler) -> Finding:
+    prepared: Prepared = reconciler.preview(Order())
+    if prepared.intent.errors:
+        return Finding(
+            "configuration",
+            ok=False,
+            found="; ".join(prepared.intent.errors),
+            remedy="correct /etc/hubagent.yaml",
+        )
+    if prepared.plan.pending:
+        waits = "; ".join(step.reason for step in prepared.plan.pending)
+        return Finding("configuration", ok=False, found=waits, remedy="hubagent apply --allow-disruption")
+    return Finding("configuration", ok=True, found="valid and in force")
+
+
+def _unit(tools: Tools, name: str) -> Finding:
+    unit = tools.units.unit(name)
+    if unit.load is LoadState.NOT_FOUND:
+        return Finding(
+            f"unit {name}", ok=False, found="not installed", remedy="apt install --reinstall hubagent"
+        )
+    if unit.load is LoadState.MASKED:
+        return Finding(f"unit {name}", ok=False, found="masked", remedy=f"systemctl unmask {name}")
+    ok = unit.active is ActiveState.ACTIVE
+    return Finding(
+        f"unit {name}", ok=ok, found=unit.active.value, remedy="" if ok else f"journalctl -u {name} -n 50"
+    )
+
+
+def _live_restore(tools: Tools) -> Finding:
+    on = tools.engine.facts().live_restore
+    return Finding(
+        "live-restore",
+        ok=on,
+        found="on" if on else "off: a restart of Docker stops all user servers",
+        remedy="" if on else 'set "live-restore": true in /etc/docker/daemon.json, systemctl reload docker',
+    )
+
+
+def _nginx(tools: Tools) -> Finding:
+    version, _ = tools.machine.nginx_versions()
+    return Finding("nginx version", ok=True, found=".".join(map(str, version)))
+
+
+def _ports(tools: Tools) -> Finding:
+    holders = {port: tools.machine.listener(port) for port in (80, 443)}
+    others = {port: who for port, who in holders.items() if who is not None and "nginx" not in who}
+    if others:
+        found = "; ".join(f"port {port} is held by {who}" for port, who in others.items())
+        return Finding("ports", ok=False, found=found, remedy="stop that program, or move it to another port")
+    return Finding("ports", ok=True, found="80 and 443 are nginx's")
+
+
+def _host(reconciler: Reconciler) -> Finding:
+    host = reconciler.preview(Order()).intent.config.host
+    if host is None:
+        return Finding(
+            "host",
+            ok=False,
+            found="not set: any name is served, with a self-signed certificate",
+            remedy="set `host` in /etc/hubagent.yaml to this server's name",
+        )
+    return Finding("host", ok=True, found=host)
+
+
+def _disk(tools: Tools) -> Finding:
+    free = tools.files.free_bytes(tools.layout.state)
+    return Finding(
+        "disk",
+        ok=free >= _DISK_BYTES,
+        found=f"{free / 1024**3:.1f} GiB free",
+        remedy="" if free >= _DISK_BYTES else "make room; see docker system df",
+    )
+
+
+def text(findings: tuple[Finding, ...], *, colour: bool) -> str:
+    """For a person: a line for each check, the remedy below it."""
+    lines = []
+    for finding in findings:
+        mark = "ok  " if finding.ok else "FAIL"
+        if colour:
+            mark = f"\033[{'32' if finding.ok else '31'}m{mark}\033[0m"
+        lines.append(f"{mark}  {finding.check}: {finding.found}")
+        if finding.remedy:
+            lines.append(f"      do: {finding.remedy}")
+    return "\n".join(lines)
+
+
+def to_json(findings: tuple[Finding, ...]) -> list[dict[str, object]]:
+    """For programs: the same, as a list."""
+    return [{"check": one.check, "ok": one.ok, "found": one.found, "remedy": one.remedy} for one in findings]

@@ -1,0 +1,142 @@
+"""What has to exist before a generation can be rendered: secrets, network, certificate."""
+
+from __future__ import annotations
+
+import json
+import secrets as random
+from pathlib import Path
+
+from hubagent.config.model import Config, Hub, TlsMode
+from hubagent.converge.tools import Tools
+from hubagent.errors import ContainerError, PreflightError
+from hubagent.layout import BRIDGE, NETWORK
+from hubagent.ports import CertificateFacts
+from hubagent.state.desired import Facts
+from hubagent.state.secrets import Secrets
+
+_RENEW_BEFORE_S = 30 * 86400.0
+_MAX_SECRET_BYTES = 64 * 1024
+
+
+def gather(config: Config, tools: Tools, *, known_gateway: str | None) -> Facts:
+    """Look, and make what hubagent owns alone (network, self-signed certificate).
+
+    `known_gateway` stands in while Docker does not answer. Raises PreflightError for certificates
+    that cannot serve, TemporaryError when the machine does not answer.
+    """
+    certificate, key, facts = _certificate(config, tools)
+    nginx_version, openssl_version = tools.machine.nginx_versions()
+    return Facts(
+        nginx_version=nginx_version,
+        openssl_version=openssl_version,
+        ipv6=tools.machine.ipv6(),
+        gateway=_gateway(tools, known_gateway),
+        certificate=certificate,
+        key=key,
+        certificate_facts=facts,
+    )
+
+
+def _gateway(tools: Tools, known: str | None) -> str:
+    try:
+        network = tools.engine.network(NETWORK) or tools.engine.create_network(NETWORK, bridge=BRIDGE)
+    except ContainerError:
+        if known is None:
+            raise
+        return known
+    return network.gateway
+
+
+def _certificate(config: Config, tools: Tools) -> tuple[Path, Path, CertificateFacts]:
+    if config.tls.mode is TlsMode.FILES and config.tls.certificate and config.tls.key:
+        certificate, key = Path(config.tls.certificate), Path(config.tls.key)
+        facts = tools.certificates.inspect(certificate, key)
+        _check(facts, certificate, config.host, now_s=tools.clock.time())
+        return certificate, key, facts
+    return _self_signed(config, tools)
+
+
+def _self_signed(config: Config, tools: Tools) -> tuple[Path, Path, CertificateFacts]:
+    certificate, key = tools.layout.tls / "self-signed.crt", tools.layout.tls / "self-signed.key"
+    try:
+        facts = tools.certificates.inspect(certificate, key)
+        if facts.not_after_s - tools.clock.time() > _RENEW_BEFORE_S and _covers(facts, config.host):
+            return certificate, key, facts
+    except PreflightError:
+        pass  # not made yet, or damaged: it is ours alone, so it is made anew
+    tools.certificates.create_self_signed(certificate, key, host=config.host)
+    return certificate, key, tools.certificates.inspect(certificate, key)
+
+
+def _check(facts: CertificateFacts, certificate: Path, host: str | None, *, now_s: float) -> None:
+    if facts.not_after_s <= now_s:
+        raise PreflightError(
+            f"tls.certificate: {certificate} has expired; renew it, or set tls.mode: self-signed"
+        )
+    if facts.not_before_s > now_s + 86400:
+        raise PreflightError(f"tls.certificate: {certificate} is not valid yet; check the server's clock")
+    if not _covers(facts, host):
+        raise PreflightError(
+            f"tls.certificate: {certificate} is for {', '.join(facts.names) or 'no name'}, not for host {host}; "
+            "use a certificate for this host, or correct `host`"
+        )
+
+
+def _covers(facts: CertificateFacts, host: str | None) -> bool:
+    """RFC 6125: an exact name, or a wildcard for the leftmost label."""
+    if host is None:
+        return True
+    parent = host.partition(".")[2]
+    return any(name.lower() in (host, f"*.{parent}") for name in facts.names)
+
+
+def read_secrets(hub: Hub, tools: Tools) -> Secrets:
+    """Tokens (made at first use) and the secrets that the configuration names by file."""
+    traits: dict[str, dict[str, str]] = {}
+    for cls, values in hub.traits.items():
+        for name, value in values.items():
+            if name.endswith("_file"):
+                traits.setdefault(cls, {})[name.removesuffix("_file")] = _secret_file(
+                    tools, Path(str(value)), f"hub.traits.{cls}.{name}"
+                )
+    password = None
+    if hub.database_password_file is not None:
+        password = _secret_file(tools, Path(hub.database_password_file), "hub.database_password_file")
+    return Secrets(
+        proxy_token=_token(tools, "proxy-token"),
+        agent_token=_token(tools, "agent-token"),
+        database_password=password,
+        traits=traits,
+    )
+
+
+def _token(tools: Tools, name: str) -> str:
+    path = tools.layout.secrets / name
+    state = tools.files.read(path, max_bytes=_MAX_SECRET_BYTES)
+    if state is not None and len(state.content.strip()) >= 32:
+        return state.content.decode("ascii").strip()
+    token = random.token_hex(32)
+    tools.files.write(path, token.encode(), mode=0o600)
+    return token
+
+
+def _secret_file(tools: Tools, path: Path, key: str) -> str:
+    state = tools.files.read(path, max_bytes=_MAX_SECRET_BYTES)
+    if state is None:
+        raise PreflightError(f"{key}: {path} does not exist; create it (mode 0600, owner root)")
+    return state.content.decode().strip()
+
+
+def docker_config(tools: Tools) -> bytes | None:
+    """daemon.json with live-restore on and everything else kept; None where an administrator has
+    decided about live-restore, or wrote something that is not a JSON object."""
+    state = tools.files.read(tools.layout.docker_config, max_bytes=1024**2)
+    try:
+        value = json.loads(state.content) if state is not None and state.content.strip() else {}
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    if "live-restore" in value:
+        return state.content if state is not None and value["live-restore"] is True else None
+    return (json.dumps({**value, "live-restore": True}, indent=2) + "\n").encode()

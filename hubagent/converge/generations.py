@@ -1,0 +1,174 @@
+"""Generations on disk, and the journal of a switch from one to the next.
+
+/var/lib/hubagent/generations/N/ holds one rendered whole; `current` points at the one in force.
+A switch is written down before it is made (`begin`), and done with only when it has been verified
+(`commit`) or taken back (`abort`). What a crash leaves open is found by `interrupted`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubagent.errors import StorageError
+from hubagent.layout import HUB_USER, Layout
+from hubagent.ports import FileStore
+from hubagent.state import manifest
+from hubagent.state.desired import Desired
+
+KEEP = 5
+_MAX_BYTES = 4 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """An open transaction: from one generation to another."""
+
+    origin: int | None
+    target: int
+    source_sha256: str
+    attempt: int = 1  # how often these bytes were interrupted by a crash
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The generation that `current` points at."""
+
+    number: int
+    digest: str
+    damaged: tuple[str, ...]  # files that are not as they were written
+
+
+class Generations:
+    """The store. Every method may raise StorageError."""
+
+    def __init__(self, files: FileStore, layout: Layout) -> None:
+        self._files = files
+        self._layout = layout
+
+    def prepare(self) -> None:
+        """Make the folders that everything else relies on."""
+        self._files.make_dir(self._layout.state, mode=0o711)
+        self._files.make_dir(self._layout.generations, mode=0o711)
+        self._files.make_dir(self._layout.secrets, mode=0o700)
+        self._files.make_dir(self._layout.tls, mode=0o700)
+
+    def numbers(self) -> tuple[int, ...]:
+        return tuple(
+            sorted(int(name) for name in self._files.list_dir(self._layout.generations) if name.isdecimal())
+        )
+
+    def next_number(self) -> int:
+        return max(self.numbers(), default=0) + 1
+
+    def folder(self, number: int) -> Path:
+        return self._layout.generations / str(number)
+
+    def current(self) -> int | None:
+        target = self._files.read_link(self._layout.current)
+        name = Path(target).name if target else ""
+        return int(name) if name.isdecimal() else None
+
+    def in_force(self) -> InForce | None:
+        """The current generation, compared with what was written; None before the first."""
+        number = self.current()
+        if number is None:
+            return None
+        try:
+            digest, files = manifest.expected(self._read(self.folder(number) / "manifest.json"))
+        except StorageError:
+            return InForce(number, "", ("manifest.json",))
+        damaged = tuple(
+            path
+            for path, sha256 in files.items()
+            if hashlib.sha256(self._read_or_empty(self.folder(number) / path)).hexdigest() != sha256
+        )
+        return InForce(number, digest, damaged)
+
+    def stage(self, desired: Desired, number: int) -> None:
+        """Write generation `number` whole and durable; nothing points at it yet."""
+        folder = self.folder(number)
+        self._files.remove(folder)
+        self._files.make_dir(folder, mode=0o711)
+        for name in sorted({str(file.path.parent) for file in desired.files}):
+            group = HUB_USER if name == "hub" else "root"
+            self._files.make_dir(folder / name, mode=0o750 if name == "hub" else 0o755, group=group)
+        for file in desired.files:
+            self._files.write(
+                folder / file.path, file.content, mode=file.mode, owner=file.owner, group=file.group
+            )
+        self._files.write(folder / "hubagent.yaml", desired.source, mode=0o600)
+        self._files.write(folder / "manifest.json", manifest.dump(desired), mode=0o600)
+
+    def load(self, number: int) -> Desired:
+        """A generation as it is on disk; StorageError when it is not whole."""
+        folder = self.folder(number)
+        written = self._read(folder / "manifest.json")
+        _, files = manifest.expected(written)
+        contents = {path: self._read(folder / path) for path in files}
+        for path, sha256 in files.items():
+            if hashlib.sha256(contents[path]).hexdigest() != sha256:
+                raise StorageError(f"{folder / path} is not as hubagent wrote it; use another generation")
+        return manifest.load(written, self._read(folder / "hubagent.yaml"), contents)
+
+    def begin(self, switch: Switch) -> None:
+        """Write the intent down, then point `current` at the target."""
+        self._files.write(self._journal, json.dumps(_switch_to_json(switch)).encode(), mode=0o600)
+        self._point_at(switch.target)
+
+    def commit(self) -> None:
+        """The target serves: close the switch and drop the oldest generations."""
+        self._files.remove(self._journal)
+        current = self.current()
+        for number in self.numbers()[:-KEEP]:
+            if number != current:
+                self._files.remove(self.folder(number))
+
+    def abort(self, switch: Switch) -> None:
+        """Point back at the origin; the switch stays open until `commit` closes it."""
+        if switch.origin is not None:
+            self._point_at(switch.origin)
+
+    def discard(self, number: int) -> None:
+        """Remove a generation that never came into force."""
+        self._files.remove(self.folder(number))
+
+    def interrupted(self) -> Switch | None:
+        """The switch that a crash left open."""
+        state = self._files.read(self._journal, max_bytes=_MAX_BYTES)
+        if state is None:
+            return None
+        try:
+            value = json.loads(state.content)
+            return Switch(value["origin"], value["target"], value["source_sha256"], value["attempt"])
+        except (ValueError, KeyError, TypeError):
+            self._files.remove(self._journal)
+            return None
+
+    @property
+    def _journal(self) -> Path:
+        return self._layout.state / "switch.json"
+
+    def _point_at(self, number: int) -> None:
+        self._files.link(self._layout.current, f"generations/{number}")
+
+    def _read(self, path: Path) -> bytes:
+        state = self._files.read(path, max_bytes=_MAX_BYTES)
+        if state is None:
+            raise StorageError(f"{path} is missing")
+        return state.content
+
+    def _read_or_empty(self, path: Path) -> bytes:
+        state = self._files.read(path, max_bytes=_MAX_BYTES)
+        return b"" if state is None else state.content
+
+
+def _switch_to_json(switch: Switch) -> dict[str, object]:
+    return {
+        "origin": switch.origin,
+        "target": switch.target,
+        "source_sha256": switch.source_sha256,
+        "attempt": switch.attempt,
+    }

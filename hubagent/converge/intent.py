@@ -1,0 +1,162 @@
+"""From the file on disk to the generation that is wished for; what is in force stands in for a bad file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from hubagent.config.changes import changes
+from hubagent.config.loader import load
+from hubagent.config.model import Config
+from hubagent.config.source import check_ownership
+from hubagent.converge.gather import docker_config, gather, read_secrets
+from hubagent.converge.generations import Generations
+from hubagent.converge.quarantine import Quarantine
+from hubagent.converge.tools import Tools
+from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
+from hubagent.observability.status import Problem, Reason
+from hubagent.state.desired import Desired, desired
+from hubagent.state.model import Change
+
+MAX_CONFIG_BYTES = 1024**2
+_INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is wished for now. `desired` is None only before the first generation."""
+
+    config: Config  # of the wished generation
+    desired: Desired | None
+    is_new: bool  # made from today's file, not the one in force
+    source_sha256: str | None = None  # of the file on disk, None when unreadable
+    errors: tuple[str, ...] = ()  # why the file on disk is not used
+    problems: tuple[Problem, ...] = ()
+    changes: tuple[Change, ...] = ()
+    retry: bool = False  # the machine did not answer; look again soon
+
+
+class Intents:
+    """Reads and renders; changes nothing but what hubagent owns alone (see gather)."""
+
+    def __init__(self, tools: Tools, generations: Generations, quarantine: Quarantine) -> None:
+        self._tools = tools
+        self._generations = generations
+        self._quarantine = quarantine
+
+    def today(self) -> Intent:
+        """The generation that today's file asks for, or the one in force with the reasons why not."""
+        in_force, damage = self._in_force()
+        try:
+            source = self._source()
+        except ConfigError as error:
+            return self._stay(in_force, None, errors=error.messages, problems=damage)
+        sha256 = hashlib.sha256(source).hexdigest()
+        try:
+            config = load(source, path=str(self._tools.layout.config))
+        except ConfigError as error:
+            return self._stay(in_force, sha256, errors=error.messages, problems=damage)
+        try:
+            candidate = self._render(config, source, in_force)
+        except PreflightError as error:
+            problem = Problem(None, Reason.PREFLIGHT, str(error))
+            return self._stay(in_force, sha256, errors=(str(error),), problems=(*damage, problem))
+        except TemporaryError as error:
+            problem = Problem(None, Reason.UNIT, str(error))
+            return self._stay(in_force, sha256, problems=(*damage, problem), retry=True)
+        held = self._quarantine.held(sha256, candidate.digest)
+        if held is not None and in_force is not None:
+            problem = Problem(None, Reason.VERIFY, f"not tried again until the file changes: {held.reason}")
+            return self._stay(in_force, sha256, errors=(held.reason,), problems=(*damage, problem))
+        return Intent(
+            config=config,
+            desired=candidate,
+            is_new=in_force is None or candidate.digest != in_force.digest,
+            source_sha256=sha256,
+            problems=damage,
+            changes=changes(self._config_of(in_force), config) if in_force else (),
+        )
+
+    def earlier(self, number: int) -> Intent:
+        """Generation `number` as it was. StorageError when it is not whole on disk any more."""
+        wished = self._generations.load(number)
+        return Intent(
+            config=self._config_of(wished), desired=wished, is_new=True, source_sha256=wished.source_sha256
+        )
+
+    def statics(self) -> dict[str, bytes]:
+        """Files outside the generations that hubagent keeps, by absolute path."""
+        layout = self._tools.layout
+        kept = {
+            str(layout.nginx_include): _INCLUDE.format(current=layout.current, folder="nginx").encode(),
+            str(layout.nginx_main_include): _INCLUDE.format(
+                current=layout.current, folder="nginx-main"
+            ).encode(),
+        }
+        docker = docker_config(self._tools)
+        if docker is not None:
+            kept[str(layout.docker_config)] = docker
+        return kept
+
+    def _source(self) -> bytes:
+        path = self._tools.layout.config
+        try:
+            state = self._tools.files.read(path, max_bytes=MAX_CONFIG_BYTES)
+        except StorageError as error:
+            raise ConfigError((str(error),)) from error
+        if state is None:
+            raise ConfigError(
+                (f"{path}: does not exist; the shipped one is in /usr/share/hubagent/hubagent.yaml",)
+            )
+        fault = check_ownership(state, str(path))
+        if fault:
+            raise ConfigError((fault,))
+        return state.content
+
+    def _render(self, config: Config, source: bytes, in_force: Desired | None) -> Desired:
+        facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
+        return desired(
+            config,
+            facts,
+            read_secrets(config.hub, self._tools),
+            source=source,
+            templates=self._tools.templates,
+            layout=self._tools.layout,
+        )
+
+    def _in_force(self) -> tuple[Desired | None, tuple[Problem, ...]]:
+        number = self._generations.current()
+        if number is None:
+            return None, ()
+        try:
+            return self._generations.load(number), ()
+        except StorageError as error:
+            return None, (Problem(None, Reason.DRIFT, str(error)),)
+
+    def _stay(
+        self,
+        in_force: Desired | None,
+        sha256: str | None,
+        *,
+        errors: tuple[str, ...] = (),
+        problems: tuple[Problem, ...],
+        retry: bool = False,
+    ) -> Intent:
+        bad = tuple(Problem(None, Reason.CONFIG, message) for message in errors if not problems)
+        return Intent(
+            config=self._config_of(in_force),
+            desired=in_force,
+            is_new=False,
+            source_sha256=sha256,
+            errors=errors,
+            problems=problems + bad,
+            retry=retry,
+        )
+
+    def _config_of(self, generation: Desired | None) -> Config:
+        if generation is None:
+            return Config()
+        try:
+            return load(generation.source, path="(the generation in force)")
+        except ConfigError:  # written by an older hubagent whose keys have gone since
+            return Config()

@@ -1,0 +1,92 @@
+"""One look at the machine: ports in, a frozen Observed out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hubagent.converge.generations import Generations
+from hubagent.converge.tools import Tools
+from hubagent.errors import ContainerError, HubagentError, TemporaryError
+from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
+from hubagent.ports import UnitState
+from hubagent.state.model import Component
+from hubagent.state.observed import Observed
+
+UNITS: Mapping[Component, str] = {
+    Component.FIREWALL: FIREWALL,
+    Component.PROXY: PROXY,
+    Component.NGINX: NGINX,
+    Component.HUB: HUB,
+}
+MARKER_PATH = "/-/hubagent"
+_LOADED = {
+    Component.HUB: "run/jupyterhub/loaded",
+    Component.PROXY: "run/configurable-http-proxy/loaded",
+    Component.FIREWALL: "run/hubagent-firewall/loaded",
+}
+
+
+class Observer:
+    """Looks; never changes anything. UnitError when systemd does not answer."""
+
+    def __init__(self, tools: Tools, generations: Generations) -> None:
+        self._tools = tools
+        self._generations = generations
+
+    def observe(self, *, statics: Iterable[str], metrics_listen: str | None) -> Observed:
+        in_force = self._generations.in_force()
+        units = {component: self._tools.units.unit(name) for component, name in UNITS.items()}
+        routes = self.routes()
+        return Observed(
+            generation=in_force.number if in_force else None,
+            digest=in_force.digest if in_force else None,
+            damaged=in_force.damaged if in_force else (),
+            statics={path: self._content(Path(path)) for path in statics},
+            units=units,
+            loaded={component: self.loaded(component, units[component]) for component in UNITS},
+            routes=len(routes) if routes is not None else None,
+            hub_route=routes is not None and "/" in routes,
+            metrics_listen=metrics_listen,
+            live_restore=self._live_restore(),
+        )
+
+    def loaded(self, component: Component, unit: UnitState) -> str | None:
+        """The marker of what the running consumer has loaded; None when it is not running."""
+        if component is Component.NGINX:
+            return self.nginx_marker()
+        if unit.main_pid == 0 and component is not Component.FIREWALL:
+            return None
+        content = self._content(self._tools.layout.root / _LOADED[component])
+        return content.decode("ascii", "replace").strip() if content is not None else None
+
+    def nginx_marker(self) -> str | None:
+        """What nginx answers on a fresh connection; on port 80, where no name has to match."""
+        try:
+            answer = self._tools.probe.request(f"http://127.0.0.1{MARKER_PATH}")
+        except TemporaryError:
+            return None
+        return answer.body.decode("ascii", "replace").strip() if answer.status == 200 else None
+
+    def routes(self) -> frozenset[str] | None:
+        """Routes in the proxy; None when it does not answer."""
+        try:
+            token = self._content(self._tools.layout.current / "proxy/token") or b""
+            answer = self._tools.probe.request(
+                f"http://127.0.0.1:{PROXY_API_PORT}/api/routes",
+                headers={"Authorization": f"token {token.decode()}"},
+            )
+            return frozenset(json.loads(answer.body)) if answer.status == 200 else None
+        except (HubagentError, ValueError):
+            return None
+
+    def _live_restore(self) -> bool | None:
+        try:
+            return self._tools.engine.facts().live_restore
+        except ContainerError:
+            return None
+
+    def _content(self, path: Path) -> bytes | None:
+        state = self._tools.files.read(path, max_bytes=4 * 1024**2)
+        return None if state is None else state.content

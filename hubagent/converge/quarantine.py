@@ -1,0 +1,51 @@
+"""Bytes that did not work out are not tried again until they change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from hubagent.layout import Layout
+from hubagent.ports import FileStore
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is not tried again, and why. `digest` None holds these YAML bytes whatever they render to."""
+
+    source_sha256: str
+    digest: str | None
+    reason: str
+    at_s: float  # unix time
+
+
+class Quarantine:
+    """One entry, on disk, so that a restart of the agent does not try again either."""
+
+    def __init__(self, files: FileStore, layout: Layout) -> None:
+        self._files = files
+        self._path = layout.state / "quarantine.json"
+
+    def hold(self, held: Held) -> None:
+        value = {
+            "source_sha256": held.source_sha256,
+            "digest": held.digest,
+            "reason": held.reason,
+            "at_s": held.at_s,
+        }
+        self._files.write(self._path, json.dumps(value).encode(), mode=0o600)
+
+    def release(self) -> None:
+        self._files.remove(self._path)
+
+    def held(self, source_sha256: str, digest: str) -> Held | None:
+        """The entry when it covers this candidate."""
+        state = self._files.read(self._path, max_bytes=65536)
+        if state is None:
+            return None
+        try:
+            value = json.loads(state.content)
+            held = Held(value["source_sha256"], value["digest"], value["reason"], float(value["at_s"]))
+        except (ValueError, KeyError, TypeError):
+            return None  # a damaged note must not stop the service; the worst is one more try
+        return held if held.source_sha256 == source_sha256 and held.digest in (None, digest) else None

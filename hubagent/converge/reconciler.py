@@ -1,0 +1,312 @@
+"""One look: what is wished, what is, the plan, and the switch with its way back.
+
+Level-triggered: every look starts from the file and the machine as they are, whatever caused it, so
+nothing depends on having seen an event, and starting up is recovery.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hubagent.config.model import Disruptive, Drift
+from hubagent.converge.apply import Applier
+from hubagent.converge.generations import Generations, Switch
+from hubagent.converge.intent import Intent, Intents
+from hubagent.converge.observe import Observer
+from hubagent.converge.preflight import Preflight
+from hubagent.converge.quarantine import Held, Quarantine
+from hubagent.converge.tools import Tools
+from hubagent.errors import HubagentError, PreflightError, TemporaryError, VerifyError
+from hubagent.observability.metrics import Metrics
+from hubagent.observability.status import Problem, Reason, Result
+from hubagent.state.desired import Desired
+from hubagent.state.model import Component, Plan
+from hubagent.state.observed import Observed
+from hubagent.state.plan import Policy, drift, plan
+from hubagent.state.window import contains
+
+log = logging.getLogger(__name__)
+
+_MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asked for beyond "look again"."""
+
+    allow_disruption: bool = False
+    rollback_to: int | None = None
+    retry: bool = False  # try again what is in quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a look knows before it touches anything; `hubagent plan` prints this."""
+
+    intent: Intent
+    observed: Observed
+    plan: Plan
+    statics: dict[str, bytes]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one look ended."""
+
+    result: Result
+    prepared: Prepared | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: str | None = None
+    candidate: int | None = None
+    retry: bool = False
+
+
+class Reconciler:
+    """Brings the machine to what the file says, or back."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        generations: Generations,
+        quarantine: Quarantine,
+        observer: Observer,
+        preflight: Preflight,
+        applier: Applier,
+        metrics: Metrics,
+        metrics_listen: Callable[[], str | None],
+    ) -> None:
+        self._tools = tools
+        self._generations = generations
+        self._quarantine = quarantine
+        self._observer = observer
+        self._preflight = preflight
+        self._applier = applier
+        self._metrics = metrics
+        self._metrics_listen = metrics_listen
+        self._intents = Intents(tools, generations, quarantine)
+        self._interrupted: Switch | None = None
+
+    def preview(self, order: Order) -> Prepared:
+        """What `look` would do now. TemporaryError when the machine does not answer."""
+        intent = (
+            self._intents.today() if order.rollback_to is None else self._intents.earlier(order.rollback_to)
+        )
+        statics = self._intents.statics()
+        observed = self._observer.observe(statics=statics, metrics_listen=self._metrics_listen())
+        if intent.desired is None:
+            return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
+        policy = Policy(drift=intent.config.apply.drift, allow_disruption=self._may_disrupt(intent, order))
+        found = plan(
+            intent.desired,
+            observed,
+            policy,
+            next_generation=self._generations.next_number(),
+            statics=statics,
+            changes=intent.changes,
+        )
+        return Prepared(
+            intent, observed, found, statics, intent.problems + self._seen(intent, observed, statics)
+        )
+
+    def look(self, order: Order) -> Look:
+        """Look once and act on it. Never raises for what the world does; the Look says what happened."""
+        try:
+            self._generations.prepare()
+            self._recover()
+            if order.retry:
+                self._quarantine.release()
+            prepared = self.preview(order)
+        except HubagentError as error:
+            return self._unable(error)
+        rejected = Result.REJECTED if prepared.intent.errors else Result.NOOP
+        retry = prepared.intent.retry
+        if prepared.intent.desired is None or prepared.plan.is_empty:
+            return Look(rejected, prepared, prepared.problems, retry=retry)
+        try:
+            ended = self._carry_out(prepared, order)
+        except HubagentError as error:
+            return dataclasses.replace(self._unable(error), prepared=prepared)
+        if ended.result is Result.OK and prepared.intent.errors:
+            return dataclasses.replace(ended, result=Result.REJECTED)
+        return ended
+
+    def _carry_out(self, prepared: Prepared, order: Order) -> Look:
+        intent, steps = prepared.intent, prepared.plan
+        assert intent.desired is not None
+        if steps.generation is None:
+            try:
+                self._applier.apply(steps, intent.desired, prepared.statics)
+            except VerifyError as error:
+                problem = Problem(None, Reason.VERIFY, str(error))
+                return Look(Result.FAILED, prepared, (*prepared.problems, problem), str(error), retry=True)
+            return Look(Result.OK, prepared, prepared.problems, retry=intent.retry)
+        origin = prepared.observed.generation
+        try:
+            previous = self._generations.load(origin) if origin is not None else None
+        except TemporaryError:
+            previous = None  # damaged: nothing to compare with, so everything is tested
+        switch = self._switch(origin, steps.generation, intent.desired.source_sha256)
+        try:
+            self._preflight.disk()
+            self._generations.stage(intent.desired, switch.target)
+            if origin is None:
+                self._generations.begin(switch)  # the tests need a `current` to look through
+            self._preflight.candidate(switch.target, intent.desired, previous)
+        except PreflightError as error:
+            return self._refuse(prepared, switch, error)
+        self._generations.begin(switch)
+        try:
+            self._applier.apply(steps, intent.desired, prepared.statics)
+        except HubagentError as error:
+            return self._take_back(prepared, switch, previous, error)
+        self._generations.commit()
+        if order.rollback_to is not None:
+            self._hold_todays_file(f"rolled back by hand to generation {order.rollback_to}")
+        else:
+            self._quarantine.release()
+        log.info("generation %d is in force: %s", switch.target, _words(steps))
+        return Look(Result.OK, prepared, prepared.problems)
+
+    def _refuse(self, prepared: Prepared, switch: Switch, error: PreflightError) -> Look:
+        if switch.origin is not None:
+            self._generations.discard(switch.target)
+        problem = Problem(None, Reason.PREFLIGHT, str(error))
+        log.error("generation %d refused, nothing was changed: %s", switch.target, error)
+        return Look(
+            Result.REJECTED,
+            prepared,
+            (*prepared.problems, problem),
+            str(error),
+            candidate=switch.target,
+            retry=True,
+        )
+
+    def _take_back(
+        self, prepared: Prepared, switch: Switch, previous: Desired | None, cause: HubagentError
+    ) -> Look:
+        """Return to the origin and see it serve again; hold the bytes if they are to blame."""
+        log.error("generation %d does not work, going back: %s", switch.target, cause)
+        blame = isinstance(cause, (VerifyError, PreflightError))  # not a machine that did not answer
+        reason = str(cause)
+        if switch.origin is None or previous is None:
+            problem = Problem(None, Reason.VERIFY, reason)
+            return Look(
+                Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
+            )
+        self._generations.abort(switch)
+        assert prepared.intent.desired is not None
+        if blame:
+            held = Held(
+                switch.source_sha256, prepared.intent.desired.digest, reason, self._tools.clock.time()
+            )
+            self._quarantine.hold(held)
+        try:
+            observed = self._observer.observe(statics=prepared.statics, metrics_listen=self._metrics_listen())
+            back = plan(
+                previous,
+                observed,
+                Policy(drift=Drift.FIX, allow_disruption=True),
+                next_generation=0,
+                statics=prepared.statics,
+            )
+            self._applier.apply(back, previous, prepared.statics)
+        except HubagentError as error:
+            reason = f"{reason}; additionally, going back to generation {switch.origin}: {error}"
+            problem = Problem(None, Reason.VERIFY, reason)
+            return Look(
+                Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
+            )
+        self._generations.commit()
+        for component in {step.component for step in prepared.plan.steps}:
+            self._metrics.rollback(component)
+        problem = Problem(
+            None,
+            Reason.VERIFY,
+            f"generation {switch.target} was taken back, {switch.origin} serves: {reason}",
+        )
+        return Look(
+            Result.ROLLED_BACK,
+            prepared,
+            (*prepared.problems, problem),
+            reason,
+            candidate=switch.target,
+            retry=not blame,
+        )
+
+    def _recover(self) -> None:
+        """Close what a crash left open: back to the origin; the ordinary look then does the rest."""
+        switch = self._generations.interrupted()
+        if switch is None:
+            return
+        log.warning(
+            "an apply of generation %d was interrupted; starting again from %s", switch.target, switch.origin
+        )
+        self._generations.abort(switch)
+        if switch.attempt >= _MAX_ATTEMPTS:
+            reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
+            self._quarantine.hold(Held(switch.source_sha256, None, reason, self._tools.clock.time()))
+        self._interrupted = switch
+        self._generations.commit()
+
+    def _switch(self, origin: int | None, target: int, source_sha256: str) -> Switch:
+        before = self._interrupted
+        again = before is not None and before.source_sha256 == source_sha256
+        return Switch(origin, target, source_sha256, before.attempt + 1 if before and again else 1)
+
+    def _hold_todays_file(self, reason: str) -> None:
+        today = self._intents.today()
+        if today.source_sha256 is not None:
+            self._quarantine.hold(Held(today.source_sha256, None, reason, self._tools.clock.time()))
+
+    def _may_disrupt(self, intent: Intent, order: Order) -> bool:
+        apply = intent.config.apply
+        if order.allow_disruption or apply.disruptive is Disruptive.ALWAYS:
+            return True
+        return (
+            apply.disruptive is Disruptive.WINDOW
+            and apply.window is not None
+            and contains(apply.window, self._tools.clock.time())
+        )
+
+    def _seen(self, intent: Intent, observed: Observed, statics: dict[str, bytes]) -> tuple[Problem, ...]:
+        """What a person should know although nothing is done about it."""
+        assert intent.desired is not None
+        problems = [
+            Problem(
+                component,
+                Reason.MASKED,
+                f"{unit.name} is masked; hubagent leaves it alone until `systemctl unmask`",
+            )
+            for component, unit in observed.units.items()
+            if observed.masked(component)
+        ]
+        by_hand = drift(intent.desired, observed, statics)
+        for component in by_hand:
+            self._metrics.drift(component)
+        if intent.config.apply.drift is Drift.WARN:
+            problems += [
+                Problem(component, Reason.DRIFT, f"{what}; left alone (apply.drift: warn)")
+                for component, what in by_hand.items()
+            ]
+        if observed.live_restore is None:
+            problems.append(
+                Problem(
+                    Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker"
+                )
+            )
+        return tuple(problems)
+
+    def _unable(self, error: HubagentError) -> Look:
+        log.error("%s", error)
+        return Look(
+            Result.FAILED, problems=(Problem(None, Reason.UNIT, str(error)),), failure=str(error), retry=True
+        )
+
+
+def _words(steps: Plan) -> str:
+    return ", ".join(f"{step.component.value} {step.verb.value}" for step in steps.steps)

@@ -1,0 +1,218 @@
+"""Composes the Status after a look: components, figures, certificate, user servers, disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from hubagent.converge.generations import Generations
+from hubagent.converge.observe import UNITS, Observer
+from hubagent.converge.reconciler import Look, Prepared
+from hubagent.converge.tools import Tools
+from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
+from hubagent.layout import HUB_PORT, LABEL_DIGEST, LABEL_SERVER, LABEL_USER, PROXY_METRICS_PORT
+from hubagent.observability import figures
+from hubagent.observability.status import (
+    CertificateStatus,
+    ComponentStatus,
+    Figures,
+    Problem,
+    Reason,
+    Result,
+    ServerStatus,
+    Status,
+)
+from hubagent.ports import ActiveState, Container
+from hubagent.state import hub_files
+from hubagent.state.desired import HUB_SECRETS_FILE, SERVERS_FILE, Desired
+from hubagent.state.model import Component
+
+_CERTIFICATE_WARN_S = 14 * 86400.0
+_DISK_WARN_BYTES = 1024**3
+
+
+class Survey:
+    """Remembers what a Status needs of earlier looks."""
+
+    def __init__(
+        self, tools: Tools, generations: Generations, observer: Observer, *, version: str, pid: int
+    ) -> None:
+        self._tools = tools
+        self._generations = generations
+        self._observer = observer
+        self._last = Status(version=version, pid=pid, looks=0, looked_at_s=0.0, result=Result.NOOP)
+
+    def status(self, look: Look) -> Status:
+        """The whole Status; never raises: what does not answer is None or down."""
+        now_s, last, prepared = self._tools.clock.time(), self._last, look.prepared
+        in_force = self._in_force()
+        containers = self._containers()
+        certificate, certificate_problems = self._certificate(in_force, now_s)
+        free, disk_problems = self._disk()
+        accepted = look.result is Result.OK and prepared is not None and prepared.intent.is_new
+        took_steps = prepared is not None and look.result in (Result.OK, Result.ROLLED_BACK)
+        self._last = dataclasses.replace(
+            last,
+            looks=last.looks + 1,
+            looked_at_s=now_s,
+            result=look.result,
+            url=_url(in_force),
+            config_sha256=prepared.intent.source_sha256 if prepared else last.config_sha256,
+            config_errors=prepared.intent.errors if prepared else last.config_errors,
+            config_accepted_at_s=now_s if accepted else last.config_accepted_at_s,
+            generation=self._generation(),
+            candidate=look.candidate or (last.candidate if look.result is Result.REJECTED else None),
+            components=self._components(prepared),
+            problems=(
+                *look.problems,
+                *self._images(in_force, containers is not None),
+                *certificate_problems,
+                *disk_problems,
+            ),
+            steps=prepared.plan.steps if prepared and took_steps else last.steps,
+            pending=prepared.plan.pending if prepared else (),
+            pending_changes=prepared.plan.changes if prepared and prepared.plan.pending else (),
+            certificate=certificate,
+            servers=_servers(in_force, containers or ()),
+            figures=self._figures(in_force, prepared),
+            dbus_up=prepared is not None,
+            docker_up=containers is not None,
+            disk_free_bytes=free,
+            last_failure=look.failure or last.last_failure,
+            last_failure_at_s=now_s if look.failure else last.last_failure_at_s,
+        )
+        return self._last
+
+    def _generation(self) -> int | None:
+        try:
+            return self._generations.current()
+        except StorageError:
+            return None
+
+    def _in_force(self) -> Desired | None:
+        try:
+            number = self._generations.current()
+            return self._generations.load(number) if number is not None else None
+        except StorageError:
+            return None
+
+    def _components(self, prepared: Prepared | None) -> tuple[ComponentStatus, ...]:
+        found = []
+        for component, name in UNITS.items():
+            try:
+                unit = self._tools.units.unit(name)
+            except TemporaryError as error:
+                found.append(ComponentStatus(component, name, "unknown", healthy=False, detail=str(error)))
+                continue
+            loaded = self._observer.loaded(component, unit)
+            wanted = (
+                prepared.intent.desired.markers[component] if prepared and prepared.intent.desired else None
+            )
+            active = unit.active is ActiveState.ACTIVE
+            behind = active and wanted is not None and loaded != wanted
+            found.append(
+                ComponentStatus(
+                    component,
+                    name,
+                    unit.load.value if unit.load.value == "masked" else unit.active.value,
+                    healthy=active and loaded is not None,
+                    restarts=unit.restarts,
+                    detail="runs with older settings" if behind else "",
+                )
+            )
+        return tuple(found)
+
+    def _containers(self) -> tuple[Container, ...] | None:
+        try:
+            return self._tools.engine.containers(label=LABEL_SERVER)
+        except ContainerError:
+            return None
+
+    def _images(self, in_force: Desired | None, docker_up: bool) -> tuple[Problem, ...]:  # noqa: FBT001
+        if in_force is None or not docker_up:
+            return ()
+        problems = []
+        for name, server in _declared(in_force).items():
+            image = str(server["image"])
+            try:
+                if self._tools.engine.image_id(image) is None:
+                    what = (
+                        f"servers.{name}.image: {image} is not on this machine; docker pull or docker load it"
+                    )
+                    problems.append(Problem(Component.DOCKER, Reason.IMAGE, what))
+            except ContainerError:
+                return ()
+        return tuple(problems)
+
+    def _certificate(
+        self, in_force: Desired | None, now_s: float
+    ) -> tuple[CertificateStatus | None, tuple[Problem, ...]]:
+        if in_force is None:
+            return None, ()
+        facts = in_force.certificate
+        status = CertificateStatus(facts.not_after_s, facts.names, in_force.self_signed)
+        days = int((facts.not_after_s - now_s) // 86400)
+        if in_force.self_signed or facts.not_after_s - now_s > _CERTIFICATE_WARN_S:
+            return status, ()
+        words = f"expires in {days} days" if days >= 0 else "has expired"
+        return status, (Problem(Component.NGINX, Reason.CERTIFICATE, f"the certificate {words}; renew it"),)
+
+    def _disk(self) -> tuple[int | None, tuple[Problem, ...]]:
+        path = self._tools.layout.state
+        try:
+            free = self._tools.files.free_bytes(path)
+        except StorageError:
+            return None, ()
+        if free >= _DISK_WARN_BYTES:
+            return free, ()
+        return free, (Problem(None, Reason.DISK, f"{path}: only {free // 1024**2} MiB free on this disk"),)
+
+    def _figures(self, in_force: Desired | None, prepared: Prepared | None) -> Figures:
+        if in_force is None:
+            return Figures()
+        token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
+        found = Figures()
+        hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
+        if hub is not None:
+            found = figures.from_hub(found, hub)
+        proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
+        if proxy is not None:
+            found = figures.from_proxy(found, proxy)
+        return dataclasses.replace(
+            found,
+            proxy_routes=prepared.observed.routes if prepared else None,
+            nginx_old_workers=self._tools.machine.nginx_old_workers(),
+        )
+
+    def _text(self, url: str, token: str | None) -> str | None:
+        headers = {"Authorization": f"token {token}"} if token else {}
+        try:
+            answer = self._tools.probe.request(url, headers=headers)
+        except HubagentError:
+            return None
+        return answer.body.decode(errors="replace") if answer.status == 200 else None
+
+
+def _declared(in_force: Desired) -> dict[str, dict[str, object]]:
+    servers = json.loads(in_force.file(SERVERS_FILE).content)["servers"]
+    assert isinstance(servers, dict)
+    return servers
+
+
+def _servers(in_force: Desired | None, containers: tuple[Container, ...]) -> tuple[ServerStatus, ...]:
+    declared = _declared(in_force) if in_force else {}
+    return tuple(
+        ServerStatus(
+            user=container.labels.get(LABEL_USER, ""),
+            server=container.labels.get(LABEL_SERVER, ""),
+            container=container.name,
+            stale=declared.get(container.labels.get(LABEL_SERVER, ""), {}).get("digest")
+            != container.labels.get(LABEL_DIGEST),
+        )
+        for container in containers
+        if container.state == "running"
+    )
+
+
+def _url(in_force: Desired | None) -> str | None:
+    return None if in_force is None else f"https://{in_force.host or 'this machine'}/"

@@ -1,0 +1,79 @@
+"""Why to look again, and when: many hints become one look. Nothing here decides what a look does."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+
+
+class Trigger(enum.Enum):
+    """What made the agent look. Every one means the same: look."""
+
+    START = "start"
+    FILE = "file"
+    SIGNAL = "signal"
+    UNIT = "unit"
+    DOCKER = "docker"
+    RETRY = "retry"
+    POLL = "poll"
+    STOP = "stop"
+
+
+# Seconds of quiet to wait for after a hint, and at most altogether. An editor writes a file in several
+# operations; systemd and Docker send several signals for one event.
+_QUIET_S = {Trigger.FILE: 0.2, Trigger.UNIT: 0.5, Trigger.DOCKER: 1.0}
+_AT_MOST_S = {Trigger.FILE: 2.0, Trigger.UNIT: 5.0, Trigger.DOCKER: 10.0}
+
+
+class Triggers:
+    """Thread-safe: anybody puts, the reconcile thread takes."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._condition = threading.Condition()
+        self._first_s: dict[Trigger, float] = {}
+        self._due_s: dict[Trigger, float] = {}
+
+    def put(self, trigger: Trigger, *, delay_s: float = 0.0) -> None:
+        """Ask for a look; hints of one kind are held together until they pause."""
+        with self._condition:
+            now = self._monotonic()
+            first = self._first_s.setdefault(trigger, now)
+            quiet = delay_s or _QUIET_S.get(trigger, 0.0)
+            self._due_s[trigger] = min(now + quiet, first + _AT_MOST_S.get(trigger, quiet))
+            self._condition.notify()
+
+    def take(self, timeout_s: float) -> frozenset[Trigger]:
+        """Wait until something is due and return all that is pending; empty after `timeout_s`."""
+        with self._condition:
+            end = self._monotonic() + timeout_s
+            while True:
+                now = self._monotonic()
+                due = min(self._due_s.values(), default=end)
+                if self._due_s and due <= now:
+                    taken = frozenset(self._due_s)
+                    self._due_s.clear()
+                    self._first_s.clear()
+                    return taken
+                if now >= end:
+                    return frozenset()
+                self._condition.wait(min(due, end) - now)
+
+
+class Backoff:
+    """Delays for looking again after a failure: doubling, bounded, reset by success."""
+
+    def __init__(self, *, first_s: float = 0.5, most_s: float = 30.0) -> None:
+        self._first_s = first_s
+        self._most_s = most_s
+        self._next_s = first_s
+
+    def failed(self) -> float:
+        """Seconds to wait before the next try."""
+        delay_s = self._next_s
+        self._next_s = min(self._next_s * 2, self._most_s)
+        return delay_s
+
+    def succeeded(self) -> None:
+        self._next_s = self._first_s

@@ -1,0 +1,120 @@
+"""Success is judged from outside: markers, answers and stable units, never a finished job alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
+from hubagent.converge.tools import Tools
+from hubagent.errors import TemporaryError, VerifyError
+from hubagent.layout import HUB_PORT, PROXY_PORT
+from hubagent.ports import ActiveState
+from hubagent.state.desired import Desired
+from hubagent.state.model import Component, Step, Verb
+
+# Seconds. nginx answers a good reload within 0.13 s; a hub that upgrades its database takes longest.
+DEADLINE_S = {Component.NGINX: 5.0, Component.FIREWALL: 5.0, Component.PROXY: 8.0, Component.HUB: 60.0}
+STABLE_S = 2.0
+_POLL_S = {Component.NGINX: 0.004}
+_DEFAULT_POLL_S = 0.05
+_UNIT_EVERY_S = 0.25
+
+
+class Verifier:
+    """Waits until a component does what the generation asks for, or says why it does not."""
+
+    def __init__(self, tools: Tools, observer: Observer) -> None:
+        self._tools = tools
+        self._observer = observer
+
+    def after(self, step: Step, desired: Desired) -> None:
+        """Judge the component of a step just taken. VerifyError within its deadline."""
+        if step.component not in UNITS or step.verb not in (Verb.START, Verb.RELOAD, Verb.RESTART):
+            return
+        self.component(step.component, desired, stable=step.verb is not Verb.RELOAD)
+
+    def component(self, component: Component, desired: Desired, *, stable: bool) -> None:
+        """Wait for the component to serve `desired`; with `stable`, see it stay up for STABLE_S."""
+        clock = self._tools.clock
+        deadline = clock.monotonic() + DEADLINE_S[component]
+        baseline = self._tools.units.unit(UNITS[component]).restarts
+        next_unit_s = 0.0
+        missing = ""
+        while True:
+            missing = self._missing(component, desired)
+            now = clock.monotonic()
+            if not missing:
+                break
+            if now >= next_unit_s:
+                self._alive(component, baseline)
+                next_unit_s = now + _UNIT_EVERY_S
+            if now >= deadline:
+                raise VerifyError(f"{UNITS[component]}: {missing} within {DEADLINE_S[component]:.0f} s")
+            clock.sleep(_POLL_S.get(component, _DEFAULT_POLL_S))
+        if stable and component is not Component.FIREWALL:
+            self._stays_up(component)
+
+    def _missing(self, component: Component, desired: Desired) -> str:
+        """What is still missing, in words; empty when all is there."""
+        checks: dict[Component, Callable[[Desired], str]] = {
+            Component.NGINX: self._nginx,
+            Component.HUB: self._hub,
+            Component.PROXY: self._proxy,
+        }
+        unit = self._tools.units.unit(UNITS[component]) if component is not Component.NGINX else None
+        if unit is not None and self._observer.loaded(component, unit) != desired.markers[component]:
+            return f"has not loaded {'its rules' if component is Component.FIREWALL else 'its new settings'}"
+        return checks[component](desired) if component in checks else ""
+
+    def _nginx(self, desired: Desired) -> str:
+        if self._observer.nginx_marker() != desired.markers[Component.NGINX]:
+            return f"does not serve the new configuration ({self._port_holder()})"
+        host = desired.host or "localhost"
+        answer = self._ask(f"https://{host}{MARKER_PATH}", connect_to="127.0.0.1")
+        if answer is None:
+            return f"does not answer on port 443 ({self._port_holder()})"
+        status, certificate = answer
+        if status != 200 or certificate != desired.certificate.fingerprint_sha256:
+            return "does not serve the configured certificate"
+        return ""
+
+    def _hub(self, desired: Desired) -> str:
+        answer = self._ask(f"http://{desired.gateway}:{HUB_PORT}/hub/api/health")
+        return "" if answer is not None and answer[0] == 200 else "does not answer on /hub/api/health"
+
+    def _proxy(self, desired: Desired) -> str:
+        answer = self._ask(f"http://127.0.0.1:{PROXY_PORT}/_chp_healthz")
+        return "" if answer is not None and answer[0] == 200 else "does not answer on /_chp_healthz"
+
+    def _ask(self, url: str, *, connect_to: str | None = None) -> tuple[int, str | None] | None:
+        try:
+            answer = self._tools.probe.request(url, connect_to=connect_to)
+        except TemporaryError:
+            return None
+        return answer.status, answer.certificate_sha256
+
+    def _alive(self, component: Component, restarts: int) -> None:
+        unit = self._tools.units.unit(UNITS[component])
+        if unit.active is ActiveState.FAILED or unit.restarts > restarts:
+            raise VerifyError(
+                f"{unit.name} does not stay up (result: {unit.result}); see journalctl -u {unit.name} -n 50"
+            )
+
+    def _stays_up(self, component: Component) -> None:
+        clock = self._tools.clock
+        first = self._tools.units.unit(UNITS[component])
+        until = clock.monotonic() + STABLE_S
+        while clock.monotonic() < until:
+            clock.sleep(_UNIT_EVERY_S)
+            now = self._tools.units.unit(UNITS[component])
+            if now.active is not ActiveState.ACTIVE or now.main_pid != first.main_pid:
+                raise VerifyError(
+                    f"{now.name} did not stay up for {STABLE_S:.0f} s; see journalctl -u {now.name} -n 50"
+                )
+
+    def _port_holder(self) -> str:
+        holders = {port: self._tools.machine.listener(port) for port in (80, 443)}
+        others = [
+            f"port {port} is held by {who}" for port, who in holders.items() if who and "nginx" not in who
+        ]
+        return "; ".join(others) or "see journalctl -u nginx and /var/log/nginx/error.log"

@@ -1,0 +1,123 @@
+"""The files that the hub and the proxy read: JSON and one environment file, never code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hubagent.config.model import Hub, MountMode, Server
+from hubagent.layout import HUB_PORT, NETWORK, PROXY_API_PORT, PROXY_METRICS_PORT, PROXY_PORT
+from hubagent.state.secrets import Secrets
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def hub_json(
+    hub: Hub, *, host: str | None, gateway: str, servers_file: Path, one_time_dir: Path, secrets_digest: str
+) -> bytes:
+    """hub.json: read once when the hub starts, so a change of it is a hub restart."""
+    return _json(
+        {
+            "version": 1,
+            "hub_bind_url": f"http://{gateway}:{HUB_PORT}",
+            "proxy_url": f"http://127.0.0.1:{PROXY_PORT}",
+            "proxy_api_url": f"http://127.0.0.1:{PROXY_API_PORT}",
+            "host": host,
+            "admins": list(hub.admins),
+            "authenticator": hub.authenticator,
+            "signup": hub.signup.value,
+            "ask_email": hub.ask_email,
+            "passwords": {
+                "min_length": hub.passwords.min_length,
+                "check_common": hub.passwords.check_common,
+                "max_failed_logins": hub.passwords.max_failed_logins,
+                "lockout_s": hub.passwords.lockout_s,
+            },
+            "landing": hub.landing,
+            "stop_idle_after_s": hub.stop_idle_after_s,
+            "database": hub.database,
+            "traits": {
+                cls: {name: value for name, value in traits.items() if not name.endswith("_file")}
+                for cls, traits in hub.traits.items()
+            },
+            "servers_file": str(servers_file),
+            "one_time_dir": str(one_time_dir),
+            "secrets_digest": secrets_digest,
+        }
+    )
+
+
+def secrets_json(secrets: Secrets) -> bytes:
+    """secrets.json: handed to the hub alone, as a systemd credential."""
+    return _json(
+        {
+            "proxy_token": secrets.proxy_token,
+            "agent_token": secrets.agent_token,
+            "database_password": secrets.database_password,
+            "traits": {cls: dict(values) for cls, values in secrets.traits.items()},
+        }
+    )
+
+
+def agent_token(content: bytes) -> str:
+    """The agent's own token out of a secrets.json."""
+    return str(json.loads(content)["agent_token"])
+
+
+def servers_json(servers: Sequence[Server]) -> bytes:
+    """servers.json: read by the spawner at every start, so a change of it restarts nothing."""
+    return _json(
+        {
+            "version": 1,
+            "default": servers[0].name,
+            "network": NETWORK,
+            "servers": {
+                server.name: {**_server(server), "digest": server_digest(server)} for server in servers
+            },
+        }
+    )
+
+
+def server_digest(server: Server) -> str:
+    """Identity of what a container was started from; a running one with another digest is stale."""
+    return hashlib.sha256(_json(_server(server))).hexdigest()
+
+
+def _server(server: Server) -> dict[str, object]:
+    return {
+        "title": server.title,
+        "image": server.image,
+        "memory_bytes": server.memory_bytes,
+        "cpus": server.cpus,
+        "processes": server.processes,
+        "home": str(server.home),
+        "volume": server.volume,
+        "mounts": [
+            {
+                "source": str(mount.source),
+                "target": str(mount.target),
+                "read_only": mount.mode is MountMode.READ_ONLY,
+            }
+            for mount in server.mounts
+        ],
+        "environment": dict(server.environment),
+    }
+
+
+def proxy_env(*, gateway: str) -> bytes:
+    """proxy.env: systemd's EnvironmentFile of configurable-http-proxy; a change of it is a proxy restart."""
+    lines = {
+        "PROXY_IP": "127.0.0.1",
+        "PROXY_PORT": PROXY_PORT,
+        "PROXY_API_IP": "127.0.0.1",
+        "PROXY_API_PORT": PROXY_API_PORT,
+        "PROXY_METRICS_IP": "127.0.0.1",
+        "PROXY_METRICS_PORT": PROXY_METRICS_PORT,
+        "PROXY_DEFAULT_TARGET": f"http://{gateway}:{HUB_PORT}",
+        "PROXY_ERROR_TARGET": f"http://{gateway}:{HUB_PORT}/hub/error",
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items()).encode()

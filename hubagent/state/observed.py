@@ -1,0 +1,36 @@
+"""What is: one frozen look at the machine, the other side of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hubagent.ports import ActiveState, LoadState, UnitState
+from hubagent.state.model import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Facts only; nothing here is derived from what was wished."""
+
+    generation: int | None  # that `current` points at
+    digest: str | None  # of that generation, as it was written
+    damaged: tuple[str, ...]  # files of it that were changed by hand since
+    statics: Mapping[str, bytes | None]  # files outside the generations, by path
+    units: Mapping[Component, UnitState]
+    loaded: Mapping[Component, str | None]  # marker that each running consumer answers
+    routes: int | None  # routes in the proxy, None when it does not answer
+    hub_route: bool  # the proxy has its route to the hub; a restarted proxy has lost it
+    metrics_listen: str | None  # where our own metrics are served now
+    live_restore: bool | None = None  # of the container engine, None when it does not answer
+    problems: Mapping[Component, str] = field(default_factory=dict)
+
+    def runs(self, component: Component) -> bool:
+        """The unit is there and active."""
+        unit = self.units.get(component)
+        return unit is not None and unit.active in (ActiveState.ACTIVE, ActiveState.RELOADING)
+
+    def masked(self, component: Component) -> bool:
+        """An administrator has masked the unit: respected, never fought."""
+        unit = self.units.get(component)
+        return unit is not None and unit.load is LoadState.MASKED

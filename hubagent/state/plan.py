@@ -1,0 +1,120 @@
+"""The difference between desired and observed as ordered steps, each with the mildest verb. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hubagent.config.model import Drift
+from hubagent.ports import ActiveState
+from hubagent.state.desired import Desired
+from hubagent.state.model import Change, Component, Level, Plan, Step, Verb
+from hubagent.state.observed import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the plan may do on its own."""
+
+    drift: Drift = Drift.FIX
+    allow_disruption: bool = False
+
+
+_RESTART = {
+    Component.NGINX: (Verb.RELOAD, Level.NGINX_RELOAD, "serves an older configuration"),
+    Component.FIREWALL: (Verb.RELOAD, Level.NOTHING, "has older rules"),
+    Component.PROXY: (Verb.RESTART, Level.PROXY_RESTART, "runs with older settings"),
+    Component.HUB: (Verb.RESTART, Level.HUB_RESTART, "runs with an older hub.json"),
+}
+# nginx comes before the hub: it is judged in a tenth of a second, and a bad one then costs no hub restart.
+_ORDER = (Component.FIREWALL, Component.PROXY, Component.NGINX, Component.HUB)
+
+
+def plan(
+    desired: Desired,
+    observed: Observed,
+    policy: Policy,
+    *,
+    next_generation: int,
+    statics: Mapping[str, bytes],
+    changes: tuple[Change, ...] = (),
+) -> Plan:
+    """Steps from `observed` to `desired`; empty when there is nothing to do.
+
+    With drift: warn, what an administrator changed by hand while the wished generation was already in
+    force is left alone (see `drift` for the words); a new generation is still applied whole.
+    """
+    new = observed.digest != desired.digest
+    repair = new or policy.drift is Drift.FIX
+    generation = next_generation if new or (observed.damaged and repair) else None
+    steps: list[Step] = []
+    pending: list[Step] = []
+    if repair:
+        steps += [
+            Step(_owner_of(path), Verb.WRITE, Level.NOTHING, f"{path} is not as hubagent keeps it")
+            for path, content in statics.items()
+            if observed.statics.get(path) != content
+        ]
+    if str(desired.metrics.listen) != observed.metrics_listen:
+        steps.append(
+            Step(Component.METRICS, Verb.RELOAD, Level.NOTHING, f"metrics move to {desired.metrics.listen}")
+        )
+    for component in _ORDER:
+        for step in _component_steps(component, desired, observed, repair=repair):
+            (pending if step.level.drops_websockets and not policy.allow_disruption else steps).append(step)
+    if observed.live_restore is False and any(_owner_of(path) is Component.DOCKER for path in statics):
+        steps.append(
+            Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, "containers shall survive a restart of Docker")
+        )
+    restarted = any(step.component is Component.PROXY for step in steps)
+    if observed.runs(Component.HUB) and (
+        restarted or (observed.routes is not None and not observed.hub_route)
+    ):
+        steps.append(Step(Component.PROXY, Verb.RESYNC, Level.NOTHING, "the proxy has lost its routes"))
+    if generation is not None and not steps and not pending:
+        steps.append(Step(Component.HUB, Verb.NONE, Level.NEXT_SPAWN, "servers started from now on use it"))
+    return Plan(generation, tuple(steps), tuple(pending), changes)
+
+
+def _component_steps(
+    component: Component, desired: Desired, observed: Observed, *, repair: bool
+) -> Iterator[Step]:
+    unit = observed.units.get(component)
+    if unit is None or observed.masked(component):
+        return
+    if unit.active in (ActiveState.INACTIVE, ActiveState.FAILED):
+        if repair:
+            yield Step(component, Verb.START, Level.NOTHING, f"{unit.name} is {unit.active.value}")
+        return
+    wanted, loaded = desired.markers[component], observed.loaded.get(component)
+    if loaded == wanted:
+        return
+    verb, level, reason = _RESTART[component]
+    if loaded is None and component is Component.HUB and unit.active is ActiveState.ACTIVATING:
+        return  # it is starting and will load what is in force; verification waits for it
+    yield Step(component, verb, level, f"{unit.name} {reason}")
+
+
+def drift(desired: Desired, observed: Observed, statics: Mapping[str, bytes]) -> Mapping[Component, str]:
+    """What was changed by hand while the wished generation is in force, in words, by component."""
+    if observed.digest != desired.digest:
+        return {}
+    found: dict[Component, str] = {}
+    for path in observed.damaged:
+        found[_owner_of(path)] = f"{path} was changed by hand"
+    for path, content in statics.items():
+        if observed.statics.get(path) != content:
+            found[_owner_of(path)] = f"{path} was changed by hand"
+    for component, unit in observed.units.items():
+        if unit.active in (ActiveState.INACTIVE, ActiveState.FAILED) and not observed.masked(component):
+            found[component] = f"{unit.name} is {unit.active.value}"
+    return found
+
+
+def _owner_of(path: str) -> Component:
+    if "docker" in path:
+        return Component.DOCKER
+    for component in (Component.PROXY, Component.FIREWALL, Component.NGINX):
+        if component.value in path:
+            return component
+    return Component.HUB
