@@ -2,6 +2,7 @@
 
 Field names are the YAML keys, with the unit added where the value is a number in a unit
 (`memory: 4G` becomes `memory_bytes`). Every field has a default, so `Config()` is the shipped one.
+Each field carries its kind and its sentence: the loader, the JSON Schema and the reference are made from them.
 """
 
 from __future__ import annotations
@@ -10,8 +11,55 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Final
 
-from hubagent.config.types import Hostname, ListenAddress, ServerName, TimeOfDay, Username
+from hubagent.config import kinds
+from hubagent.config.composites import ListOf, MapOf, Named, Section
+from hubagent.config.keys import Interrupts, setting
+from hubagent.config.scalars import Boolean, Choice, Number
+from hubagent.config.servers import (
+    Build,
+    Lecture,
+    Mount,
+    MountMode,
+    Server,
+    Sysimage,
+    Warm,
+)
+from hubagent.config.times import Window
+from hubagent.config.traits import Traits
+from hubagent.config.types import (
+    SERVER_NAME_PATTERN,
+    Hostname,
+    ListenAddress,
+    ServerName,
+    Username,
+    parse_server_name,
+    parse_username,
+)
+
+__all__ = [
+    "Apply",
+    "Build",
+    "Config",
+    "Disruptive",
+    "Drift",
+    "Hub",
+    "Lecture",
+    "Metrics",
+    "MetricsTls",
+    "Mount",
+    "MountMode",
+    "Nginx",
+    "Passwords",
+    "Server",
+    "Signup",
+    "Sysimage",
+    "Tls",
+    "TlsMode",
+    "Warm",
+    "Window",
+]
 
 
 class TlsMode(enum.Enum):
@@ -24,17 +72,6 @@ class Signup(enum.Enum):
     APPROVAL = "approval"
     OPEN = "open"
     CLOSED = "closed"
-
-
-class MountMode(enum.Enum):
-    READ_ONLY = "ro"
-    READ_WRITE = "rw"
-
-
-class Sysimage(enum.Enum):
-    AUTO = "auto"
-    ALWAYS = "always"
-    NEVER = "never"
 
 
 class Disruptive(enum.Enum):
@@ -50,130 +87,210 @@ class Drift(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    mode: TlsMode = TlsMode.SELF_SIGNED
-    certificate: PurePosixPath | None = None
-    key: PurePosixPath | None = None
-    email: str | None = None
-    acme_directory: str | None = None
+    mode: TlsMode = field(
+        default=TlsMode.SELF_SIGNED,
+        metadata=setting(
+            Choice(TlsMode),
+            "Where the certificate comes from: made at first boot, from your files, or from Let's Encrypt.",
+        ),
+    )
+    certificate: PurePosixPath | None = field(
+        default=None,
+        metadata=setting(kinds.FILE, "With `files`: the certificate and its chain (PEM). A renewed file is picked up."),
+    )
+    key: PurePosixPath | None = field(
+        default=None, metadata=setting(kinds.FILE, "With `files`: the certificate's private key (PEM).")
+    )
+    email: str | None = field(
+        default=None, metadata=setting(kinds.EMAIL, "With `letsencrypt`: where warnings about the certificate go.")
+    )
+    acme_directory: str | None = field(
+        default=None,
+        metadata=setting(kinds.HTTPS, "With `letsencrypt`: another ACME server. Not set: Let's Encrypt."),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    min_length: int = 10
-    check_common: bool = True
-    max_failed_logins: int = 10
-    lockout_s: float = 600.0
+    min_length: int = field(
+        default=10, metadata=setting(Number(8, 72), "The shortest password, in characters (bcrypt reads 72 bytes).")
+    )
+    check_common: bool = field(
+        default=True, metadata=setting(Boolean(), "Whether passwords from lists of common ones are refused.")
+    )
+    max_failed_logins: int = field(
+        default=10, metadata=setting(Number(0, 1000), "Failed logins before the account waits; 0 is no limit.")
+    )
+    lockout_s: float = field(
+        default=600.0, metadata=setting(kinds.duration("1s", "1d"), "How long it waits after too many failed logins.")
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    admins: tuple[Username, ...] = (Username("admin"),)
-    authenticator: str = "native"
-    signup: Signup = Signup.APPROVAL
-    ask_email: bool = True
-    passwords: Passwords = Passwords()
-    landing: str = "/lab"
-    stop_idle_after_s: float = 1800.0
-    database: str = "sqlite"
-    database_password_file: PurePosixPath | None = None
-    traits: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    base: str = "debian:bookworm-slim"
-    julia: str = "1.12"
-    packages: tuple[str, ...] = ("IJulia", "Pluto", "PlutoUI", "Plots")
-    sysimage: Sysimage = Sysimage.AUTO
-    apt: tuple[str, ...] = ()
-    pip: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    source: PurePosixPath  # YAML key `from`
-    target: PurePosixPath  # YAML key `to`
-    mode: MountMode = MountMode.READ_ONLY
-
-
-@dataclass(frozen=True, slots=True)
-class Lecture:
-    """One line of `warm.schedule`: from when to when, on which days, how many slots."""
-
-    days: tuple[int, ...]  # 0 is Monday
-    start: TimeOfDay  # YAML key `from`
-    end: TimeOfDay  # YAML key `to`
-    ready: int
-
-
-@dataclass(frozen=True, slots=True)
-class Warm:
-    ready: int = 2
-    max: int = 40
-    kernels: Mapping[str, int] = field(default_factory=dict)
-    pluto: bool = True
-    max_age_s: float = 21600.0
-    schedule: tuple[Lecture, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One entry of `servers`: a kind of server that users can start."""
-
-    name: ServerName
-    title: str
-    image: str = "hubagent/julia"
-    build: Build | None = None
-    memory_bytes: int = 4 * 1024**3
-    cpus: float = 2.0
-    processes: int = 512
-    home: PurePosixPath = PurePosixPath("/home/jovyan/work")
-    volume: str = "jupyterhub-user-{username}"
-    mounts: tuple[Mount, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    warm: Warm | None = None
+    admins: tuple[Username, ...] = field(
+        default=(Username("admin"),),
+        metadata=setting(
+            ListOf(kinds.USERNAME, minimum=1, plural="user names"),
+            "Users with all rights. Created with a one-time password that `hubagent status` shows once.",
+        ),
+    )
+    authenticator: str = field(
+        default="native",
+        metadata=setting(
+            kinds.AUTHENTICATOR,
+            "How users log in: native (accounts of the hub), pam, github, google, or any JupyterHub authenticator"
+            " that is installed.",
+        ),
+    )
+    signup: Signup = field(
+        default=Signup.APPROVAL,
+        metadata=setting(
+            Choice(Signup), "Who may make an account: anyone after an admin's approval, anyone at once, or nobody."
+        ),
+    )
+    ask_email: bool = field(
+        default=True, metadata=setting(Boolean(), "Whether the sign-up form asks for an e-mail address.")
+    )
+    passwords: Passwords = field(
+        default=Passwords(), metadata=setting(Section(Passwords), "Rules for passwords of the native authenticator.")
+    )
+    landing: str = field(
+        default="/lab",
+        metadata=setting(
+            kinds.URL_PATH,
+            "The page of the server that users see first, such as /lab or /tree.",
+            interrupts=Interrupts.NEXT_SPAWN,
+        ),
+    )
+    stop_idle_after_s: float = field(
+        default=1800.0,
+        metadata=setting(
+            kinds.duration("1m", "365d", zero=True), "A server that nobody used for so long is stopped; 0 is never."
+        ),
+    )
+    database: str = field(
+        default="sqlite",
+        metadata=setting(
+            kinds.DATABASE, "The hub's database: sqlite, or postgresql://USER@HOST/NAME (without the password)."
+        ),
+    )
+    database_password_file: PurePosixPath | None = field(
+        default=None, metadata=setting(kinds.FILE, "The file that holds PostgreSQL's password.")
+    )
+    traits: Mapping[str, Mapping[str, object]] = field(
+        default_factory=dict,
+        metadata=setting(
+            Traits(),
+            "Anything else that JupyterHub can be told: class, trait, value. Secrets by file: `client_secret_file`.",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    max_body_bytes: int = 100 * 1024**2
-    websocket_drain_s: float = 43200.0
+    max_body_bytes: int = field(
+        default=100 * 1024**2, metadata=setting(kinds.size("1M", "1T"), "The largest upload in one piece.")
+    )
+    websocket_drain_s: float = field(
+        default=43200.0,
+        metadata=setting(
+            kinds.duration("1m", "30d"), "How long an old nginx worker may keep its websockets after a reload."
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsTls:
-    certificate: PurePosixPath
-    key: PurePosixPath
+    certificate: PurePosixPath = field(metadata=setting(kinds.FILE, "The certificate and its chain (PEM)."))
+    key: PurePosixPath = field(metadata=setting(kinds.FILE, "Its private key (PEM)."))
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    listen: ListenAddress = ListenAddress("127.0.0.1", 9811)
-    tls: MetricsTls | None = None
-    users: Mapping[str, str] = field(default_factory=dict)  # name to bcrypt hash
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    start: TimeOfDay
-    end: TimeOfDay
+    listen: ListenAddress = field(
+        default=ListenAddress("127.0.0.1", 9811),
+        metadata=setting(
+            kinds.LISTEN,
+            "Where metrics and the status page are served. An address that others reach needs `tls` and `users`.",
+        ),
+    )
+    tls: MetricsTls | None = field(
+        default=None, metadata=setting(Section(MetricsTls), "The certificate for it. Not set: plain HTTP.")
+    )
+    users: Mapping[str, str] = field(  # name to bcrypt hash
+        default_factory=dict,
+        metadata=setting(
+            MapOf(parse_username, kinds.BCRYPT, "mapping of user name to bcrypt hash", r"[^\s:]{1,200}"),
+            "Who may read them: name and bcrypt hash, as `htpasswd -nBC 10 NAME` prints it. Empty: no login.",
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    disruptive: Disruptive = Disruptive.ASK
-    window: Window | None = None
-    drift: Drift = Drift.FIX
+    disruptive: Disruptive = field(
+        default=Disruptive.ASK,
+        metadata=setting(
+            Choice(Disruptive),
+            "When edits that drop websockets are applied: after `hubagent apply --allow-disruption`, in the window,"
+            " or at once.",
+        ),
+    )
+    window: Window | None = field(
+        default=None,
+        metadata=setting(kinds.WINDOW, "With `window`: from-to in local time, such as 03:00-05:00."),
+    )
+    drift: Drift = field(
+        default=Drift.FIX,
+        metadata=setting(
+            Choice(Drift), "What happens to a managed file or unit that was changed by hand: fix it, or only warn."
+        ),
+    )
+
+
+_SERVERS: Final = Named(
+    Section(Server),
+    parse_server_name,
+    SERVER_NAME_PATTERN,
+    lambda name: {"name": ServerName(name), "title": name},
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    host: Hostname | None = None
-    tls: Tls = Tls()
-    hub: Hub = Hub()
-    servers: tuple[Server, ...] = (
-        Server(name=ServerName("julia"), title="Julia (Jupyter and Pluto)", build=Build(), warm=Warm()),
+    host: Hostname | None = field(
+        default=None,
+        metadata=setting(
+            kinds.HOSTNAME,
+            "The server's name; other names get no answer (444). Not set: any name is served, self-signed.",
+            interrupts=Interrupts.NGINX_RELOAD,
+        ),
     )
-    nginx: Nginx = Nginx()
-    metrics: Metrics = Metrics()
-    apply: Apply = Apply()
+    tls: Tls = field(
+        default=Tls(), metadata=setting(Section(Tls), "The certificate.", interrupts=Interrupts.NGINX_RELOAD)
+    )
+    hub: Hub = field(
+        default=Hub(), metadata=setting(Section(Hub), "JupyterHub and its users.", interrupts=Interrupts.HUB_RESTART)
+    )
+    servers: tuple[Server, ...] = field(
+        default=(
+            Server(name=ServerName("julia"), title="Julia (Jupyter and Pluto)", build=Build(), warm=Warm()),
+        ),
+        metadata=setting(
+            _SERVERS,
+            "What users can start, by name; the first is the default, several show as a choice.",
+            interrupts=Interrupts.NEXT_SPAWN,
+        ),
+    )
+    nginx: Nginx = field(
+        default=Nginx(), metadata=setting(Section(Nginx), "The web server.", interrupts=Interrupts.NGINX_RELOAD)
+    )
+    metrics: Metrics = field(
+        default=Metrics(),
+        metadata=setting(Section(Metrics), "Metrics and the status page.", interrupts=Interrupts.NOTHING),
+    )
+    apply: Apply = field(
+        default=Apply(),
+        metadata=setting(Section(Apply), "How edits of this file are applied.", interrupts=Interrupts.NOTHING),
+    )
