@@ -1,0 +1,164 @@
+"""What stands behind nginx in these tests: a real configurable-http-proxy, and servers that play hub and user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiohttp import WSMsgType, web
+
+from .front import DEADLINE_S, free_ports, wait_for
+
+ROOT = Path(__file__).resolve().parents[2]
+PROXY = ROOT / "build/proxy"
+
+
+class Upstream:
+    """An HTTP server in a thread that tells what it was asked, echoes websockets, and can go away and come back.
+
+    `/…/status/N` answers with status N; `…/progress` sends one server-sent event and holds the stream open
+    until `finish` is set; `…/silent/S` answers after S seconds.
+    """
+
+    def __init__(self, name: str, port: int) -> None:
+        self.name, self.port = name, port
+        self.finish = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._runner: web.AppRunner | None = None
+        self._thread.start()
+
+    def up(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._up(), self._loop).result(DEADLINE_S)
+
+    def down(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(DEADLINE_S)
+
+    def release(self) -> None:
+        """Let every held stream end."""
+        self._loop.call_soon_threadsafe(self.finish.set)
+
+    def close(self) -> None:
+        self.release()
+        self.down()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(DEADLINE_S)
+        self._loop.close()
+
+    async def _up(self) -> None:
+        application = web.Application(client_max_size=2**31)
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(application, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True).start()
+
+    async def _down(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._echo(request)
+        *_, kind, value = ("", "", *request.path.split("/"))
+        if kind == "status":
+            return web.json_response({"by": self.name}, status=int(value))
+        if value == "progress":
+            return await self._stream(request)
+        return web.json_response(
+            {
+                "by": self.name,
+                "method": request.method,
+                "target": request.raw_path,
+                "headers": [[name.lower(), text] for name, text in request.headers.items()],
+                "body_bytes": len(await request.read()),
+            }
+        )
+
+    async def _echo(self, request: web.Request) -> web.StreamResponse:
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        async for message in websocket:
+            if message.type is WSMsgType.TEXT:
+                await websocket.send_str(f"{self.name} {request.path} {message.data}")
+            elif message.type is WSMsgType.BINARY:
+                await websocket.send_bytes(message.data)
+        return websocket
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b'data: {"progress": 0}\n\n')
+        await self.finish.wait()
+        await response.write(b'data: {"progress": 100}\n\n')
+        return response
+
+
+@contextmanager
+def upstream(name: str) -> Iterator[Upstream]:
+    (port,) = free_ports(1)
+    server = Upstream(name, port)
+    server.up()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class Proxy:
+    """configurable-http-proxy as hubagent-proxy ships it; `/user/…` goes to user, the rest to hub."""
+
+    def __init__(self, hub: Upstream, user: Upstream) -> None:
+        self.port, self._api_port = free_ports(2)
+        self._token = secrets.token_hex(16)
+        self._hub, self._user = hub, user
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        hub = f"http://127.0.0.1:{self._hub.port}"
+        self._process = subprocess.Popen(
+            [PROXY / "node", PROXY / "node_modules/configurable-http-proxy/bin/configurable-http-proxy"]
+            + ["--ip=127.0.0.1", f"--port={self.port}", "--api-ip=127.0.0.1", f"--api-port={self._api_port}"]
+            + [f"--default-target={hub}", f"--error-target={hub}/hub/error", "--log-level=error"],
+            env=os.environ | {"CONFIGPROXY_AUTH_TOKEN": self._token},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        wait_for(self._routed, "configurable-http-proxy takes a route")
+
+    def _routed(self) -> bool:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self._api_port}/api/routes/user",
+            data=json.dumps({"target": f"http://127.0.0.1:{self._user.port}"}).encode(),
+            headers={"Authorization": f"token {self._token}"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+                return bool(answer.status == 201)
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(DEADLINE_S)
+            self._process = None
+
+
+@contextmanager
+def proxy(hub: Upstream, user: Upstream) -> Iterator[Proxy]:
+    subprocess.run([ROOT / "packaging/proxy.sh", PROXY], check=True)
+    server = Proxy(hub, user)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
