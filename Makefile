@@ -1,16 +1,87 @@
-SHELL := /bin/bash
-CACHE ?= $(or $(HUBAGENT_CACHE),$(HOME)/.cache/hubagent)
-export HUBAGENT_CACHE := $(CACHE)
-PY := build/venv/bin/python
+# Two commands matter most: `make demo` shows everything working, `make test` runs all that CI runs.
+# Both run as root and install what they need.
 
-APT := python3-venv python3-gi python3-pydbus python3-watchdog python3-docker python3-yaml \
-       python3-prometheus-client python3-jinja2 python3-cryptography gir1.2-glib-2.0
+SHELL := /bin/bash
+export HUBAGENT_CACHE := $(or $(HUBAGENT_CACHE),$(HOME)/.cache/hubagent)
+export PYTHONDONTWRITEBYTECODE := 1
+
+PY := build/venv/bin/python
+HUB_PY := build/hub-venv/bin/python
+
+# The agent runs on Debian's Python and Debian's libraries, so that is what its tests run on.
+APT := python3-venv python3-gi python3-pydbus python3-watchdog python3-docker python3-yaml python3-bcrypt \
+       python3-prometheus-client python3-jinja2 python3-cryptography nginx-light openssl shellcheck prometheus
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# Environments
 
 .PHONY: venv
-venv: build/venv/.done
+venv: build/venv/.done build/hub-venv/.made-from build/proxy/.made-from ## make the environments of developers
 
-build/venv/.done: tests/requirements.txt
-	dpkg -s $(APT) >/dev/null 2>&1 || { apt-get update -q && flock /tmp/apt.lock apt-get install -yq --no-install-recommends $(APT); }
-	/usr/bin/python3 -m venv --system-site-packages build/venv
-	$(PY) -m pip install -q -r tests/requirements.txt
+build/venv/.done: tests/requirements.txt Makefile
+	packaging/apt_install.sh $(APT)
+	/usr/bin/python3 -m venv --clear --system-site-packages build/venv
+	$(PY) -m pip install -q --disable-pip-version-check -r tests/requirements.txt
 	touch $@
+
+build/hub-venv/.made-from: $(wildcard packaging/jupyterhub/*) packaging/hub_venv.sh
+	packaging/hub_venv.sh build/hub-venv
+	touch $@
+
+build/proxy/.made-from: $(wildcard packaging/proxy/*) packaging/proxy.sh
+	packaging/proxy.sh build/proxy
+	touch $@
+
+# Checks and tests
+
+.PHONY: check
+check: venv ## linters, types, import rules
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(HUB_PY) -m mypy --strict hubagent/hub
+	build/venv/bin/lint-imports
+
+.PHONY: test
+test: ## everything that CI runs
+	tests/run.sh
+
+.PHONY: test-fast
+test-fast: venv ## what needs no machine: seconds
+	$(PY) -m pytest -q tests/unit
+
+.PHONY: bench
+bench: deb ## measure, against the alternative in the same run; writes build/bench/*.json
+	tests/bench/run.sh
+
+# Packages
+
+.PHONY: deb
+deb: ## dist/*.deb
+	packaging/build.sh
+
+.PHONY: repo
+repo: ## dist/repo, a signed APT repository of dist/*.deb
+	packaging/repo.sh
+
+.PHONY: lint-deb
+lint-deb: deb ## lintian
+	packaging/lint.sh
+
+# Demonstration
+
+.PHONY: demo
+demo: venv ## boot a throw-away Debian, apt install hubagent in it, leave it running
+	$(PY) -m tests.machine.demo up
+
+.PHONY: demo-down
+demo-down: ## remove the demonstration, without a trace
+	$(PY) -m tests.machine.demo down
+
+.PHONY: clean
+clean: ## remove what was built here (caches outside stay)
+	rm -rf build dist
