@@ -82,6 +82,10 @@ class Figures:
     hub_event_loop_p99_s: float | None = None
     proxy_routes: int | None = None
     nginx_old_workers: int | None = None
+    hub_active_users: int | None = None  # in the last 24 hours; the hub counts once an hour
+    hub_spawn_failures: int | None = None  # since the hub started
+    proxy_open_files: int | None = None
+    proxy_memory_bytes: int | None = None  # resident
 
 
 @dataclass(frozen=True, slots=True)

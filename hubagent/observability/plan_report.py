@@ -1,0 +1,98 @@
+"""A Plan in words: what `hubagent plan` prints, as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hubagent.observability.terminal import Painter, clean
+from hubagent.state.model import Change, Level, Plan, Step
+
+FORMAT: Final = 1
+
+NOTICE: Final[Mapping[Level, str]] = {
+    Level.NOTHING: "nobody notices",
+    Level.NEXT_SPAWN: "counts for servers started from now on; running ones keep what they have",
+    Level.NGINX_RELOAD: "nginx reload: nobody is interrupted",
+    Level.HUB_RESTART: "hub restart: logins and starts pause for seconds; notebooks keep running",
+    Level.PROXY_RESTART: "proxy restart: open notebooks lose their connection for a moment and reconnect",
+    Level.NGINX_RESTART: "nginx restart: the site is away for seconds; open notebooks reconnect",
+}
+"""What users notice of each level."""
+
+LEAVE: Final = (
+    "To let this through now: hubagent apply --allow-disruption. "
+    "Or set apply.disruptive: window, and it happens in apply.window."
+)
+
+
+def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
+    """For a terminal; ends with a newline."""
+    paint = Painter(colour=colour)
+    lines = [paint.bold(headline(plan))]
+    if plan.steps:
+        lines.append(f"Users notice: {NOTICE[plan.level]}.")
+    if plan.changes:
+        lines += ["", "Changed keys:", *_changes(plan.changes, paint)]
+    if plan.steps:
+        lines += ["", "Steps:", *_steps(plan.steps, paint)]
+    if plan.pending:
+        worst = max(step.level for step in plan.pending)
+        lines += ["", paint.yellow("Waiting for leave:"), *_steps(plan.pending, paint)]
+        lines += [f"Users would notice: {NOTICE[worst]}.", LEAVE]
+    return "\n".join(lines) + "\n"
+
+
+def headline(plan: Plan) -> str:
+    """The plan in one sentence."""
+    if plan.is_empty and not plan.pending:
+        return "Nothing to do: everything is as the file says."
+    steps = _counted(len(plan.steps), "step")
+    waiting = f", {_counted(len(plan.pending), 'step')} waiting for leave" if plan.pending else ""
+    if plan.generation is not None:
+        return f"Generation {plan.generation}: {steps}{waiting}."
+    return f"The files stay as they are: {steps}{waiting}."
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Stable within `format`. A step's `level` is its number, 0 (nothing) to 5 (nginx restart)."""
+    return {
+        "format": FORMAT,
+        "empty": plan.is_empty,
+        "generation": plan.generation,
+        "level": plan.level.value,
+        "notice": NOTICE[plan.level],
+        "changes": [{"key": change.key, "old": change.old, "new": change.new} for change in plan.changes],
+        "steps": [_step_json(step) for step in plan.steps],
+        "pending": [_step_json(step) for step in plan.pending],
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    return {
+        "component": step.component.value,
+        "verb": step.verb.value,
+        "level": step.level.value,
+        "notice": NOTICE[step.level],
+        "reason": step.reason,
+    }
+
+
+def _changes(changes: tuple[Change, ...], paint: Painter) -> list[str]:
+    return [
+        f"  {clean(change.key)}: {paint.red(clean(change.old))} → {paint.green(clean(change.new))}"
+        for change in changes
+    ]
+
+
+def _steps(steps: tuple[Step, ...], paint: Painter) -> list[str]:
+    names = [f"{step.component.value} {step.verb.value}" for step in steps]
+    width = max(len(name) for name in names)
+    return [
+        f"  {number}. {paint.level(name.ljust(width), step.level)}  {clean(step.reason)}"
+        for number, (name, step) in enumerate(zip(names, steps, strict=True), start=1)
+    ]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,83 @@
+"""Numbers and states in words, the same on the status page and in `hubagent status`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubagent.observability.status import Result, Status
+
+_UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_WEEK_S: Final = 7 * 86400.0
+CERTIFICATE_SOON_S: Final = 2 * _WEEK_S
+"""From when on the end of a certificate is worth a warning: certbot renews a month before."""
+
+DISK_LOW_BYTES: Final = 2 * 1024**3
+
+
+def duration(seconds: float) -> str:
+    """In the largest fitting unit, for people: `8 s`, `3 min`, `5 h`, `12 days`."""
+    seconds = max(0.0, seconds)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def ago(then_s: float, now_s: float) -> str:
+    return f"{duration(now_s - then_s)} ago"
+
+
+def size(count: int) -> str:
+    """Binary units with three digits: `512 B`, `1.50 GiB`."""
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    for unit in _UNITS:
+        value /= 1024
+        if value < 1000 or unit == _UNITS[-1]:
+            break
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def certificate(status: Status, now_s: float) -> str:
+    """The certificate in one phrase; empty when there is none."""
+    found = status.certificate
+    if found is None:
+        return ""
+    left_s = found.not_after_s - now_s
+    ends = f"expired {duration(-left_s)} ago" if left_s < 0 else f"valid for {duration(left_s)}"
+    return f"{ends}, self-signed" if found.self_signed else ends
+
+
+def servers(status: Status) -> str:
+    """How many run, and how many of them are of an earlier definition."""
+    stale = sum(server.stale for server in status.servers)
+    running = f"{len(status.servers)} running"
+    if not stale:
+        return running
+    return f"{running}, {stale} started before the last change to `servers` (new at their next start)"
+
+
+HEADLINES: Final = {
+    Result.NOOP: "Everything is as the file says.",
+    Result.OK: "The last edit is in force.",
+    Result.FAILED: "The last change could not be finished; it is tried again.",
+    Result.ROLLED_BACK: "The last edit was taken back; the one before serves.",
+    Result.REJECTED: "The last edit was refused; nothing was changed.",
+}
+"""How the last look ended, in one sentence."""
+
+
+def spawn_mean_s(status: Status) -> float | None:
+    """Mean duration of a server start since the hub started, None before the first."""
+    figures = status.figures
+    if not figures.hub_spawn_count or figures.hub_spawn_duration_sum_s is None:
+        return None
+    return figures.hub_spawn_duration_sum_s / figures.hub_spawn_count
