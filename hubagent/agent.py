@@ -14,15 +14,15 @@ import threading
 from pathlib import Path
 
 import hubagent
-from hubagent.adapters.certificates import CertificateFiles
+from hubagent.adapters.certificates import PemCertificateStore
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.docker_engine import DockerEngine
-from hubagent.adapters.files import DiskFiles
-from hubagent.adapters.http import HttpClient
+from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.http import SocketHttpProbe
 from hubagent.adapters.lock import InstanceLock
 from hubagent.adapters.machine import LocalMachine
 from hubagent.adapters.notify import SystemdNotifier
-from hubagent.adapters.systemd import SystemdUnits
+from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
 from hubagent.converge.apply import Applier
 from hubagent.converge.beat import BeatingClock
@@ -75,21 +75,19 @@ class Agent:
         self.triggers = Triggers(SystemClock().monotonic)
         self.endpoints = Endpoints(self.metrics)
         self.exposition = Exposition(self.endpoints, self.metrics)
-        self.units = SystemdUnits(
-            watch=tuple(UNITS.values()),
-            on_change=lambda: self.triggers.put(Trigger.UNIT),
-            on_job=self.metrics.unit_job,
-            on_reconnect=self.metrics.dbus_reconnect,
+        self.units = SystemdUnitManager(
+            watched=tuple(UNITS.values()), on_change=lambda: self.triggers.put(Trigger.UNIT)
         )
         self.engine = DockerEngine()
+        files, clock = LocalFileStore(), SystemClock()
         self.tools = Tools(
             units=self.units,
             engine=self.engine,
-            files=DiskFiles(),
-            probe=HttpClient(),
-            certificates=CertificateFiles(),
+            files=files,
+            probe=SocketHttpProbe(),
+            certificates=PemCertificateStore(files, clock),
             machine=LocalMachine(),
-            clock=BeatingClock(SystemClock(), self._beat),
+            clock=BeatingClock(clock, self._beat),
             layout=layout,
             templates=templates(template_folder),
         )
@@ -108,6 +106,7 @@ class Agent:
                 Verifier(self.tools, observer),
                 move_metrics=self._move_metrics,
                 on_step=self._on_step,
+                on_job=self.metrics.unit_job,
             ),
             metrics=self.metrics,
             metrics_listen=self._metrics_listen,

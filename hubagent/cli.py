@@ -20,7 +20,7 @@ from typing import Any
 
 import hubagent
 from hubagent.adapters.clock import SystemClock
-from hubagent.adapters.files import DiskFiles
+from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
 from hubagent.agent import Agent
 from hubagent.config.loader import load
@@ -31,7 +31,8 @@ from hubagent.converge.reconciler import Order
 from hubagent.converge.requests import Request, Requests
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError
 from hubagent.layout import Layout
-from hubagent.observability import report
+from hubagent.observability.plan_report import plan_json, plan_text
+from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
 
@@ -113,7 +114,7 @@ def _check(arguments: argparse.Namespace, layout: Layout) -> int:
     if str(path) == "-":
         content = sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
     else:
-        state = DiskFiles().read(path, max_bytes=MAX_CONFIG_BYTES)
+        state = LocalFileStore().read(path, max_bytes=MAX_CONFIG_BYTES)
         if state is None:
             raise ConfigError((f"{path}: does not exist",))
         content = state.content
@@ -131,9 +132,9 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
     finally:
         agent.close()
     if arguments.json:
-        print(json.dumps(report.plan_json(prepared.plan), indent=1))
+        print(json.dumps(plan_json(prepared.plan), indent=1))
     else:
-        print(report.plan_text(prepared.plan, colour=_colour()))
+        print(plan_text(prepared.plan, colour=_colour()))
     for message in prepared.intent.errors:
         print(message, file=sys.stderr)
     return USAGE if prepared.intent.errors else OK
@@ -188,7 +189,7 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
 def _order(order: Order, layout: Layout) -> Status:
     """Hand an order to the running agent, or carry it out here when none runs."""
     _require_root("apply")
-    files, clock = DiskFiles(), SystemClock()
+    files, clock = LocalFileStore(), SystemClock()
     files.make_dir(layout.run, mode=0o755)
     lock = InstanceLock(layout.run / "lock")
     try:
@@ -202,7 +203,7 @@ def _order(order: Order, layout: Layout) -> Status:
         pass
     requests, request = Requests(files, layout), Request(uuid.uuid4().hex, order)
     requests.send(request)
-    os.kill(lock.holder_pid(), signal.SIGHUP)
+    os.kill(_agent_pid(files, layout), signal.SIGHUP)
     deadline = clock.monotonic() + _ANSWER_S
     while clock.monotonic() < deadline:
         answer = requests.answered(request)
@@ -212,18 +213,26 @@ def _order(order: Order, layout: Layout) -> Status:
     raise TemporaryError(f"the agent did not answer within {_ANSWER_S:.0f} s; see journalctl -u hubagent")
 
 
+def _agent_pid(files: LocalFileStore, layout: Layout) -> int:
+    """The holder of the lock, as the lock file names it."""
+    state = files.read(layout.run / "lock", max_bytes=64)
+    if state is None or not state.content.strip().isdigit():
+        raise BusyError(f"{layout.run / 'lock'} is held, but names nobody; try again")
+    return int(state.content)
+
+
 def _finish(status: Status, layout: Layout, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(to_json(status), indent=1))
     else:
-        print(report.status_text(status, colour=_colour(), width=_width()))
+        print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()))
         _show_one_time_passwords(layout)
     return WRONG if status.degraded or status.result in _BAD else OK
 
 
 def _show_one_time_passwords(layout: Layout) -> None:
     """Show and remove: a password that was seen once is nowhere on disk any more."""
-    files = DiskFiles()
+    files = LocalFileStore()
     for name in files.list_dir(layout.one_time_passwords):
         path = layout.one_time_passwords / name
         state = files.read(path, max_bytes=4096)
@@ -235,7 +244,7 @@ def _show_one_time_passwords(layout: Layout) -> None:
 
 
 def _last_status(layout: Layout) -> Status | None:
-    state = DiskFiles().read(layout.run / "status.json", max_bytes=4 * 1024**2)
+    state = LocalFileStore().read(layout.run / "status.json", max_bytes=4 * 1024**2)
     if state is None:
         return None
     try:

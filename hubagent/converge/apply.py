@@ -22,6 +22,7 @@ _RESYNC_S = 10.0
 _UNIT_VERBS = {Verb.START: UnitVerb.START, Verb.RELOAD: UnitVerb.RELOAD, Verb.RESTART: UnitVerb.RESTART}
 
 StepListener = Callable[[Step, bool], None]
+JobListener = Callable[[str, UnitVerb, JobResult], None]
 
 
 class Applier:
@@ -34,11 +35,13 @@ class Applier:
         *,
         move_metrics: Callable[[Desired], None],
         on_step: StepListener,
+        on_job: JobListener,
     ) -> None:
         self._tools = tools
         self._verifier = verifier
         self._move_metrics = move_metrics
         self._on_step = on_step
+        self._on_job = on_job
 
     def apply(self, plan: Plan, desired: Desired, statics: Mapping[str, bytes]) -> None:
         """Take every step and verify it. VerifyError when the machine does not do what was asked;
@@ -51,9 +54,9 @@ class Applier:
                 self._take(step, desired)
                 self._verifier.after(step, desired)
             except HubagentError:
-                self._on_step(step, False)
+                self._on_step(step, False)  # noqa: FBT003
                 raise
-            self._on_step(step, True)
+            self._on_step(step, True)  # noqa: FBT003
 
     def _take(self, step: Step, desired: Desired) -> None:
         if step.verb in (Verb.NONE, Verb.WRITE):
@@ -70,7 +73,9 @@ class Applier:
         if self._tools.units.unit(name).active is ActiveState.FAILED:
             self._tools.units.reset_failed(name)
         timeout_s = _JOB_S.get(step.component, _DEFAULT_JOB_S)
-        result = self._tools.units.run(_UNIT_VERBS[step.verb], name, timeout_s=timeout_s)
+        verb = _UNIT_VERBS[step.verb]
+        result = self._tools.units.run(verb, name, timeout_s=timeout_s)
+        self._on_job(name, verb, result)
         if result is not JobResult.DONE:
             raise VerifyError(
                 f"{name}: {step.verb.value} ended with '{result.value}'; see journalctl -u {name} -n 50"

@@ -39,7 +39,6 @@ class Preflight:
         result = self._tools.units.run(UnitVerb.START, unit, timeout_s=_TEST_S)
         if result is JobResult.DONE:
             return
-        self._tools.units.reset_failed(unit)
         raise PreflightError(f"{what}: {self._log(log) or f'{unit} ended with {result.value}'}")
 
     def _log(self, name: str) -> str:

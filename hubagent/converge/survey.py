@@ -171,18 +171,13 @@ class Survey:
         if in_force is None:
             return Figures()
         token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
-        found = Figures()
         hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
-        if hub is not None:
-            found = figures.from_hub(found, hub)
         proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
-        if proxy is not None:
-            found = figures.from_proxy(found, proxy)
-        return dataclasses.replace(
-            found,
+        own = Figures(
             proxy_routes=prepared.observed.routes if prepared else None,
             nginx_old_workers=self._tools.machine.nginx_old_workers(),
         )
+        return figures.merge(figures.parse_hub(hub or ""), figures.parse_proxy(proxy or ""), own)
 
     def _text(self, url: str, token: str | None) -> str | None:
         headers = {"Authorization": f"token {token}"} if token else {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from hubagent.config.changes import Change
+
 
 class Component(enum.Enum):
     """What hubagent keeps in shape."""
@@ -52,15 +54,6 @@ class Step:
     verb: Verb
     level: Level
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One key of the YAML file that differs between two generations."""
-
-    key: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, slots=True)
