@@ -1,0 +1,41 @@
+"""`python -m hubagent.hub.check DIR`: would the hub load DIR/hub.json, secrets.json and servers.json?
+
+Starts no hub and touches no database. Exit status 0, or 1 with one line on standard error.
+secrets.json is taken from $CREDENTIALS_DIRECTORY where that is set.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hubagent.hub.configuration import build_config
+from hubagent.hub.reading import SettingsError
+from hubagent.hub.servers import load_servers
+from hubagent.hub.settings import DEFAULT_STATE, load_hub, load_secrets
+
+
+def check(folder: Path, credentials: Path) -> None:
+    """Raises SettingsError when the hub would not load these files."""
+    settings = load_hub(folder / "hub.json")
+    build_config(settings, load_secrets(credentials / "secrets.json"), DEFAULT_STATE)
+    load_servers(folder / "servers.json")
+
+
+def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m hubagent.hub.check DIR", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
+    try:
+        check(folder, Path(os.environ.get("CREDENTIALS_DIRECTORY", folder)))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

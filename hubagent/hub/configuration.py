@@ -1,0 +1,149 @@
+"""From the agent's files to JupyterHub's configuration."""
+
+from __future__ import annotations
+
+import math
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from jupyterhub.auth import Authenticator
+from traitlets import import_item
+from traitlets.config import Config
+
+from hubagent.hub.authenticator import HubagentAuthenticator
+from hubagent.hub.database import database_url
+from hubagent.hub.reading import SettingsError
+from hubagent.hub.settings import HubSecrets, HubSettings, Signup
+from hubagent.hub.spawner import HubagentSpawner
+from hubagent.hub.traits import merge_traits
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+AGENT_SCOPES: Final = (
+    "read:metrics",
+    "proxy",
+    "read:hub",
+    "list:users",
+    "read:users:activity",
+    "read:servers",
+)
+CULLER_SCOPES: Final = ("list:users", "read:users:activity", "read:servers", "delete:servers")
+
+SPAWN_BUCKETS: Final = "0.05,0.1,0.2,0.3,0.5,0.75,1,2.5,5,10,30,60,120,300,inf"
+"""Value for JUPYTERHUB_SERVER_SPAWN_DURATION_SECONDS_BUCKETS. JupyterHub reads it when it is imported,
+before any configuration file, so it has to be in the unit's environment."""
+
+
+def build_config(settings: HubSettings, secrets: HubSecrets, state: Path) -> Config:
+    """The whole of JupyterHub's configuration. Raises SettingsError."""
+    authenticator = authenticator_class(settings.authenticator)
+    config = Config()
+    _hub(config, settings, state)
+    _database(config, settings, secrets, state)
+    _proxy(config, settings, secrets)
+    _services(config, settings, secrets)
+    _spawner(config, settings)
+    _authenticator(config, settings, authenticator)
+    merge_traits(config, settings.traits, secrets.traits, classes=(authenticator, HubagentSpawner))
+    return config
+
+
+def authenticator_class(name: str) -> type[Authenticator]:
+    """The class for `hub.authenticator`: `native`, an installed entry point, or `module.Class`."""
+    if name == "native":
+        return HubagentAuthenticator
+    installed = {point.name: point for point in entry_points(group="jupyterhub.authenticators")}
+    try:
+        if name in installed:
+            cls = installed[name].load()
+        elif "." in name:
+            cls = import_item(name)
+        else:
+            raise SettingsError(
+                f"hub.authenticator: {name!r} is not installed; installed are {', '.join(sorted(installed))}; "
+                "a class in another package is written as package.Class"
+            )
+    except ImportError as error:
+        raise SettingsError(f"hub.authenticator: {name!r} cannot be imported: {error}") from error
+    if not isinstance(cls, type) or not issubclass(cls, Authenticator):
+        raise SettingsError(f"hub.authenticator: {name!r} is not a JupyterHub authenticator")
+    return cls
+
+
+def _hub(config: Config, settings: HubSettings, state: Path) -> None:
+    hub = config.JupyterHub
+    hub.bind_url = settings.proxy_url
+    hub.hub_bind_url = settings.hub_bind_url
+    hub.cookie_secret_file = str(state / "cookie_secret")
+    hub.cleanup_servers = False
+    hub.concurrent_spawn_limit = 64
+    hub.init_spawners_timeout = 10
+    hub.last_activity_interval = 60  # seconds; how often lost routes are noticed, too
+    # The proxy reaches the hub from the hub's own address, nginx reaches the proxy from loopback.
+    hub.trusted_downstream_ips = ["127.0.0.1", "::1", str(urlsplit(settings.hub_bind_url).hostname)]
+    hub.template_paths = [str(TEMPLATES)]
+    hub.template_vars = {"hubagent_host": settings.host or ""}
+
+
+def _database(config: Config, settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
+    config.JupyterHub.db_url = database_url(settings.database, secrets.database_password, state)
+    config.JupyterHub.upgrade_db = True  # copies an SQLite file aside before it changes its schema
+
+
+def _proxy(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
+    proxy = config.ConfigurableHTTPProxy
+    proxy.should_start = False
+    proxy.api_url = settings.proxy_api_url
+    proxy.auth_token = secrets.proxy_token
+
+
+def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
+    services: list[dict[str, object]] = [{"name": "hubagent", "api_token": secrets.agent_token}]
+    roles: list[dict[str, object]] = [
+        # A named list of users: whoever is taken off the list is no admin any more.
+        {"name": "admin", "users": list(settings.admins)},
+        {"name": "hubagent", "services": ["hubagent"], "scopes": list(AGENT_SCOPES)},
+    ]
+    if settings.stop_idle_after_s > 0:
+        timeout = max(1, math.ceil(settings.stop_idle_after_s))
+        command = [sys.executable, "-m", "jupyterhub_idle_culler"]
+        command += [f"--timeout={timeout}", f"--cull-every={max(1, min(timeout // 2, 60))}"]
+        services.append({"name": "idle-culler", "command": command})
+        roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": list(CULLER_SCOPES)})
+    config.JupyterHub.services = services
+    config.JupyterHub.load_roles = roles
+
+
+def _spawner(config: Config, settings: HubSettings) -> None:
+    config.JupyterHub.spawner_class = HubagentSpawner
+    config.Spawner.default_url = settings.landing
+    config.HubagentSpawner.servers_file = str(settings.servers_file)
+
+
+def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticator]) -> None:
+    """Who may come in.
+
+    Native accounts: whoever has an approved one. Any other authenticator knows nothing of approval, so
+    with `signup: open` everybody whom it authenticates may come in, and otherwise the admins and those
+    users that an admin added on the hub's admin page (or by traits such as `allowed_users`).
+    """
+    config.JupyterHub.authenticator_class = cls
+    config.Authenticator.admin_users = set(settings.admins)
+    if issubclass(cls, HubagentAuthenticator):
+        native = config.NativeAuthenticator
+        native.enable_signup = settings.signup is not Signup.CLOSED
+        native.open_signup = settings.signup is Signup.OPEN
+        native.ask_email_on_signup = settings.ask_email
+        native.minimum_password_length = settings.passwords.min_length
+        native.check_common_password = settings.passwords.check_common
+        native.allowed_failed_logins = settings.passwords.max_failed_logins
+        native.seconds_before_next_try = math.ceil(settings.passwords.lockout_s)
+        config.HubagentAuthenticator.one_time_dir = str(settings.one_time_dir)
+        return
+    config.Authenticator.allow_all = settings.signup is Signup.OPEN
+    config.Authenticator.allow_existing_users = settings.signup is not Signup.OPEN
+    # Servers are containers: a PAM session on the host would do nothing for them, and needs root.
+    config.PAMAuthenticator.open_sessions = False

@@ -1,0 +1,37 @@
+"""What happens when JupyterHub reads its configuration file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from traitlets.config import Config
+
+from hubagent.hub.configuration import build_config
+from hubagent.hub.reading import SettingsError
+from hubagent.hub.settings import Places, load_hub, load_secrets
+
+
+def load(config: Config) -> None:
+    """Fill `config` from the agent's files and say so in the `loaded` marker.
+
+    Ends the process with one line on standard error when the files cannot be used: JupyterHub without
+    its configuration would start with an empty database and everybody locked out.
+    """
+    try:
+        places = Places.from_environment()
+        settings = load_hub(places.hub_json)
+        config.merge(build_config(settings, load_secrets(places.secrets_json), places.state))
+    except SettingsError as error:
+        sys.exit(f"jupyterhub: {error}")
+    # JupyterHub runs `alembic` by name to upgrade its database; a service's PATH does not have it.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    if places.runtime is not None:
+        _write_marker(places.runtime / "loaded", settings.sha256)
+
+
+def _write_marker(path: Path, sha256: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(f"{sha256}\n")
+    temporary.replace(path)

@@ -1,0 +1,31 @@
+"""Fixtures: a hub for each module, with its admin signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser import Browser
+from running import RunningHub, running_hub
+
+ADMIN_PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    with running_hub(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+def choose_first_password(hub: RunningHub, name: str = "admin", password: str = ADMIN_PASSWORD) -> Browser:
+    """Sign in with the one-time password and choose another one."""
+    browser = Browser(hub.url)
+    page = browser.sign_in(name, hub.one_time_password(name))
+    page = browser.submit(page.form(), password=password, password_again=password)
+    assert page.path == "hub/home", page.alert
+    return browser
+
+
+@pytest.fixture(scope="module")
+def admin(hub: RunningHub) -> Browser:
+    return choose_first_password(hub)
