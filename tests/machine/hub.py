@@ -1,0 +1,109 @@
+"""hubagent installed in a machine, as tests and benchmarks talk to it: edits, status, requests from outside."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.machine.rig import Machine
+
+CONFIG = "/etc/hubagent.yaml"
+STATUS = "/run/hubagent/status.json"
+SETTLED_S = 120.0
+
+
+class Hub:
+    """One installed hub. Methods wait for conditions, with deadlines."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def config(self) -> str:
+        return self.machine.read(CONFIG)
+
+    def edit(self, text: str) -> str:
+        """Save the file as an editor does (write beside, rename over); returns the text before."""
+        before = self.config()
+        self.machine.write(CONFIG, text)
+        return before
+
+    def replace(self, old: str, new: str) -> str:
+        """Save the file with one piece of text exchanged; returns the text before."""
+        before = self.config()
+        assert before.count(old) == 1, f"{old!r} is {before.count(old)} times in {CONFIG}"
+        return self.edit(before.replace(old, new))
+
+    def status(self) -> dict[str, Any]:
+        value = json.loads(self.machine.read(STATUS))
+        assert isinstance(value, dict)
+        return value
+
+    def settled(self, *, after: Callable[[dict[str, Any]], bool] = lambda status: True) -> dict[str, Any]:
+        """Wait until the agent has looked at today's file (and `after` holds); the Status it then gave."""
+        sha256 = hashlib.sha256(self.config().encode()).hexdigest()
+
+        def look() -> dict[str, Any] | None:
+            try:
+                status = self.status()
+            except (ValueError, AssertionError, RuntimeError):
+                return None
+            return status if status["config_sha256"] == sha256 and after(status) else None
+
+        return self.machine.wait_until(look, SETTLED_S, "the agent to have applied today's file")
+
+    def apply(self, *options: str) -> tuple[int, dict[str, Any]]:
+        """`hubagent apply --json`: exit code and Status."""
+        done = self.machine.run(["hubagent", "apply", "--json", *options], check=False, timeout_s=200.0)
+        return done.rc, json.loads(done.stdout)
+
+    def get(self, path: str, *, host: str | None = None, timeout_s: float = 10.0) -> tuple[int, bytes]:
+        """One HTTPS request from outside the machine, on a fresh connection."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(self.machine.address, 443, timeout=timeout_s, context=context)
+        try:
+            connection.request("GET", path, headers={"Host": host} if host else {})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def metric(self, name: str) -> float:
+        """One sample of the agent's metrics, by its whole name with labels."""
+        text = self.machine.run(["curl", "-sf", "http://127.0.0.1:9811/metrics"]).stdout
+        for line in text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.rpartition(" ")[2])
+        raise AssertionError(f"no metric {name}")
+
+    def main_pid(self, unit: str) -> int:
+        shown = self.machine.run(["systemctl", "show", "-p", "MainPID", "--value", unit])
+        return int(shown.stdout)
+
+
+def install(machine: Machine, repository: Path) -> Hub:
+    """apt install hubagent from a repository on this machine, as a user would; wait until it serves."""
+    machine.push(repository, "/srv/repo")
+    machine.run(["sh", "/srv/repo/add.sh"])
+    machine.run(["apt-get", "update", "-q"], timeout_s=300.0)
+    machine.run(["apt-get", "install", "-yq", "hubagent"], timeout_s=600.0)
+    hub = Hub(machine)
+    hub.settled(after=lambda status: status["generation"] is not None and not status["config_errors"])
+    return hub
+
+
+def until(condition: Callable[[], bool], timeout_s: float, what: str) -> float:
+    """Wait for a condition; seconds that it took."""
+    begun = time.monotonic()
+    while not condition():
+        if time.monotonic() - begun > timeout_s:
+            raise AssertionError(f"{what}: not within {timeout_s:.0f} s")
+        time.sleep(0.05)
+    return time.monotonic() - begun
