@@ -1,0 +1,42 @@
+"""Facts about a machine that tests choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hubagent.errors import TemporaryError
+
+Version = tuple[int, int, int]
+
+
+class FakeMachineFacts:
+    """`ports.MachineFacts` over plain values; all of them may be changed while a test runs."""
+
+    def __init__(
+        self,
+        *,
+        nginx: Version | None = (1, 22, 1),
+        openssl: Version = (3, 0, 19),
+        old_workers: int = 0,
+        listeners: Mapping[int, str] | None = None,
+        has_ipv6: bool = True,
+    ) -> None:
+        self.nginx = nginx
+        self.openssl = openssl
+        self.old_workers = old_workers
+        self.listeners = dict(listeners or {})
+        self.has_ipv6 = has_ipv6
+
+    def nginx_versions(self) -> tuple[Version, Version]:
+        if self.nginx is None:
+            raise TemporaryError("nginx is not installed; install the package nginx")
+        return self.nginx, self.openssl
+
+    def nginx_old_workers(self) -> int:
+        return self.old_workers
+
+    def listener(self, port: int) -> str | None:
+        return self.listeners.get(port)
+
+    def ipv6(self) -> bool:
+        return self.has_ipv6
