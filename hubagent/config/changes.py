@@ -47,7 +47,9 @@ def _differences(kind: Kind, old: Any, new: Any, path: Path) -> Iterator[Change]
         yield Change(spell(path), _value(kind, old), _value(kind, new))
     elif isinstance(kind, Section):
         for name, known in keys_of(kind.cls).items():
-            yield from _differences(known.kind, getattr(old, known.field), getattr(new, known.field), (*path, name))
+            yield from _differences(
+                known.kind, getattr(old, known.field), getattr(new, known.field), (*path, name)
+            )
     elif isinstance(kind, Named):
         before, after = ({str(entry.name): entry for entry in entries} for entries in (old, new))
         for name in {**before, **after}:
@@ -71,7 +73,9 @@ def _value(kind: Kind, value: Any) -> str:
 def _leaf_differences(kind: MapOf | Traits, old: Any, new: Any, path: Path) -> Iterator[Change]:
     depth = 2 if isinstance(kind, Traits) else 1
     before, after = (dict(_flat(kind.write(value), path, depth)) for value in (old, new))
-    seen_before, seen_after = (dict(_flat(kind.write(value, masked=True), path, depth)) for value in (old, new))
+    seen_before, seen_after = (
+        dict(_flat(kind.write(value, masked=True), path, depth)) for value in (old, new)
+    )
     for leaf in {**before, **after}:
         if before.get(leaf) != after.get(leaf):
             yield _masked(leaf, seen_before.get(leaf, _NOT_SET), seen_after.get(leaf, _NOT_SET))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubagent.config.document import Entries, Items, Node, Text
 from hubagent.config.keys import Key, keys_of
+from hubagent.config.nodes import Entries, Items, Node, Text
 from hubagent.config.refusal import RefusedError, closest
 from hubagent.config.scalars import MASK, Kind, Schema
 from hubagent.config.secrecy import names_secret
@@ -203,7 +203,7 @@ def nullable(schema: Schema) -> Schema:
 
 def may_be_nothing(known: Key) -> bool:
     """Whether the key may stand without a value, and then means its default."""
-    if known.required:
+    if not known.has_default:
         return False
     if isinstance(known.kind, Section):
         return known.default is not None
@@ -215,7 +215,7 @@ def may_be_nothing(known: Key) -> bool:
 def _key_schema(known: Key) -> Schema:
     schema = known.kind.schema()
     schema = nullable(schema) if may_be_nothing(known) else schema
-    described = {"description": known.doc, **schema}
+    described = {"description": known.setting.doc, **schema}
     if known.default is not None and not isinstance(known.kind, Section | Named):
         described["default"] = known.kind.write(known.default)
     return described
@@ -231,7 +231,9 @@ def _nothing(known: Key) -> Any:
 
 def _entries(node: Node, expected: str) -> Entries:
     if not isinstance(node, Entries):
-        raise RefusedError(f"is {'a list' if isinstance(node, Items) else 'a single value'}; write {expected}")
+        raise RefusedError(
+            f"is {'a list' if isinstance(node, Items) else 'a single value'}; write {expected}"
+        )
     return node
 
 

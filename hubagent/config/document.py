@@ -1,63 +1,24 @@
 """From bytes to a small tree of nodes with their places: the YAML that hubagent accepts.
 
-The subset: one UTF-8 document; plain scalars as in YAML 1.2's core schema (yes, no, on, off are text); no anchors,
-aliases, merge keys, tags, directives or duplicate keys; bounded in size and depth. The parser's events are
-read one by one, so that a refused construct is never expanded.
+The subset: one UTF-8 document; plain scalars as in YAML 1.2's core schema (yes, no, on, off are text); no
+anchors, aliases, merge keys, tags, directives or duplicate keys; bounded in size and depth. The parser's
+events are read one by one, so that a refused construct is never expanded.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import yaml
 
-from hubagent.config.refusal import shown
+from hubagent.config.nodes import Entries, Items, Node, Place, Text
+from hubagent.config.refusal import MAX_FAULTS, shown
+from hubagent.config.syntax import explain
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 20
-MAX_FAULTS: Final = 100
-
-Plain = str | int | float | bool | None
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """A position in the file, both from 1; columns count characters."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A scalar; `plain` when it stood without quotes and so may be a number, a boolean or nothing."""
-
-    place: Place
-    text: str
-    plain: bool
-
-    @property
-    def value(self) -> Plain:
-        return resolve(self.text) if self.plain else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    place: Place
-    items: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    place: Place
-    entries: tuple[tuple[Text, Node], ...]
-
-
-Node = Text | Items | Entries
 
 
 class DocumentError(Exception):
@@ -68,40 +29,25 @@ class DocumentError(Exception):
         self.faults = faults
 
 
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_WORDS: Final[dict[str, bool | None]] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INT: Final = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,18})")
-_FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]{1,30}|(?:0|[1-9][0-9]{0,30})(?:\.[0-9]{0,30})?)(?:[eE][-+]?[0-9]{1,4})?")
-_FORBIDDEN: Final = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN: Final = re.compile(
+    r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+)
 _STYLE_PLAIN: Final = (None, "")
-
-
-def resolve(text: str) -> Plain:
-    """What a plain scalar stands for. Numbers with leading zeros, infinities and other spellings stay text."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
-        return number
-    return text
 
 
 def parse(content: bytes) -> Node:
     """The tree, or DocumentError. Never expands, never recurses deeper than MAX_DEPTH."""
     text = _decode(content)
-    parser = _LOADER(text)
+    parser = yaml.CSafeLoader(text)
     builder = _Builder(parser)
     try:
         return builder.document()
     except yaml.MarkedYAMLError as error:
-        builder.faults.append(_syntax_fault(error, text))
+        builder.faults.append(explain(error, text))
     except yaml.YAMLError as error:
-        builder.faults.append((Place(1, 1), f"is not YAML ({shown(str(error))}); save the file as plain UTF-8 text"))
+        builder.faults.append(
+            (Place(1, 1), f"is not YAML ({shown(str(error))}); save the file as plain UTF-8 text")
+        )
     except _StopError:
         pass
     finally:
@@ -111,7 +57,9 @@ def parse(content: bytes) -> Node:
 
 def _decode(content: bytes) -> str:
     if len(content) > MAX_BYTES:
-        raise DocumentError([(Place(1, 1), f"the file has {len(content)} bytes; keep it under {MAX_BYTES} (1 MiB)")])
+        raise DocumentError(
+            [(Place(1, 1), f"the file has {len(content)} bytes; keep it under {MAX_BYTES} (1 MiB)")]
+        )
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DocumentError([(Place(1, 1), "the file is UTF-16; save it as UTF-8")])
     content = content.removeprefix(b"\xef\xbb\xbf")
@@ -119,47 +67,35 @@ def _decode(content: bytes) -> str:
         text = content.decode()
     except UnicodeDecodeError as error:
         place = _place_of(content[: error.start].decode())
-        raise DocumentError([(place, f"byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8 text")]) from None
+        raise DocumentError(
+            [(place, f"byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8 text")]
+        ) from None
     strange = _FORBIDDEN.search(text)
     if strange:
         what = "a NUL byte" if strange[0] == "\0" else f"the invisible character U+{ord(strange[0]):04X}"
-        raise DocumentError([(_place_of(text[: strange.start()]), f"contains {what}; remove it (in quoted text, \\x and \\u escapes can be written)")])
+        raise DocumentError(
+            [
+                (
+                    _place_of(text[: strange.start()]),
+                    f"contains {what}; remove it (in quoted text, \\x and \\u escapes can be written)",
+                )
+            ]
+        )
     if not text.strip():
-        raise DocumentError([(Place(1, 1), "the file is empty; write at least one key, such as `host:`, or {} for all defaults")])
+        raise DocumentError(
+            [
+                (
+                    Place(1, 1),
+                    "the file is empty; write at least one key, such as `host:`, or {} for all defaults",
+                )
+            ]
+        )
     return text
 
 
 def _place_of(before: str) -> Place:
     """The place right after this beginning of the file."""
     return Place(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
-
-
-def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str]:
-    mark = error.problem_mark or error.context_mark
-    place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
-    lines = text.split("\n")
-    line = lines[place.line - 1] if place.line <= len(lines) else ""
-    indent = line[: len(line) - len(line.lstrip())]
-    if "\t" in indent:
-        return Place(place.line, indent.index("\t") + 1), "a tab in the indentation; write spaces instead (YAML allows no tabs there)"
-    problem = str(error.problem or "cannot be read")
-    if "\\t" in problem or "'\t'" in problem:
-        return place, "a tab where YAML allows none; write a space instead"
-    hints = {
-        "mapping values are not allowed": "a second ': ' on this line, or a wrong indentation; put the value in quotes or fix the indentation",
-        "could not find expected ':'": "this line has no ':' after its key, or a quote or bracket above is not closed; complete it",
-        "did not find expected key": "this line does not fit what is above it; check the indentation, and that every quote and bracket is closed",
-        "unexpected end of stream": "the file ends inside a quoted text; close the quote, and check that the file is complete",
-        "stream end": "the file ends inside a [ or {; close it, and check that the file is complete",
-        "did not find expected ',' or": "a [ or { above is not closed, or a comma is missing; complete it",
-        "cannot start any token": "this character needs quotes here; put the value in quotes",
-        "unknown escape character": "this \\ means nothing in double quotes; write \\\\ or use single quotes",
-        "undefined alias": "aliases (*) are not accepted; write the value out, or put it in quotes",
-    }
-    for part, hint in hints.items():
-        if part in problem:
-            return place, hint
-    return place, f"is not YAML ({problem}); check the indentation, quotes and brackets of this line and the one above"
 
 
 class _StopError(Exception):
@@ -169,7 +105,7 @@ class _StopError(Exception):
 class _Builder:
     """Builds nodes from parser events and notes every construct that is not accepted."""
 
-    def __init__(self, parser: yaml.SafeLoader) -> None:
+    def __init__(self, parser: yaml.CSafeLoader) -> None:
         self.faults: list[tuple[Place, str]] = []
         self._parser = parser
 
@@ -177,7 +113,11 @@ class _Builder:
         self._event()  # stream start
         start = self._event()
         if not isinstance(start, yaml.DocumentStartEvent):
-            self._refuse(start, "the file holds no keys, only comments; write at least one key, or {} for all defaults", stop=True)
+            self._refuse(
+                start,
+                "the file holds no keys, only comments; write at least one key, or {} for all defaults",
+                stop=True,
+            )
         elif start.version or start.tags:
             self._refuse(start, "directives (%) are not accepted; remove the line", stop=True)
         root = self._node(self._event(), 1)
@@ -190,7 +130,9 @@ class _Builder:
         return root
 
     def _event(self) -> yaml.Event:
-        event: yaml.Event = self._parser.get_event()  # type: ignore[no-untyped-call]
+        event = self._parser.get_event()
+        if event is None:
+            raise TypeError("the parser's events ended before the stream did")
         return event
 
     def _refuse(self, event: yaml.Event, message: str, *, stop: bool = False) -> None:
@@ -205,7 +147,11 @@ class _Builder:
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             raise TypeError(f"the parser sent {event} where a value starts")
         if event.anchor is not None:
-            self._refuse(event, f"the anchor &{event.anchor} is not accepted; remove it and write values out where they are used")
+            self._refuse(
+                event,
+                f"the anchor &{event.anchor} is not accepted; remove it and write values out where they are"
+                " used",
+            )
         if event.tag is not None:
             self._refuse(event, f"the tag {shown(event.tag)} is not accepted; remove it")
         if isinstance(event, yaml.ScalarEvent):
@@ -213,7 +159,10 @@ class _Builder:
         if depth > MAX_DEPTH:
             self._refuse(event, f"is nested deeper than {MAX_DEPTH} levels; write it flatter", stop=True)
         if isinstance(event, yaml.SequenceStartEvent):
-            return Items(_place(event), tuple(self._node(item, depth + 1) for item in self._until(yaml.SequenceEndEvent)))
+            return Items(
+                _place(event),
+                tuple(self._node(item, depth + 1) for item in self._until(yaml.SequenceEndEvent)),
+            )
         return Entries(_place(event), tuple(self._entries(depth)))
 
     def _until(self, end: type[yaml.Event]) -> Iterator[yaml.Event]:
@@ -234,7 +183,9 @@ class _Builder:
                 self._refuse(event, f"the key {key.text or 'without a name'} is not text; put it in quotes")
             elif key.text in seen:
                 first = seen[key.text]
-                self._refuse(event, f"the key {shown(key.text)} is there twice, first on line {first.line}; remove one")
+                self._refuse(
+                    event, f"the key {shown(key.text)} is there twice, first on line {first.line}; remove one"
+                )
             seen.setdefault(key.text, key.place)
             yield key, value
 

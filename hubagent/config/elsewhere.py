@@ -1,4 +1,4 @@
-"""What to say of a key that belongs somewhere else: known here under another path, or from JupyterHub and TLJH."""
+"""What to say of a key that belongs somewhere else: known under another path, or from JupyterHub and TLJH."""
 
 from __future__ import annotations
 

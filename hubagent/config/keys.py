@@ -1,4 +1,4 @@
-"""What is known of each key of the file, attached to the model's fields: source of loader, schema and reference."""
+"""What is known of each key of the file, attached to the model's fields."""
 
 from __future__ import annotations
 
@@ -25,24 +25,43 @@ class Interrupts(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """What the model's author says of a key."""
+
+    kind: Kind
+    doc: str
+    name: str | None = None  # in the file; None: the field's name without its unit
+    interrupts: Interrupts | None = None  # None: as the mapping it is in
+    implied: str = ""  # for fields without a default that need not be written: what it is then, in words
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One key of a mapping."""
 
     field: str  # name in the dataclass
     name: str  # name in the file
-    kind: Kind
-    doc: str
-    interrupts: Interrupts | None  # None: as the mapping it is in
-    required: bool
-    default: Any  # a value of the model; None where required
+    setting: Setting
+    has_default: bool
+    default: Any  # a value of the model; None without one
+
+    @property
+    def kind(self) -> Kind:
+        return self.setting.kind
+
+    @property
+    def required(self) -> bool:
+        return not self.has_default and not self.setting.implied
 
 
-def setting(kind: Kind, doc: str, *, name: str | None = None, interrupts: Interrupts | None = None) -> dict[str, Any]:
+def setting(
+    kind: Kind, doc: str, *, name: str | None = None, interrupts: Interrupts | None = None, implied: str = ""
+) -> dict[str, Setting]:
     """Metadata for `dataclasses.field`."""
-    return {_METADATA: (kind, doc, name, interrupts)}
+    return {_METADATA: Setting(kind, doc, name, interrupts, implied)}
 
 
-_SUFFIXES: Final = ("_bytes", "_s")
+_UNITS: Final = ("_bytes", "_s")
 
 
 @functools.cache
@@ -52,13 +71,15 @@ def keys_of(cls: type) -> dict[str, Key]:
     for field in dataclasses.fields(cls):
         if _METADATA not in field.metadata:
             continue
-        kind, doc, name, interrupts = field.metadata[_METADATA]
-        if name is None:
-            name = functools.reduce(str.removesuffix, _SUFFIXES, field.name)
-        default, required = field.default, False
+        said: Setting = field.metadata[_METADATA]
+        name = said.name or functools.reduce(str.removesuffix, _UNITS, field.name)
+        default: Any = None
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
-        elif default is dataclasses.MISSING:
-            default, required = None, True
-        found[name] = Key(field.name, name, kind, doc, interrupts, required, default)
+        elif field.default is not dataclasses.MISSING:
+            default = field.default
+        has_default = (
+            field.default_factory is not dataclasses.MISSING or field.default is not dataclasses.MISSING
+        )
+        found[name] = Key(field.name, name, said, has_default, default)
     return found

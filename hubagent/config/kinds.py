@@ -35,7 +35,9 @@ def _word(label: str, pattern: str, example: str, *, limit: int = 300, numbers: 
 
 def parse_kernel(text: str) -> str:
     if not re.fullmatch(KERNEL_PATTERN, text):
-        raise RefusedError(f"{shown(text)} is not a kernel; write a name that `jupyter kernelspec list` shows, such as julia")
+        raise RefusedError(
+            f"{shown(text)} is not a kernel; write a name that `jupyter kernelspec list` shows, such as julia"
+        )
     return text
 
 
@@ -43,7 +45,9 @@ def size(minimum: str, maximum: str) -> Quantity:
     """Bytes, from and to; a plain number is bytes."""
     low, high = quantities.parse_size(minimum), quantities.parse_size(maximum)
     label = f"size ({minimum} to {maximum})"
-    return Quantity(label, quantities.parse_size, quantities.format_size, quantities.SIZE_PATTERN, low, high, plain=True)
+    return Quantity(
+        label, quantities.parse_size, quantities.format_size, quantities.SIZE_PATTERN, low, high, plain=True
+    )
 
 
 def duration(minimum: str, maximum: str, *, zero: bool = False) -> Quantity:
@@ -51,7 +55,13 @@ def duration(minimum: str, maximum: str, *, zero: bool = False) -> Quantity:
     low, high = quantities.parse_duration(minimum), quantities.parse_duration(maximum)
     label = f"duration ({'0, or ' if zero else ''}{minimum} to {maximum})"
     return Quantity(
-        label, quantities.parse_duration, quantities.format_duration, quantities.DURATION_PATTERN, low, high, zero=zero
+        label,
+        quantities.parse_duration,
+        quantities.format_duration,
+        quantities.DURATION_PATTERN,
+        low,
+        high,
+        zero=zero,
     )
 
 
@@ -75,7 +85,9 @@ URL_PATH: Final = Word("path on the server", places.parse_url_path, places.URL_P
 VOLUME: Final = Word("volume name", places.parse_volume, places.VOLUME_PATTERN, "jupyterhub-user-{username}")
 IMAGE: Final = Word("image", places.parse_image, places.IMAGE_PATTERN, "hubagent/julia")
 DATABASE: Final = Word("database", places.parse_database, places.DATABASE_PATTERN, "sqlite")
-HTTPS: Final = Word("https address", places.parse_https, places.HTTPS_PATTERN, "https://acme.example.org/directory")
+HTTPS: Final = Word(
+    "https address", places.parse_https, places.HTTPS_PATTERN, "https://acme.example.org/directory"
+)
 
 JULIA: Final = _word("Julia version", _JULIA_PATTERN, '"1.12", "1.12.1" or debian', limit=30, numbers=True)
 JULIA_PACKAGE: Final = _word("Julia package", _JULIA_PACKAGE_PATTERN, "Plots or Plots@1.40")

@@ -7,10 +7,10 @@ from typing import Final
 
 from hubagent.config import document
 from hubagent.config.composites import Section
-from hubagent.config.document import MAX_FAULTS, Place
 from hubagent.config.elsewhere import advice
 from hubagent.config.model import Config
-from hubagent.config.refusal import RefusedError
+from hubagent.config.nodes import Place
+from hubagent.config.refusal import MAX_FAULTS, RefusedError
 from hubagent.config.rules import broken_rules
 from hubagent.config.walk import At, Fault, Path, TooManyFaultsError, UnreadableError, Walk, spell
 from hubagent.errors import ConfigError
@@ -70,7 +70,8 @@ def _place(walk: Walk, path: Path) -> Place:
 def _config_error(faults: list[Fault], path: str) -> ConfigError:
     ordered = sorted(faults, key=lambda fault: fault.place)
     messages = [
-        f"{path}:{fault.place.line}:{fault.place.column}: {spell(fault.path) + ': ' if fault.path else ''}{fault.message}"
+        f"{path}:{fault.place.line}:{fault.place.column}:"
+        f" {spell(fault.path) + ': ' if fault.path else ''}{fault.message}"
         for fault in ordered
     ]
     if len(faults) >= MAX_FAULTS:

@@ -2,7 +2,7 @@
 
 Field names are the YAML keys, with the unit added where the value is a number in a unit
 (`memory: 4G` becomes `memory_bytes`). Every field has a default, so `Config()` is the shipped one.
-Each field carries its kind and its sentence: the loader, the JSON Schema and the reference are made from them.
+Each field carries its kind and its sentence: loader, JSON Schema and reference are made from them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from hubagent.config import kinds
-from hubagent.config.composites import ListOf, MapOf, Named, Section
+from hubagent.config.composites import MapOf, Named, Section
+from hubagent.config.hub import Hub, Passwords, Signup
 from hubagent.config.keys import Interrupts, setting
-from hubagent.config.scalars import Boolean, Choice, Number
+from hubagent.config.scalars import Choice
 from hubagent.config.servers import (
     Build,
     Lecture,
@@ -27,13 +28,11 @@ from hubagent.config.servers import (
     Warm,
 )
 from hubagent.config.times import Window
-from hubagent.config.traits import Traits
 from hubagent.config.types import (
     SERVER_NAME_PATTERN,
     Hostname,
     ListenAddress,
     ServerName,
-    Username,
     parse_server_name,
     parse_username,
 )
@@ -68,12 +67,6 @@ class TlsMode(enum.Enum):
     LETSENCRYPT = "letsencrypt"
 
 
-class Signup(enum.Enum):
-    APPROVAL = "approval"
-    OPEN = "open"
-    CLOSED = "closed"
-
-
 class Disruptive(enum.Enum):
     ASK = "ask"
     WINDOW = "window"
@@ -96,94 +89,20 @@ class Tls:
     )
     certificate: PurePosixPath | None = field(
         default=None,
-        metadata=setting(kinds.FILE, "With `files`: the certificate and its chain (PEM). A renewed file is picked up."),
+        metadata=setting(
+            kinds.FILE, "With `files`: the certificate and its chain (PEM). A renewed file is picked up."
+        ),
     )
     key: PurePosixPath | None = field(
         default=None, metadata=setting(kinds.FILE, "With `files`: the certificate's private key (PEM).")
     )
     email: str | None = field(
-        default=None, metadata=setting(kinds.EMAIL, "With `letsencrypt`: where warnings about the certificate go.")
+        default=None,
+        metadata=setting(kinds.EMAIL, "With `letsencrypt`: where warnings about the certificate go."),
     )
     acme_directory: str | None = field(
         default=None,
         metadata=setting(kinds.HTTPS, "With `letsencrypt`: another ACME server. Not set: Let's Encrypt."),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Passwords:
-    min_length: int = field(
-        default=10, metadata=setting(Number(8, 72), "The shortest password, in characters (bcrypt reads 72 bytes).")
-    )
-    check_common: bool = field(
-        default=True, metadata=setting(Boolean(), "Whether passwords from lists of common ones are refused.")
-    )
-    max_failed_logins: int = field(
-        default=10, metadata=setting(Number(0, 1000), "Failed logins before the account waits; 0 is no limit.")
-    )
-    lockout_s: float = field(
-        default=600.0, metadata=setting(kinds.duration("1s", "1d"), "How long it waits after too many failed logins.")
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Hub:
-    admins: tuple[Username, ...] = field(
-        default=(Username("admin"),),
-        metadata=setting(
-            ListOf(kinds.USERNAME, minimum=1, plural="user names"),
-            "Users with all rights. Created with a one-time password that `hubagent status` shows once.",
-        ),
-    )
-    authenticator: str = field(
-        default="native",
-        metadata=setting(
-            kinds.AUTHENTICATOR,
-            "How users log in: native (accounts of the hub), pam, github, google, or any JupyterHub authenticator"
-            " that is installed.",
-        ),
-    )
-    signup: Signup = field(
-        default=Signup.APPROVAL,
-        metadata=setting(
-            Choice(Signup), "Who may make an account: anyone after an admin's approval, anyone at once, or nobody."
-        ),
-    )
-    ask_email: bool = field(
-        default=True, metadata=setting(Boolean(), "Whether the sign-up form asks for an e-mail address.")
-    )
-    passwords: Passwords = field(
-        default=Passwords(), metadata=setting(Section(Passwords), "Rules for passwords of the native authenticator.")
-    )
-    landing: str = field(
-        default="/lab",
-        metadata=setting(
-            kinds.URL_PATH,
-            "The page of the server that users see first, such as /lab or /tree.",
-            interrupts=Interrupts.NEXT_SPAWN,
-        ),
-    )
-    stop_idle_after_s: float = field(
-        default=1800.0,
-        metadata=setting(
-            kinds.duration("1m", "365d", zero=True), "A server that nobody used for so long is stopped; 0 is never."
-        ),
-    )
-    database: str = field(
-        default="sqlite",
-        metadata=setting(
-            kinds.DATABASE, "The hub's database: sqlite, or postgresql://USER@HOST/NAME (without the password)."
-        ),
-    )
-    database_password_file: PurePosixPath | None = field(
-        default=None, metadata=setting(kinds.FILE, "The file that holds PostgreSQL's password.")
-    )
-    traits: Mapping[str, Mapping[str, object]] = field(
-        default_factory=dict,
-        metadata=setting(
-            Traits(),
-            "Anything else that JupyterHub can be told: class, trait, value. Secrets by file: `client_secret_file`.",
-        ),
     )
 
 
@@ -195,7 +114,8 @@ class Nginx:
     websocket_drain_s: float = field(
         default=43200.0,
         metadata=setting(
-            kinds.duration("1m", "30d"), "How long an old nginx worker may keep its websockets after a reload."
+            kinds.duration("1m", "30d"),
+            "How long an old nginx worker may keep its websockets after a reload.",
         ),
     )
 
@@ -212,7 +132,8 @@ class Metrics:
         default=ListenAddress("127.0.0.1", 9811),
         metadata=setting(
             kinds.LISTEN,
-            "Where metrics and the status page are served. An address that others reach needs `tls` and `users`.",
+            "Where metrics and the status page are served. An address that others reach needs `tls` and"
+            " `users`.",
         ),
     )
     tls: MetricsTls | None = field(
@@ -233,8 +154,8 @@ class Apply:
         default=Disruptive.ASK,
         metadata=setting(
             Choice(Disruptive),
-            "When edits that drop websockets are applied: after `hubagent apply --allow-disruption`, in the window,"
-            " or at once.",
+            "When edits that drop websockets are applied: after `hubagent apply --allow-disruption`, in the"
+            " window, or at once.",
         ),
     )
     window: Window | None = field(
@@ -244,7 +165,8 @@ class Apply:
     drift: Drift = field(
         default=Drift.FIX,
         metadata=setting(
-            Choice(Drift), "What happens to a managed file or unit that was changed by hand: fix it, or only warn."
+            Choice(Drift),
+            "What happens to a managed file or unit that was changed by hand: fix it, or only warn.",
         ),
     )
 
@@ -264,14 +186,15 @@ class Config:
         metadata=setting(
             kinds.HOSTNAME,
             "The server's name; other names get no answer (444). Not set: any name is served, self-signed.",
-            interrupts=Interrupts.NGINX_RELOAD,
+            interrupts=Interrupts.HUB_RESTART,
         ),
     )
     tls: Tls = field(
         default=Tls(), metadata=setting(Section(Tls), "The certificate.", interrupts=Interrupts.NGINX_RELOAD)
     )
     hub: Hub = field(
-        default=Hub(), metadata=setting(Section(Hub), "JupyterHub and its users.", interrupts=Interrupts.HUB_RESTART)
+        default=Hub(),
+        metadata=setting(Section(Hub), "JupyterHub and its users.", interrupts=Interrupts.HUB_RESTART),
     )
     servers: tuple[Server, ...] = field(
         default=(
@@ -284,7 +207,8 @@ class Config:
         ),
     )
     nginx: Nginx = field(
-        default=Nginx(), metadata=setting(Section(Nginx), "The web server.", interrupts=Interrupts.NGINX_RELOAD)
+        default=Nginx(),
+        metadata=setting(Section(Nginx), "The web server.", interrupts=Interrupts.NGINX_RELOAD),
     )
     metrics: Metrics = field(
         default=Metrics(),
@@ -292,5 +216,7 @@ class Config:
     )
     apply: Apply = field(
         default=Apply(),
-        metadata=setting(Section(Apply), "How edits of this file are applied.", interrupts=Interrupts.NOTHING),
+        metadata=setting(
+            Section(Apply), "How edits of this file are applied.", interrupts=Interrupts.NOTHING
+        ),
     )

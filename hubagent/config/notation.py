@@ -6,9 +6,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hubagent.config.document import resolve
+from hubagent.config.nodes import resolve
 
-_SAFE: Final = re.compile(r"[A-Za-z0-9/$](?:[A-Za-z0-9 ._/@+$=()-]*[A-Za-z0-9._/@+$=()-])?")
+_SAFE: Final = re.compile(
+    r"[A-Za-z0-9/$](?:[A-Za-z0-9 ._/@+$=()-]*[A-Za-z0-9._/@+$=()-])?(?::[A-Za-z0-9._/-]+)?"
+)
+_CLOCK: Final = re.compile(r"[0-9]+:[0-9:]+")  # a number with base 60 to YAML 1.1 programs
 
 
 def flow(value: object) -> str:
@@ -32,7 +35,12 @@ def flow(value: object) -> str:
 
 
 def _text(text: str) -> str:
-    if _SAFE.fullmatch(text) and isinstance(resolve(text), str) and len(text) < 1000 and text != "---":
+    if (
+        _SAFE.fullmatch(text)
+        and isinstance(resolve(text), str)
+        and len(text) < 1000
+        and not _CLOCK.match(text)
+    ):
         return text
     return '"' + "".join(_escaped(c) for c in text) + '"'
 

@@ -8,7 +8,9 @@ from typing import Final
 from hubagent.config.refusal import RefusedError, shown
 
 SIZE_PATTERN: Final = r"([0-9]{1,15})(?:\.([0-9]{1,3}))?([kKmMgGtT])"
-DURATION_PATTERN: Final = r"0|(?=[0-9])(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?"
+DURATION_PATTERN: Final = (
+    r"0|(?=[0-9])(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?"
+)
 
 _SIZE_UNITS: Final = {"K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 _DURATION_UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -19,7 +21,11 @@ def parse_size(text: str) -> int:
     match = re.fullmatch(SIZE_PATTERN, text)
     if not match:
         plain = re.fullmatch(r"([0-9.]{1,15}[kKmMgGtT])i?[bB]", text.replace(" ", ""))
-        advice = f"write {plain[1]} (1G is 1024M)" if plain else "write a number and k, M, G or T, such as 512M or 4G"
+        advice = (
+            f"write {plain[1]} (1G is 1024M)"
+            if plain
+            else "write a number and k, M, G or T, such as 512M or 4G"
+        )
         raise RefusedError(f"{shown(text)} is not a size; {advice}")
     unit = _SIZE_UNITS[match[3].upper()]
     thousandths = int(match[1]) * 1000 + int((match[2] or "0").ljust(3, "0"))
@@ -45,7 +51,10 @@ def parse_duration(text: str) -> float:
             advice = f"a unit is missing: write {text}s, {text}m or {text}h"
         raise RefusedError(f"{shown(text)} is not a duration; {advice}")
     return float(
-        sum(int(amount or 0) * unit for amount, unit in zip(match.groups(), _DURATION_UNITS.values(), strict=True))
+        sum(
+            int(amount or 0) * unit
+            for amount, unit in zip(match.groups(), _DURATION_UNITS.values(), strict=True)
+        )
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable
+from typing import Final
 
-_SHOWN_CHARACTERS = 60
+MAX_FAULTS: Final = 100  # more are not collected: nobody reads them
+_SHOWN_CHARACTERS: Final = 60
 
 
 class RefusedError(ValueError):

@@ -51,8 +51,13 @@ def _tls(config: Config) -> Iterator[Broken]:
 
 def _hub(hub: Hub) -> Iterator[Broken]:
     if hub.database_password_file is not None and hub.database == "sqlite":
-        message = "sqlite has no password; remove the line, or write hub.database: postgresql://USER@HOST/NAME"
+        message = (
+            "sqlite has no password; remove the line, or write hub.database: postgresql://USER@HOST/NAME"
+        )
         yield Broken(("hub", "database_password_file"), message, (("hub", "database"),))
+    elif hub.database_password_file is not None and "@" not in hub.database:
+        message = "names no user for the password; write postgresql://USER@HOST/NAME"
+        yield Broken(("hub", "database"), message, (("hub", "database_password_file"),))
 
 
 def _mounts(server: Server) -> Iterator[Broken]:
@@ -74,14 +79,21 @@ def _warm(server: Server) -> Iterator[Broken]:
     base: Path = ("servers", server.name, "warm")
     limits: tuple[Path, ...] = ((*base, "max"),)
     if warm.ready > warm.max:
-        yield Broken((*base, "ready"), f"{warm.ready} is more than max ({warm.max}); raise warm.max or lower it", limits)
+        yield Broken(
+            (*base, "ready"),
+            f"{warm.ready} is more than max ({warm.max}); raise warm.max or lower it",
+            limits,
+        )
     for index, lecture in enumerate(warm.schedule):
         path: Path = (*base, "schedule", index)
         if lecture.ready > warm.max:
             message = f"{lecture.ready} is more than max ({warm.max}); raise warm.max or lower it"
             yield Broken((*path, "ready"), message, limits)
         if lecture.end <= lecture.start:
-            message = f"{lecture.end} is not after {lecture.start}; a lecture ends on the day it starts: write two lines"
+            message = (
+                f"{lecture.end} is not after {lecture.start}; a lecture ends on the day it starts: write two"
+                " lines"
+            )
             yield Broken((*path, "to"), message, ((*path, "from"),))
 
 
@@ -96,7 +108,10 @@ def _builds(servers: tuple[Server, ...]) -> Iterator[Broken]:
         if "@" in server.image:
             yield Broken(path, "an image that is built here has no digest; write name or name:tag")
         if first.build != server.build:
-            message = f"{server.image} is built by servers.{first.name} too, in another way; write an image name of its own"
+            message = (
+                f"{server.image} is built by servers.{first.name} too, in another way; write an image name of"
+                " its own"
+            )
             others: tuple[Path, ...] = (("servers", first.name), ("servers", server.name))
             yield Broken(path, message, others)
 

@@ -1,13 +1,14 @@
-"""Kinds of scalar values: each reads a node, writes plain data back, and describes itself for schema and reference."""
+"""Kinds of scalar values: each reads a node, writes plain data back, and describes itself."""
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from hubagent.config.document import Node, Plain, Text
+from hubagent.config.nodes import Node, Plain, Text
 from hubagent.config.refusal import RefusedError, closest, shown
 from hubagent.config.walk import At
 
@@ -35,7 +36,13 @@ class Kind(Protocol):
         ...
 
 
-MASK = "(secret)"
+MASK: Final = "(secret)"
+
+
+def portable(pattern: str) -> str:
+    """The pattern as JSON Schema has it: anchored, and without Python's names for groups."""
+    unnamed = re.sub(r"\(\?P<\w+>", "(", pattern)
+    return f"^(?:{unnamed})$"
 
 
 def scalar(node: Node, expected: str) -> Plain:
@@ -68,13 +75,20 @@ class Word:
 
     def read(self, node: Node, at: At) -> Any:
         value = scalar(node, self._expected)
-        if self.numbers and isinstance(value, int | float) and not isinstance(value, bool) and isinstance(node, Text):
+        if (
+            self.numbers
+            and isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and isinstance(node, Text)
+        ):
             value = node.text
         if not isinstance(value, str):
             if value is None or not isinstance(node, Text):
                 raise RefusedError(f"has no value; write {self._expected}, or remove the line")
             found = "is not text" if self.secret else f"{described(value)}, not text"
-            raise RefusedError(f'{found}; put it in quotes if it is meant' + ("" if self.secret else f': "{node.text[:40]}"'))
+            raise RefusedError(
+                f"{found}; put it in quotes if it is meant" + ("" if self.secret else f': "{node.text[:40]}"')
+            )
         return self.parse(value)
 
     def write(self, value: Any, *, masked: bool = False) -> object:
@@ -83,7 +97,7 @@ class Word:
     def schema(self) -> Schema:
         schema: Schema = {"type": ["string", "number"] if self.numbers else "string"}
         if self.pattern:
-            schema["pattern"] = f"^(?:{self.pattern})$"
+            schema["pattern"] = portable(self.pattern)
         return schema
 
     @property
@@ -126,7 +140,11 @@ class Number:
 
     def read(self, node: Node, at: At) -> float:
         value = scalar(node, f"a {self.label}")
-        if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and isinstance(value, float)):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or (self.whole and isinstance(value, float))
+        ):
             hint = " without quotes" if isinstance(node, Text) and not node.plain else ""
             raise RefusedError(f"{described(value)}; write a {self.label}{hint}")
         if not self.minimum <= value <= self.maximum:
@@ -146,7 +164,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A size or duration: text with a unit, within bounds; `plain_from` is the least number that needs no unit."""
+    """A size or duration: text with a unit, within bounds."""
 
     label: str
     parse: Callable[[str], float]
@@ -174,7 +192,7 @@ class Quantity:
         return self.format(value)
 
     def schema(self) -> Schema:
-        text: Schema = {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+        text: Schema = {"type": "string", "pattern": portable(self.pattern)}
         if self.plain:
             return {"anyOf": [text, {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}]}
         return {"anyOf": [text, {"const": 0}]} if self.zero else text

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_SECRET_NAME: Final = re.compile(r"(?:secret|password|passwd|token|api_?key|private_?key|credentials?)s?$", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(
+    r"(?:secret|password|passwd|token|api_?key|private_?key|credentials?)s?$", re.IGNORECASE
+)
 
 
 def names_secret(name: str) -> bool:

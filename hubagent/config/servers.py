@@ -41,12 +41,15 @@ class Build:
         default="1.12",
         metadata=setting(
             kinds.JULIA,
-            "Julia's version: the official binary, checked by checksum. `debian` takes the distribution's own.",
+            "Julia's version: the official binary, checked by checksum. `debian` takes the distribution's"
+            " own.",
         ),
     )
     packages: tuple[str, ...] = field(
         default=("IJulia", "Pluto", "PlutoUI", "Plots"),
-        metadata=setting(ListOf(kinds.JULIA_PACKAGE, plural="Julia packages"), "Julia packages to install and precompile."),
+        metadata=setting(
+            ListOf(kinds.JULIA_PACKAGE, plural="Julia packages"), "Julia packages to install and precompile."
+        ),
     )
     sysimage: Sysimage = field(
         default=Sysimage.AUTO,
@@ -56,11 +59,14 @@ class Build:
         ),
     )
     apt: tuple[str, ...] = field(
-        default=(), metadata=setting(ListOf(kinds.APT_PACKAGE, plural="Debian packages"), "Debian packages to install.")
+        default=(),
+        metadata=setting(ListOf(kinds.APT_PACKAGE, plural="Debian packages"), "Debian packages to install."),
     )
     pip: tuple[str, ...] = field(
         default=(),
-        metadata=setting(ListOf(kinds.PIP_REQUIREMENT, plural="Python requirements"), "Python packages to install."),
+        metadata=setting(
+            ListOf(kinds.PIP_REQUIREMENT, plural="Python requirements"), "Python packages to install."
+        ),
     )
 
 
@@ -83,8 +89,12 @@ class Lecture:
     """One line of `warm.schedule`: from when to when, on which days, how many slots."""
 
     days: tuple[int, ...] = field(metadata=setting(kinds.DAYS, "Days of the week."))  # 0 is Monday
-    start: TimeOfDay = field(metadata=setting(kinds.TIME, "From when, local time.", name="from"))  # YAML key `from`
-    end: TimeOfDay = field(metadata=setting(kinds.TIME, "Until when, the same day.", name="to"))  # YAML key `to`
+    start: TimeOfDay = field(
+        metadata=setting(kinds.TIME, "From when, local time.", name="from")
+    )  # YAML key `from`
+    end: TimeOfDay = field(
+        metadata=setting(kinds.TIME, "Until when, the same day.", name="to")
+    )  # YAML key `to`
     ready: int = field(metadata=setting(Number(0, 10000), "Slots kept ready in that time."))
 
 
@@ -96,7 +106,8 @@ class Warm:
     max: int = field(
         default=40,
         metadata=setting(
-            Number(0, 10000), "No more slots than this, whatever the schedule says; free memory is a limit too."
+            Number(0, 10000),
+            "No more slots than this, whatever the schedule says; free memory is a limit too.",
         ),
     )
     kernels: Mapping[str, int] = field(
@@ -109,12 +120,15 @@ class Warm:
     pluto: bool = field(default=True, metadata=setting(Boolean(), "Whether Pluto waits in each slot too."))
     max_age_s: float = field(
         default=21600.0,
-        metadata=setting(kinds.duration("5m", "7d"), "A slot that waited for longer is replaced by a fresh one."),
+        metadata=setting(
+            kinds.duration("5m", "7d"), "A slot that waited for longer is replaced by a fresh one."
+        ),
     )
     schedule: tuple[Lecture, ...] = field(
         default=(),
         metadata=setting(
-            ListOf(Section(Lecture), plural="mappings"), "Lectures: more slots are warm before the students come."
+            ListOf(Section(Lecture), plural="mappings"),
+            "Lectures: more slots are warm before the students come.",
         ),
     )
 
@@ -124,20 +138,24 @@ class Server:
     """One entry of `servers`: a kind of server that users can start."""
 
     name: ServerName
-    title: str = field(metadata=setting(kinds.TITLE, "What users see. Not set: the entry's name."))
+    title: str = field(metadata=setting(kinds.TITLE, "What users see.", implied="the entry's name"))
     image: str = field(
         default="hubagent/julia",
         metadata=setting(
             kinds.IMAGE,
-            "The container image. With `build` it is made here under this name; without, it is pulled and checked.",
+            "The container image. With `build` it is made here under this name; without, it is pulled and"
+            " checked.",
         ),
     )
     build: Build | None = field(
-        default=None, metadata=setting(Section(Build), "How to make the image here. Not set: the image is pulled.")
+        default=None,
+        metadata=setting(Section(Build), "How to make the image here. Not set: the image is pulled."),
     )
     memory_bytes: int = field(
         default=4 * 1024**3,
-        metadata=setting(kinds.size("64M", "64T"), "Memory for each server; a server that takes more is stopped."),
+        metadata=setting(
+            kinds.size("64M", "64T"), "Memory for each server; a server that takes more is stopped."
+        ),
     )
     cpus: float = field(
         default=2.0, metadata=setting(Number(0.05, 4096, whole=False), "Processors for each server.")
@@ -147,24 +165,34 @@ class Server:
     )
     home: PurePosixPath = field(
         default=DEFAULT_HOME,
-        metadata=setting(kinds.CONTAINER_PATH, "Where the user's volume is put in the container; only this is kept."),
+        metadata=setting(
+            kinds.CONTAINER_PATH, "Where the user's volume is put in the container; only this is kept."
+        ),
     )
     volume: str = field(
         default="jupyterhub-user-{username}",
-        metadata=setting(kinds.VOLUME, "The Docker volume of each user. Entries with the same name share the home."),
+        metadata=setting(
+            kinds.VOLUME, "The Docker volume of each user. Entries with the same name share the home."
+        ),
     )
     mounts: tuple[Mount, ...] = field(
         default=(),
-        metadata=setting(ListOf(Section(Mount), plural="mappings"), "Folders of this machine that users see."),
+        metadata=setting(
+            ListOf(Section(Mount), plural="mappings"), "Folders of this machine that users see."
+        ),
     )
     environment: Mapping[str, str] = field(
         default_factory=dict,
         metadata=setting(
-            MapOf(kinds.parse_variable, kinds.VARIABLE_VALUE, "mapping of name to text", kinds.VARIABLE_PATTERN),
+            MapOf(
+                kinds.parse_variable, kinds.VARIABLE_VALUE, "mapping of name to text", kinds.VARIABLE_PATTERN
+            ),
             "Environment variables of each server.",
         ),
     )
     warm: Warm | None = field(
         default=None,
-        metadata=setting(Section(Warm), "Servers started before the user is known. Not set: each starts cold."),
+        metadata=setting(
+            Section(Warm), "Servers started before the user is known. Not set: each starts cold."
+        ),
     )

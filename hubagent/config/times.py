@@ -29,7 +29,10 @@ class Window:
 
 def parse_time(text: str) -> TimeOfDay:
     if not re.fullmatch(TIME_PATTERN, text):
-        raise RefusedError(f'{shown(text)} is not a time of the day; write hours and minutes such as "08:45" (00:00 to 23:59)')
+        raise RefusedError(
+            f'{shown(text)} is not a time of the day; write hours and minutes such as "08:45" (00:00 to'
+            " 23:59)"
+        )
     return TimeOfDay(int(text[:2]), int(text[3:]))
 
 
@@ -45,7 +48,10 @@ def parse_window(text: str) -> Window:
 def parse_days(text: str) -> tuple[int, ...]:
     """Days of the week, sorted, 0 is Monday: `mon-fri`, `sat`, `mon,wed`, `fri-mon`."""
     if not re.fullmatch(DAYS_PATTERN, text):
-        raise RefusedError(f"{shown(text)} is not a list of days; write mon-fri, sat, or mon,wed (mon tue wed thu fri sat sun)")
+        raise RefusedError(
+            f"{shown(text)} is not a list of days; write mon-fri, sat, or mon,wed (mon tue wed thu fri sat"
+            " sun)"
+        )
     days: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")

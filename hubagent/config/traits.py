@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.config.document import Entries, Items, Node, Text
+from hubagent.config.nodes import Entries, Items, Node, Text
 from hubagent.config.places import parse_path
 from hubagent.config.refusal import RefusedError, shown
 from hubagent.config.scalars import MASK, Schema
@@ -43,8 +43,26 @@ _SET_BY_HUBAGENT: Final = {
     "volumes": "servers.NAME.volume and servers.NAME.mounts",
 }
 _HUBAGENTS_OWN: Final = {
-    *("bind_url", "cleanup_proxy", "cleanup_servers", "config_file", "cookie_secret", "cookie_secret_file", "hub_bind_url"),
-    *("hub_connect_url", "hub_ip", "hub_port", "hub_connect_ip", "ip", "load_roles", "network_name", "port", "proxy_class"),
+    *(
+        "bind_url",
+        "cleanup_proxy",
+        "cleanup_servers",
+        "config_file",
+        "cookie_secret",
+        "cookie_secret_file",
+        "hub_bind_url",
+    ),
+    *(
+        "hub_connect_url",
+        "hub_ip",
+        "hub_port",
+        "hub_connect_ip",
+        "ip",
+        "load_roles",
+        "network_name",
+        "port",
+        "proxy_class",
+    ),
     *("services", "spawner_class", "ssl_cert", "ssl_key"),
 }
 _OWN_CLASSES: Final = {"ConfigurableHTTPProxy", "Proxy"}
@@ -58,7 +76,9 @@ class Traits:
 
     def read(self, node: Node, at: At) -> dict[str, dict[str, object]]:
         if not isinstance(node, Entries):
-            raise RefusedError("is not a mapping; write classes and traits, such as {GitHubOAuthenticator: {client_id: abc}}")
+            raise RefusedError(
+                "is not a mapping; write classes and traits, such as {GitHubOAuthenticator: {client_id: abc}}"
+            )
         classes: dict[str, dict[str, object]] = {}
         complete = True
         for name, child in node.entries:
@@ -74,7 +94,9 @@ class Traits:
 
     def _read_class(self, name: str, node: Node, at: At) -> dict[str, object]:
         if not re.fullmatch(_CLASS, name):
-            raise RefusedError(f"{shown(name)} is not a class of JupyterHub; write one such as GitHubOAuthenticator")
+            raise RefusedError(
+                f"{shown(name)} is not a class of JupyterHub; write one such as GitHubOAuthenticator"
+            )
         if name in _OWN_CLASSES:
             raise RefusedError("is set by hubagent; remove it")
         if not isinstance(node, Entries):
@@ -115,7 +137,9 @@ def _read_trait(class_name: str, trait: str, node: Node) -> object:
         raise RefusedError("is set by hubagent; remove it")
     value = _json(node)
     if names_secret(trait) and isinstance(value, str):
-        raise RefusedError(f"holds a secret in plain text; write {trait}_file with the path of a file that holds it")
+        raise RefusedError(
+            f"holds a secret in plain text; write {trait}_file with the path of a file that holds it"
+        )
     if trait.endswith("_file"):
         if not isinstance(value, str):
             raise RefusedError("is not a path; write an absolute path such as /etc/hubagent/client-secret")
@@ -135,5 +159,7 @@ def _json(node: Node) -> object:
 def _text_or_number(node: Text) -> object:
     value = node.value
     if isinstance(value, str) and (len(value) > _TEXT_LIMIT or "\0" in value):
-        raise RefusedError(f"{shown(value)} cannot be passed on; leave NUL away and keep it under {_TEXT_LIMIT} characters")
+        raise RefusedError(
+            f"{shown(value)} cannot be passed on; leave NUL away and keep it under {_TEXT_LIMIT} characters"
+        )
     return value

@@ -15,7 +15,8 @@ from hubagent import layout
 from hubagent.config.refusal import RefusedError, shown
 
 Hostname = NewType("Hostname", str)
-"""A DNS host name: LDH labels joined by dots, lower case, no trailing dot, at most 253 characters (RFC 1123)."""
+"""A DNS host name: LDH labels joined by dots, lower case, no trailing dot, at most 253 characters
+(RFC 1123)."""
 
 Username = NewType("Username", str)
 """A JupyterHub user name as the hub normalises it: lower case, no white space or '/'."""
@@ -103,7 +104,10 @@ def _hostname_advice(text: str) -> str:
 
 def parse_username(text: str) -> Username:
     if text != text.lower():
-        raise RefusedError(f"{shown(text)} has capital letters; JupyterHub's user names are lower case: write {shown(text.lower())}")
+        raise RefusedError(
+            f"{shown(text)} has capital letters; JupyterHub's user names are lower case: write"
+            f" {shown(text.lower())}"
+        )
     fine = all(c.isalnum() or c in "._@+-" for c in text) and text[:1].isalnum()
     if not fine or len(text.encode()) > _MAX_USERNAME_BYTES:
         raise RefusedError(
@@ -131,7 +135,9 @@ def parse_listen_address(text: str) -> ListenAddress:
         raise RefusedError(f"{shown(text)} is not an address to listen on; {advice}")
     port = int(match[2])
     if port in _TAKEN_PORTS:
-        raise RefusedError(f"port {port} is {_TAKEN_PORTS[port]}'s on this machine; take another, such as 9811")
+        raise RefusedError(
+            f"port {port} is {_TAKEN_PORTS[port]}'s on this machine; take another, such as 9811"
+        )
     return ListenAddress(str(ipaddress.ip_address(match[1].strip("[]"))), port)
 
 
@@ -144,13 +150,17 @@ def parse_email(text: str) -> str:
 def parse_bcrypt(text: str) -> str:
     """A bcrypt hash. The message never repeats the value: it may be the password itself."""
     if not re.fullmatch(BCRYPT_PATTERN, text):
-        raise RefusedError("is not a bcrypt hash; make one with `htpasswd -nBC 10 NAME` and write the part after the ':'")
+        raise RefusedError(
+            "is not a bcrypt hash; make one with `htpasswd -nBC 10 NAME` and write the part after the ':'"
+        )
     return text
 
 
 def parse_variable(text: str) -> str:
     if len(text) > 200 or not re.fullmatch(VARIABLE_PATTERN, text):
-        raise RefusedError(f"{shown(text)} is not a variable name; write letters, digits and '_', not starting with a digit")
+        raise RefusedError(
+            f"{shown(text)} is not a variable name; write letters, digits and '_', not starting with a digit"
+        )
     if text.startswith("JUPYTERHUB_"):
         raise RefusedError(f"{shown(text)} is set by the hub for every server; remove the line")
     return text
@@ -163,8 +173,8 @@ def parse_authenticator(text: str) -> str:
         raise RefusedError(f"{shown(text)} is called `{known}` here; write {known}")
     if len(text) > 200 or not re.fullmatch(AUTHENTICATOR_PATTERN, text):
         raise RefusedError(
-            f"{shown(text)} is not an authenticator; write native, pam, github, google, another short name that"
-            " JupyterHub knows, or module.Class"
+            f"{shown(text)} is not an authenticator; write native, pam, github, google, another short name"
+            " that JupyterHub knows, or module.Class"
         )
     return text
 
@@ -179,5 +189,7 @@ def parse_text(text: str) -> str:
 def parse_value(text: str) -> str:
     """The value of an environment variable: anything but NUL."""
     if "\0" in text or len(text) > 32768:
-        raise RefusedError(f"{shown(text)} cannot be a variable's value; leave NUL away and keep it under 32768 characters")
+        raise RefusedError(
+            f"{shown(text)} cannot be a variable's value; leave NUL away and keep it under 32768 characters"
+        )
     return text

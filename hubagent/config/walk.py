@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubagent.config.document import MAX_FAULTS, Node, Place
-from hubagent.config.refusal import RefusedError, shown
+from hubagent.config.nodes import Node, Place
+from hubagent.config.refusal import MAX_FAULTS, RefusedError, shown
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the root, as written in the file."""

@@ -1,0 +1,103 @@
+"""The reference of the configuration file in Markdown, made from the model.
+
+`python -m hubagent.config.reference` prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hubagent.config.composites import ListOf, Named, Section
+from hubagent.config.keys import Interrupts, Key, keys_of
+from hubagent.config.model import Config
+from hubagent.config.notation import flow
+from hubagent.config.scalars import Kind
+
+_LEVELS: Final = {
+    Interrupts.NOTHING: ("nothing", "Nobody notices anything."),
+    Interrupts.NEXT_SPAWN: (
+        "next start",
+        "Running servers stay as they are; a server has it from its next start on.",
+    ),
+    Interrupts.NGINX_RELOAD: (
+        "nginx reload",
+        "Running servers and open websockets stay; new connections have it.",
+    ),
+    Interrupts.HUB_RESTART: (
+        "hub restart",
+        "Logging in pauses for seconds; notebooks and their websockets stay.",
+    ),
+    Interrupts.PROXY_RESTART: ("proxy restart", "Every websocket drops and comes back. Waits for leave."),
+    Interrupts.NGINX_RESTART: ("nginx restart", "Every connection drops and comes back. Waits for leave."),
+}
+
+_INTRODUCTION: Final = """\
+# Reference of /etc/hubagent.yaml
+
+<!-- Made by `python -m hubagent.config.reference`; edit the model instead. -->
+
+Every key is optional, unless it says *required*. `hubagent check` says with line and column what is wrong
+with a file, `hubagent plan` what an edit would do. The file is YAML 1.2: `true` and `false` are the only
+booleans; unknown and duplicate keys, anchors, aliases, tags and a second document are errors. It must be
+root's, and nobody else may write it.
+
+- A **size** is a number with k, M, G or T, in powers of 1024: `512M`, `4G`, `1.5G`.
+- A **duration** is a number with s, m, h or d, also several of them: `90s`, `30m`, `1h30m`.
+- A **path** is absolute and clean: no `..`, no `//`, no `/` at its end.
+- A mapping under which nothing is written stands for its defaults, except `build`, `warm` and
+  `metrics.tls`, whose presence means something: write `build: {}`.
+
+What an edit interrupts:
+"""
+
+
+def reference_text() -> str:
+    """The file that is shipped, byte for byte."""
+    lines = [_INTRODUCTION, "| level | an edit causes | users notice |", "|---|---|---|"]
+    lines += [f"| {level.value} | {name} | {meaning} |" for level, (name, meaning) in _LEVELS.items()]
+    for title, cls, doc, inherited in _sections("", Section(Config), "", Interrupts.NOTHING):
+        lines += ["", f"## {title or 'The whole file'}", ""]
+        lines += [doc, ""] if doc else []
+        lines += ["| key | type | default | meaning | an edit causes |", "|---|---|---|---|---|"]
+        lines += [_row(known, inherited) for known in keys_of(cls).values()]
+    return "\n".join(lines) + "\n"
+
+
+def _sections(
+    path: str, kind: Kind, doc: str, level: Interrupts
+) -> Iterator[tuple[str, type, str, Interrupts]]:
+    """Each mapping with fixed keys: its path, class, sentence, and what its keys' edits cause by default."""
+    if isinstance(kind, Named):
+        yield from _sections(f"{path}.NAME", kind.section, doc, level)
+    elif isinstance(kind, ListOf):
+        yield from _sections(f"{path}[]", kind.item, doc, level)
+    elif isinstance(kind, Section):
+        yield path, kind.cls, doc, level
+        for name, known in keys_of(kind.cls).items():
+            here = level if known.setting.interrupts is None else known.setting.interrupts
+            yield from _sections(f"{path}.{name}" if path else name, known.kind, known.setting.doc, here)
+
+
+def _row(known: Key, inherited: Interrupts) -> str:
+    level = inherited if known.setting.interrupts is None else known.setting.interrupts
+    cells = (
+        f"`{known.name}`",
+        known.kind.label,
+        _default(known),
+        known.setting.doc,
+        f"{level.value}: {_LEVELS[level][0]}",
+    )
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _default(known: Key) -> str:
+    if isinstance(known.kind, Section | Named):
+        return "see below" if known.default is not None else "not set"
+    if known.default is None:
+        return known.setting.implied or ("*required*" if known.required else "not set")
+    return f"`{flow(known.kind.write(known.default))}`"
+
+
+if __name__ == "__main__":
+    print(reference_text(), end="")
