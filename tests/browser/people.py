@@ -1,0 +1,97 @@
+"""What people do in a browser: log in, sign up, approve, start a server, compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, WebSocket, expect
+
+STEP_MS = 30_000
+START_MS = 120_000
+
+
+class Person:
+    """One person with a browser of their own, on one hub."""
+
+    def __init__(self, browser: Browser, url: str, screenshots: Path) -> None:
+        self._context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+        self._context.set_default_timeout(STEP_MS)
+        self._url = url
+        self._screenshots = screenshots
+        self.page: Page = self._context.new_page()
+        self.closed_kernel_sockets: list[str] = []
+        self.open_kernel_sockets = 0
+        self.page.on("websocket", self._watch)
+
+    def close(self) -> None:
+        self._context.close()
+
+    def picture(self, name: str) -> None:
+        self._screenshots.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=str(self._screenshots / f"{name}.png"))
+
+    def visit(self, path: str) -> None:
+        self.page.goto(self._url + path)
+
+    def log_in(self, name: str, password: str) -> None:
+        self.visit("/hub/login")
+        self.page.locator("input[name=username]").fill(name)
+        self.page.locator("input[name=password]").first.fill(password)
+        self.picture(f"login-{name}")
+        self.page.locator("#login_submit, button[type=submit], input[type=submit]").first.click()
+
+    def choose_password(self, old: str, new: str) -> None:
+        """The page that follows a login with a one-time password."""
+        fields = self.page.locator("input[type=password]")
+        expect(fields.first).to_be_visible()
+        self.picture("new-password")
+        values = [old, new, new] if fields.count() == 3 else [new, new]
+        for field, value in zip(fields.all(), values, strict=True):
+            field.fill(value)
+        self.page.locator("form button[type=submit]").first.click()
+
+    def sign_up(self, name: str, password: str, email: str) -> None:
+        self.visit("/hub/signup")
+        self.page.locator("input[name=username]").fill(name)
+        if self.page.locator("input[name=email]").count():
+            self.page.locator("input[name=email]").fill(email)
+        for field in self.page.locator("input[type=password]").all():
+            field.fill(password)
+        self.page.locator("form button[type=submit]").first.click()
+        self.picture("signed-up")
+
+    def approve(self, name: str) -> None:
+        self.visit("/hub/authorize")
+        self.picture("accounts")
+        self.page.get_by_role("button", name=f"Approve {name}").click()
+        expect(self.page.get_by_role("button", name=f"Approve {name}")).to_have_count(0)
+
+    def start_server(self) -> None:
+        self.visit("/hub/spawn")
+        self.page.wait_for_url("**/user/**/lab**", timeout=START_MS)
+        expect(self.page.locator("#jp-main-dock-panel, #main")).to_be_visible(timeout=START_MS)
+
+    def open_notebook(self) -> None:
+        card = self.page.locator(".jp-LauncherCard[data-category='Notebook']").first
+        card.click(timeout=START_MS)
+        expect(self.page.locator(".jp-Notebook .cm-content").first).to_be_visible()
+
+    def run_cell(self, code: str) -> None:
+        """Run code in the last cell; does not wait for its end."""
+        editor = self.page.locator(".jp-Notebook .cm-content").last
+        editor.click()
+        self.page.keyboard.insert_text(code)
+        self.page.keyboard.press("Shift+Enter")
+
+    def output(self) -> str:
+        return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+
+    def sees(self, text: str, timeout_ms: float = STEP_MS) -> None:
+        expect(self.page.locator(".jp-OutputArea-output").filter(has_text=text).first).to_be_visible(
+            timeout=timeout_ms
+        )
+
+    def _watch(self, socket: WebSocket) -> None:
+        if "/api/kernels/" in socket.url:
+            self.open_kernel_sockets += 1
+            socket.on("close", lambda one: self.closed_kernel_sockets.append(one.url))

@@ -1,0 +1,195 @@
+"""The promises of one look: nothing bad is applied, what fails is taken back, what is right is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubagent.converge.reconciler import Order
+from hubagent.layout import HUB, NGINX, PROXY
+from hubagent.observability.status import Reason, Result
+from hubagent.ports import JobResult, UnitVerb
+from hubagent.state.model import Component
+from tests.unit.converge.world import CONFIG, World
+
+BODY = CONFIG + "nginx: {max_body: 7m}\n"
+ADMINS = CONFIG + "hub: {admins: [admin, ada]}\n"
+MEMORY = CONFIG + "servers: {julia: {memory: 1G}}\n"
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    first = world.look()
+    assert first.result is Result.OK, first
+    return world
+
+
+def test_the_first_look_brings_everything_up(world: World) -> None:
+    assert world.generations.current() == 1
+    assert world.look().result is Result.NOOP
+    assert world.survey.status(world.look()).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (BODY, [(Component.NGINX, "reload")]),
+        (ADMINS, [(Component.HUB, "restart")]),
+        (MEMORY, [(Component.HUB, "none")]),
+        (CONFIG + "# a comment\n", []),
+    ],
+)
+def test_an_edit_takes_its_steps_once(world: World, text: str, expected: list[object]) -> None:
+    world.edit(text)
+    look = world.look()
+    assert world.taken == expected
+    assert look.result is (Result.OK if expected else Result.NOOP)
+    assert world.look().result is Result.NOOP
+
+
+@pytest.mark.parametrize("text", ["", "host: [", "hots: x\n", "nginx: {max_body: -1}\n", "\x00"])
+def test_a_bad_file_changes_nothing_and_is_explained(world: World, text: str) -> None:
+    before = list(world.units.journal)
+    world.edit(text)
+    look = world.look()
+    assert (look.result, world.taken, world.generations.current()) == (Result.REJECTED, [], 1)
+    assert look.prepared is not None
+    assert all(str(world.layout.config) in message for message in look.prepared.intent.errors)
+    assert [call for call in world.units.journal[len(before) :] if call[0] != "unit"] == []
+
+
+def test_a_bad_file_does_not_stop_repairs(world: World) -> None:
+    world.edit("hots: x\n")
+    world.units.run(UnitVerb.STOP, NGINX, timeout_s=1)
+    look = world.look()
+    assert (look.result, world.taken) == (Result.REJECTED, [(Component.NGINX, "start")])
+
+
+def test_a_reload_that_does_not_take_effect_is_taken_back_and_not_tried_again(world: World) -> None:
+    world.nginx_loads = False
+    world.machine.listeners = {443: "python3 (pid 812)"}
+    world.edit(BODY)
+    begun = world.clock.monotonic()
+    look = world.look()
+    assert look.result is Result.ROLLED_BACK
+    assert "port 443 is held by python3" in str(look.failure)
+    assert world.clock.monotonic() - begun < 10
+    assert world.generations.current() == 1
+    again = world.look()
+    assert (again.result, world.taken) == (Result.REJECTED, [])
+    assert any(problem.reason is Reason.VERIFY for problem in again.problems)
+    world.nginx_loads = True
+    world.edit(BODY + "# touched\n")
+    assert world.look().result is Result.OK
+
+
+def test_a_failed_job_is_taken_back(world: World) -> None:
+    world.units.fail(UnitVerb.RELOAD, NGINX, JobResult.FAILED)
+    world.edit(BODY)
+    assert world.look().result is Result.ROLLED_BACK
+    assert world.generations.current() == 1
+
+
+def test_what_nginx_refuses_in_the_test_is_never_put_in_force(world: World) -> None:
+    world.units.fail(UnitVerb.START, "hubagent-nginx-test@2.service", JobResult.FAILED)
+    world.files.write(world.layout.run / "nginx-test.log", b"nginx: [emerg] no such thing\n", mode=0o600)
+    world.edit(BODY)
+    look = world.look()
+    assert (look.result, world.taken, world.generations.current()) == (Result.REJECTED, [], 1)
+    assert "no such thing" in str(look.failure)
+
+
+def test_a_taken_metrics_port_is_taken_back(world: World) -> None:
+    world.taken_ports = {9999}
+    world.edit(CONFIG + 'metrics: {listen: "127.0.0.1:9999"}\n')
+    look = world.look()
+    assert (look.result, world.metrics_on) == (Result.ROLLED_BACK, "127.0.0.1:9811")
+    assert "9999" in str(look.failure)
+
+
+def test_a_hub_that_dies_at_once_is_taken_back(world: World) -> None:
+    world.edit(ADMINS)
+    world.units.on(HUB, lambda verb: world.units.crash(HUB) if b"ada" in world.current("hub/hub.json") else None)
+    look = world.look()
+    assert look.result is Result.ROLLED_BACK
+    assert HUB in str(look.failure)
+
+
+def test_a_proxy_restarted_by_anyone_gets_its_routes_back(world: World) -> None:
+    world.units.run(UnitVerb.RESTART, PROXY, timeout_s=1)
+    assert "/" not in world.routes
+    world.look()
+    assert "/" in world.routes
+
+
+def test_docker_down_is_said_and_the_rest_goes_on(world: World) -> None:
+    world.engine.stop()
+    world.edit(BODY)
+    look = world.look()
+    assert (look.result, world.taken) == (Result.OK, [(Component.NGINX, "reload")])
+    assert any(problem.reason is Reason.DOCKER for problem in look.problems)
+
+
+def test_no_bus_is_survived_and_retried(world: World) -> None:
+    world.units.disconnect()
+    look = world.look()
+    assert (look.result, look.retry) == (Result.FAILED, True)
+    world.units.reconnect()
+    assert world.look().result is Result.NOOP
+
+
+def test_rollback_by_hand_stays_until_the_file_changes(world: World) -> None:
+    world.edit(BODY)
+    world.look()
+    assert b"7340032" in world.current("nginx/hubagent.conf")
+    assert world.look(rollback_to=1).result is Result.OK
+    assert b"7340032" not in world.current("nginx/hubagent.conf")
+    assert (world.look().result, world.taken) == (Result.REJECTED, [])
+    world.edit(BODY + "# again\n")
+    assert world.look().result is Result.OK
+    assert b"7340032" in world.current("nginx/hubagent.conf")
+
+
+def test_a_damaged_generation_is_written_anew(world: World) -> None:
+    path = world.layout.current / "hub/servers.json"
+    world.files.write(path, b"{}", mode=0o640)
+    assert world.look().result is Result.OK
+    assert world.current("hub/servers.json") != b"{}"
+    assert world.look().result is Result.NOOP
+
+
+def test_plan_is_what_apply_does(world: World) -> None:
+    world.edit(ADMINS + "nginx: {max_body: 9m}\n")
+    promised = [(step.component, step.verb.value) for step in world.reconciler.preview(Order()).plan.steps]
+    world.look()
+    assert world.taken == promised
+
+
+def test_only_five_generations_are_kept(world: World) -> None:
+    for size in range(1, 9):
+        world.edit(CONFIG + f"nginx: {{max_body: {size}m}}\n")
+        assert world.look().result is Result.OK
+    assert len(world.generations.numbers()) == 5
+    assert world.generations.current() == max(world.generations.numbers())
+
+
+def test_an_interrupted_switch_goes_back_first_and_is_then_tried_again(world: World) -> None:
+    world.edit(BODY)
+
+    class PowerCut(BaseException):
+        pass
+
+    powered = False
+
+    def cut(_verb: UnitVerb) -> None:
+        if not powered:
+            raise PowerCut
+
+    world.units.on(NGINX, cut)
+    with pytest.raises(PowerCut):
+        world.look()
+    assert world.generations.current() == 2
+    powered = True
+    world.reboot_agent()
+    assert world.look().result is Result.OK
+    assert b"7340032" in world.served.encode()

@@ -1,0 +1,204 @@
+"""A whole machine out of fakes: services that really read what `current` points at when they start or reload."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from hubagent.converge.apply import Applier
+from hubagent.converge.generations import Generations
+from hubagent.converge.observe import UNITS, Observer
+from hubagent.converge.preflight import HUB_TEST, NGINX_TEST, Preflight
+from hubagent.converge.quarantine import Quarantine
+from hubagent.converge.reconciler import Look, Order, Reconciler
+from hubagent.converge.survey import Survey
+from hubagent.converge.tools import Tools
+from hubagent.converge.verify import Verifier
+from hubagent.errors import PreflightError, TemporaryError
+from hubagent.layout import DOCKER, Layout
+from hubagent.observability.metrics import Metrics
+from hubagent.ports import ActiveState, HttpAnswer, UnitVerb
+from hubagent.state.desired import Desired
+from hubagent.state.model import Component, Step
+from tests.fakes.certificates import FakeCertificateStore
+from tests.fakes.clock import ManualClock
+from tests.fakes.containers import FakeContainerRuntime
+from tests.fakes.files import MemoryFileStore
+from tests.fakes.http import FakeHttpProbe, Request
+from tests.fakes.machine_facts import FakeMachineFacts
+from tests.fakes.units import FakeUnitManager
+from tests.unit.state.worlds import TEMPLATES
+
+GATEWAY = "172.18.0.1"
+CONFIG = "host: hub.example.org\n"
+
+
+_FOLDERS = (
+    "/etc/nginx/conf.d",
+    "/etc/nginx/modules-enabled",
+    "/etc/docker",
+    "/run/hubagent",
+    "/run/jupyterhub",
+    "/run/configurable-http-proxy",
+    "/run/hubagent-firewall",
+    "/var/lib/hubagent",
+)
+
+
+class World:
+    """The agent's converging half on a fake machine. `reboot_agent` is a kill -9 and a start."""
+
+    def __init__(self, config: str = CONFIG, *, files: MemoryFileStore | None = None) -> None:
+        self.layout = Layout()
+        self.clock = ManualClock()
+        self.files = files or MemoryFileStore()
+        self.units = FakeUnitManager(
+            {name: ActiveState.INACTIVE for name in UNITS.values()} | {DOCKER: ActiveState.ACTIVE},
+            clock=self.clock,
+        )
+        for number in range(1, 30):  # systemd makes instances of a template by itself
+            self.units.add(NGINX_TEST.format(number))
+            self.units.add(HUB_TEST.format(number))
+        self.engine = FakeContainerRuntime(images={"hubagent/julia": "sha256:1"})
+        self.probe = FakeHttpProbe(clock=self.clock)
+        self.machine = FakeMachineFacts()
+        self.nginx_loads = True  # a reload takes effect
+        self.served = ""  # nginx's configuration in memory
+        self.routes: dict[str, object] = {}
+        self.taken_ports: set[int] = set()
+        self.metrics_on: str | None = None
+        self.steps: list[tuple[Component, str, bool]] = []
+        for path in _FOLDERS:
+            self.files.put_folder(path)
+        self.edit(config)
+        self._wire()
+        self.reboot_agent()
+
+    def edit(self, config: str) -> None:
+        self.files.write(self.layout.config, config.encode(), mode=0o644)
+
+    def reboot_agent(self) -> None:
+        """A new agent process on the same machine."""
+        self.metrics_on = None
+        self.metrics = Metrics(now=self.clock.time)
+        tools = Tools(
+            units=self.units,
+            engine=self.engine,
+            files=self.files,
+            probe=self.probe,
+            certificates=FakeCertificateStore(self.files, self.clock),
+            machine=self.machine,
+            clock=self.clock,
+            layout=self.layout,
+            templates=TEMPLATES,
+        )
+        self.generations = Generations(self.files, self.layout)
+        observer = Observer(tools, self.generations)
+        self.reconciler = Reconciler(
+            tools,
+            generations=self.generations,
+            quarantine=Quarantine(self.files, self.layout),
+            observer=observer,
+            preflight=Preflight(tools),
+            applier=Applier(
+                tools,
+                Verifier(tools, observer),
+                move_metrics=self._move_metrics,
+                on_step=self._on_step,
+                on_job=self.metrics.unit_job,
+            ),
+            metrics=self.metrics,
+            metrics_listen=lambda: self.metrics_on,
+        )
+        self.survey = Survey(tools, self.generations, observer, version="0", pid=1)
+
+    def look(self, **order: object) -> Look:
+        self.steps = []
+        return self.reconciler.look(Order(**order))  # type: ignore[arg-type]
+
+    @property
+    def taken(self) -> list[tuple[Component, str]]:
+        """Steps of the last look that worked, as (component, verb)."""
+        return [(component, verb) for component, verb, done in self.steps if done]
+
+    def current(self, path: str) -> bytes:
+        state = self.files.read(self.layout.current / path, max_bytes=2**22)
+        assert state is not None
+        return state.content
+
+    # What the services do.
+
+    def _wire(self) -> None:
+        self.units.on(UNITS[Component.NGINX], self._nginx)
+        self.units.on(UNITS[Component.HUB], self._hub)
+        self.units.on(UNITS[Component.PROXY], self._proxy)
+        self.units.on(UNITS[Component.FIREWALL], self._firewall)
+        self.units.on(DOCKER, self._docker)
+        self.probe.serve_by("http://127.0.0.1/-/hubagent", self._marker)
+        self.probe.serve_by("https://hub.example.org/-/hubagent", self._marker)
+        self.probe.serve_by("https://localhost/-/hubagent", self._marker)
+        self.probe.serve_by("http://127.0.0.1:8001/api/routes", self._routes)
+        self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/proxy", self._resync, method="POST")
+        self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", lambda _: self._if_up(Component.HUB))
+        self.probe.serve_by("http://127.0.0.1:8000/_chp_healthz", lambda _: self._if_up(Component.PROXY))
+
+    def _up(self, component: Component) -> bool:
+        return self.units.unit(UNITS[component]).active is ActiveState.ACTIVE
+
+    def _if_up(self, component: Component) -> HttpAnswer:
+        if not self._up(component):
+            raise TemporaryError("Connection refused")
+        return HttpAnswer(200, b"{}")
+
+    def _nginx(self, verb: UnitVerb) -> None:
+        if verb is not UnitVerb.STOP and self.nginx_loads:
+            self.served = self.current("nginx/hubagent.conf").decode()
+
+    def _marker(self, _request: Request) -> HttpAnswer:
+        found = re.search(r'return 200 "([0-9a-f]*)"', self.served)
+        if not self._up(Component.NGINX) or found is None:
+            raise TemporaryError("Connection refused")
+        certificate = re.search(r"^# certificate ([0-9a-f]+)", self.served, re.MULTILINE)
+        assert certificate is not None
+        return HttpAnswer(200, found[1].encode(), certificate[1])
+
+    def _note(self, folder: str, path: str) -> None:
+        digest = hashlib.sha256(self.current(path)).hexdigest()
+        self.files.write(Path(f"/run/{folder}/loaded"), f"{digest}\n".encode(), mode=0o644)
+
+    def _hub(self, verb: UnitVerb) -> None:
+        if verb is not UnitVerb.STOP:
+            self._note("jupyterhub", "hub/hub.json")
+            self.routes["/"] = {}
+
+    def _proxy(self, verb: UnitVerb) -> None:
+        self.routes.clear()
+        if verb is not UnitVerb.STOP:
+            self._note("configurable-http-proxy", "proxy/proxy.env")
+
+    def _firewall(self, verb: UnitVerb) -> None:
+        if verb is not UnitVerb.STOP:
+            self._note("hubagent-firewall", "firewall/hubagent.nft")
+
+    def _docker(self, verb: UnitVerb) -> None:
+        state = self.files.read(self.layout.docker_config, max_bytes=2**16)
+        self.engine.live_restore = state is not None and json.loads(state.content).get("live-restore") is True
+
+    def _routes(self, _request: Request) -> HttpAnswer:
+        if not self._up(Component.PROXY):
+            raise TemporaryError("Connection refused")
+        return HttpAnswer(200, json.dumps(self.routes).encode())
+
+    def _resync(self, _request: Request) -> HttpAnswer:
+        self.routes["/"] = {}
+        return HttpAnswer(200, b"{}")
+
+    def _move_metrics(self, desired: Desired) -> None:
+        if desired.metrics.listen.port in self.taken_ports:
+            raise PreflightError(f"metrics.listen: {desired.metrics.listen}: address in use")
+        self.metrics_on = str(desired.metrics.listen)
+
+    def _on_step(self, step: Step, done: bool) -> None:  # noqa: FBT001
+        self.steps.append((step.component, step.verb.value, done))
