@@ -1,8 +1,9 @@
 """The HTTP server of `metrics.listen`: its sockets, its one thread, and changing the address without a gap.
 
-All connections live in one asyncio loop in one thread, at most MAX_CONNECTIONS of them. When one more comes,
-the one that has waited longest without sending a whole request is dropped for it: slow clients, however many,
-cannot keep a scrape out and cannot take memory or threads.
+All connections live in one asyncio loop in one thread, at most MAX_CONNECTIONS of them; more wait in the
+kernel's queue. When there is no room, the one that has waited longest without sending a whole request is
+dropped once it had GRACE_S: slow clients, however many, cannot keep a scrape out for long and cannot take
+memory or threads, and a thousand honest ones at once are all served.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from hubagent.observability.http_connection import Answer, Connection, Limits, R
 from hubagent.observability.metrics import Metrics
 from hubagent.observability.web_auth import BasicAuth, ServerTls
 
-MAX_CONNECTIONS: Final = 64
+MAX_CONNECTIONS: Final = 128
+GRACE_S: Final = 0.25
 
 _BACKLOG: Final = 1024
 _DEADLINE_S: Final = 5.0
@@ -67,7 +69,6 @@ class Exposition:
         self._metrics = metrics
         self._limits = limits or Limits()
         self._running: Listener | None = None
-        self._acceptor: asyncio.Task[None] | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -97,7 +98,7 @@ class Exposition:
             self._thread = threading.Thread(target=self._run, args=(self._loop,), name="metrics", daemon=True)
             self._thread.start()
         before, self._running = self._running, listener
-        self._call(self._serve(listener))
+        self._call(self._serve(listener, before))
         if before is not None:
             before.close()
 
@@ -128,7 +129,7 @@ class Exposition:
 
     def _bind_beside(self, listen: ListenAddress) -> socket.socket:
         """Bind where our own listener may be what is in the way: 0.0.0.0 overlaps 127.0.0.1. Both sockets
-        share the port for the moment of the bind alone, so that a foreign holder is still noticed."""
+        agree to share the port for the moment of the bind; a foreign holder did not, and is still noticed."""
         if self._running is None:
             raise RuntimeError("nothing runs to bind beside")
         running = self._running.socket
@@ -155,45 +156,48 @@ class Exposition:
             raise RuntimeError("the loop does not run")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_DEADLINE_S)
 
-    async def _serve(self, listener: Listener) -> None:
-        before = self._acceptor
-        self._acceptor = asyncio.create_task(self._accept(listener))
+    async def _serve(self, listener: Listener, before: Listener | None) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(listener.socket, self._accept, listener)
         if before is not None:
-            before.cancel()
-            await asyncio.wait([before])
+            loop.remove_reader(before.socket)
         for connection in self._connections.values():
             connection.finish()
 
     async def _stop(self) -> None:
-        for task in [*self._connections, *([self._acceptor] if self._acceptor else [])]:
+        if self._running is not None:
+            asyncio.get_running_loop().remove_reader(self._running.socket)
+        for task in self._connections:
             task.cancel()
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others)
 
-    async def _accept(self, listener: Listener) -> None:
+    def _accept(self, listener: Listener) -> None:
+        """Take in one connection; called again while more wait, after those here had a turn."""
+        if not self._has_room():
+            self._pause(listener, GRACE_S / 4)
+            return
+        try:
+            client, _ = listener.socket.accept()
+        except (BlockingIOError, ConnectionAbortedError):  # the client has gone again
+            return
+        except OSError as error:  # no descriptors left
+            log.warning("metrics: accept failed: %s", error)
+            self._pause(listener, GRACE_S)
+            return
+        client.settimeout(0)
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener.socket)
-            except OSError as error:  # no descriptors left, or the client has gone again
-                log.warning("metrics: accept failed: %s", error)
-                await asyncio.sleep(0.1)
-                continue
-            if len(self._connections) >= MAX_CONNECTIONS:
-                self._drop_one()
-            connection = Connection(
-                loop,
-                self._respond,
-                lambda answer: self._metrics.http_request(OTHER, answer.status),
-                self._limits,
-            )
-            task = asyncio.create_task(self._attend(client, listener.tls, connection))
-            self._connections[task] = connection
-            task.add_done_callback(functools.partial(self._forget, client))
-            await asyncio.sleep(0)  # let those that are here be read before more are let in
+        connection = Connection(
+            loop,
+            self._respond,
+            lambda answer: self._metrics.http_request(OTHER, answer.status),
+            self._limits,
+        )
+        task = loop.create_task(self._attend(client, listener.tls, connection))
+        self._connections[task] = connection
+        task.add_done_callback(functools.partial(self._forget, client))
 
     async def _attend(self, client: socket.socket, tls: ServerTls | None, connection: Connection) -> None:
-        client.settimeout(0)
         loop = asyncio.get_running_loop()
         secured: dict[str, Any] = {}
         if tls is not None:
@@ -225,16 +229,27 @@ class Exposition:
         self._metrics.http_request(request.path if request.path in PATHS else OTHER, answer.status)
         return answer
 
-    def _drop_one(self) -> None:
-        """Make room: drop who has waited longest, those first who have not sent a whole request."""
-        task = min(self._connections, key=lambda task: self._rank(self._connections[task]))
-        del self._connections[task]
-        task.cancel()
-        self._metrics.http_connection_dropped()
+    def _pause(self, listener: Listener, seconds: float) -> None:
+        """Leave new connections in the kernel's queue for a moment."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener.socket)
+        loop.call_later(seconds, self._resume, listener)
 
-    @staticmethod
-    def _rank(connection: Connection) -> tuple[bool, float]:
-        return connection.busy, connection.since
+    def _resume(self, listener: Listener) -> None:
+        if listener is self._running and listener.socket.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(listener.socket, self._accept, listener)
+
+    def _has_room(self) -> bool:
+        """Whether one more fits, if need be after dropping those whose request is overdue."""
+        if len(self._connections) < MAX_CONNECTIONS:
+            return True
+        overdue = asyncio.get_running_loop().time() - GRACE_S
+        for task, connection in tuple(self._connections.items()):
+            if not connection.busy and connection.since < overdue:
+                del self._connections[task]
+                task.cancel()
+                self._metrics.http_connection_dropped()
+        return len(self._connections) < MAX_CONNECTIONS
 
 
 def _listening_socket(listen: ListenAddress, *, share: bool = False) -> socket.socket:

@@ -13,14 +13,31 @@ from dataclasses import dataclass
 from typing import Final
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from hubagent.config.changes import Change
 from hubagent.observability import page_template, words
 from hubagent.observability.plan_report import NOTICE
 from hubagent.observability.status import ComponentStatus, Problem, Status
-from hubagent.state.model import Change, Step
+from hubagent.state.model import Step
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
+
+
+def _visible(text: str) -> str:
+    """Characters that HTML does not allow are shown as replaced."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _code(text: str) -> Markup:
+    """Escaped, with what stands between backticks set as code."""
+    parts = _visible(text).split("`")
+    if len(parts) % 2 == 0:  # an odd number of backticks: they are not pairs
+        return escape(_visible(text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
+    )
 
 
 def _source(text: str) -> str:
@@ -99,9 +116,8 @@ class View:
 _ENVIRONMENT = jinja2.Environment(
     autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_ENVIRONMENT.finalize = (
-    lambda value: value if isinstance(value, Markup) else _CONTROLS.sub("\ufffd", str(value))
-)
+_ENVIRONMENT.finalize = lambda value: value if isinstance(value, Markup) else _visible(str(value))
+_ENVIRONMENT.filters["code"] = _code
 _TEMPLATE = _ENVIRONMENT.from_string(page_template.TEMPLATE)
 
 
@@ -121,6 +137,7 @@ def view(status: Status | None, *, now_s: float) -> View:
         )
     tone, headline = _headline(status)
     generation = "No generation" if status.generation is None else f"Generation {status.generation}"
+    problems = words.problems_to_tell(status)
     host = (status.url or "").partition("://")[2].strip("/")
     return View(
         title=f"{headline} · {host}" if host else headline,
@@ -131,8 +148,8 @@ def view(status: Status | None, *, now_s: float) -> View:
         looked=f"looked {words.ago(status.looked_at_s, now_s)}",
         url=status.url or "",
         link=status.url if status.url and re.match("https?://", status.url) else "",
-        problems_title=words.counted(len(status.problems), "problem"),
-        problems=tuple(map(_problem, status.problems)),
+        problems_title=words.counted(len(problems), "problem"),
+        problems=tuple(map(_problem, problems)),
         config_errors="\n".join(status.config_errors),
         changes=status.pending_changes,
         pending=tuple(map(_step, status.pending)),
@@ -166,7 +183,8 @@ def _problem(problem: Problem) -> ProblemRow:
 
 
 def _step(step: Step) -> StepRow:
-    return StepRow(f"{step.component.value} {step.verb.value}", step.reason, NOTICE[step.level])
+    effect = NOTICE[step.level].rpartition(": ")[2]
+    return StepRow(f"{step.component.value} {step.verb.value}", step.reason, effect)
 
 
 def _component(component: ComponentStatus) -> ComponentRow:

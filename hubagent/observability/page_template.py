@@ -40,9 +40,8 @@ section { background:var(--card); border:1px solid var(--line); border-radius:.9
   margin-bottom:1rem; }
 section.warn { background:var(--warn-bg); } section.bad { background:var(--bad-bg); }
 h2 { margin:0 0 .5rem; font-size:1.05rem; letter-spacing:-.01em; }
-dl.tiles { display:grid; grid-template-columns:repeat(auto-fit, minmax(13.5rem, 1fr)); gap:1rem;
-  margin:0 0 1rem; }
-dl.tiles > div { background:var(--card); border:1px solid var(--line); border-radius:.9rem;
+dl.tiles { display:flex; flex-wrap:wrap; gap:1rem; margin:0 0 1rem; }
+dl.tiles > div { flex:1 1 9.5rem; background:var(--card); border:1px solid var(--line); border-radius:.9rem;
   padding:.8rem 1.1rem; }
 dt { color:var(--soft); font-size:.85rem; }
 dd { margin:0; overflow-wrap:anywhere; }
@@ -77,6 +76,7 @@ footer { color:var(--soft); font-size:.85rem; display:flex; flex-wrap:wrap; gap:
   tr:last-child { border-bottom:0; } td, th[scope=row] { border:0; padding:0; }
   td.num, td.detail { grid-column:1 / -1; font-size:.9rem; color:var(--soft); }
   td.num:empty, td.num[data-zero] { display:none; } td.num::after { content:" restarts"; }
+  dl.tiles { gap:.7rem; } dl.tiles > div { padding:.7rem .9rem; }
   .hero h1 { font-size:1.4rem; } }
 """
 
@@ -136,20 +136,20 @@ well be fine: it does not depend on the agent.</p></section>
 </div>
 <div id="body">
 {% if view.problems %}
-<section class="bad"><h2>{{ view.problems_title }}</h2>
+<section class="{{ view.tone }}"><h2>{{ view.problems_title }}</h2>
 <ul>{% for problem in view.problems %}<li><b>{{ problem.component }}</b>
-<span class="tag">{{ problem.reason }}</span><br>{{ problem.message }}</li>{% endfor %}</ul></section>
+<span class="tag">{{ problem.reason }}</span><br>{{ problem.message|code }}</li>{% endfor %}</ul></section>
 {% endif %}
 {% if view.config_errors %}
-<section class="bad"><h2>The configuration file was refused</h2>
-<p>Nothing was changed; what was in force goes on.</p><pre>{{ view.config_errors }}</pre></section>
+<section class="{{ view.tone }}"><h2>The configuration file was refused</h2>
+<pre>{{ view.config_errors }}</pre></section>
 {% endif %}
 {% if view.pending or view.changes %}
-<section class="warn"><h2>Waiting for leave to interrupt users</h2>
+<section class="warn"><h2>Waits for leave to interrupt users</h2>
 {% if view.changes %}<ul>{% for change in view.changes %}<li><code>{{ change.key }}</code>:
 <del>{{ change.old }}</del> <span aria-hidden="true">→</span> <ins>{{ change.new }}</ins></li>
 {% endfor %}</ul>{% endif %}
-{% if view.pending %}<ul>{% for step in view.pending %}<li>{{ step.what }}: {{ step.reason }}<br>
+{% if view.pending %}<ul>{% for step in view.pending %}<li><b>{{ step.what }}</b>: {{ step.reason|code }}<br>
 <span class="tag">{{ step.notice }}</span></li>{% endfor %}</ul>{% endif %}
 <p class="hint">To let this through now: <code>hubagent apply --allow-disruption</code>. Or set
 <code>apply.disruptive: window</code>, and it happens in <code>apply.window</code>.</p></section>
@@ -173,7 +173,7 @@ well be fine: it does not depend on the agent.</p></section>
 {% endif %}
 {% if view.steps %}
 <section><h2>What was done last</h2>
-<ol>{% for step in view.steps %}<li>{{ step.what }}: {{ step.reason }}<br>
+<ol>{% for step in view.steps %}<li><b>{{ step.what }}</b>: {{ step.reason|code }}<br>
 <span class="tag">{{ step.notice }}</span></li>{% endfor %}</ol></section>
 {% endif %}
 </div>

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hubagent.config.changes import Change
 from hubagent.observability.terminal import Painter, clean
-from hubagent.state.model import Change, Level, Plan, Step
+from hubagent.state.model import Level, Plan, Step
 
 FORMAT: Final = 1
 
@@ -38,7 +39,7 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
         lines += ["", "Steps:", *_steps(plan.steps, paint)]
     if plan.pending:
         worst = max(step.level for step in plan.pending)
-        lines += ["", paint.yellow("Waiting for leave:"), *_steps(plan.pending, paint)]
+        lines += ["", paint.yellow("Waits for leave:"), *_steps(plan.pending, paint)]
         lines += [f"Users would notice: {NOTICE[worst]}.", LEAVE]
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from hubagent.observability import words
 from hubagent.observability.plan_report import LEAVE, plan_json, plan_text
 from hubagent.observability.status import ComponentStatus, Status
 from hubagent.observability.status_json import from_json, to_json
-from hubagent.observability.terminal import Painter, clean, columns, shorten, table, wrap
+from hubagent.observability.terminal import Painter, clean, shorten, table, wrap
 
 __all__ = ["from_json", "plan_json", "plan_text", "status_text", "to_json"]
 
@@ -36,23 +36,23 @@ def status_text(status: Status, *, now_s: float, width: int = 80, colour: bool =
 
 
 def _heading(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:
+    sentence = words.HEADLINES[status.result]
     if status.degraded:
-        yield (
-            paint.bold(paint.red("● degraded"))
-            + f"  {words.counted(len(status.problems), 'problem')}, see below"
-        )
+        yield paint.bold(paint.red("● degraded"))
     elif status.generation is None:
-        yield paint.bold(paint.yellow("● starting")) + "  no generation is in force yet"
+        yield paint.bold(paint.yellow("● starting"))
+        sentence = "No generation is in force yet."
     else:
-        yield paint.bold(paint.green("● serving")) + f"  {words.HEADLINES[status.result]}"
+        yield paint.bold(paint.green("● serving"))
+    yield from wrap(sentence, width, indent="  ")
     if status.url:
         yield f"  {clean(status.url)}"
     generation = "none" if status.generation is None else str(status.generation)
-    line = (
+    facts = (
         f"generation {generation}, looked {words.ago(status.looked_at_s, now_s)}, "
-        f"hubagent {status.version} (pid {status.pid})"
+        f"hubagent {clean(status.version)} (pid {status.pid})"
     )
-    yield from wrap(f"  {line}", width, indent="  ") if columns(line) + 2 > width else [f"  {line}"]
+    yield from wrap(facts, width, indent="  ")
 
 
 def _components(status: Status, width: int, paint: Painter) -> Iterator[str]:
@@ -98,10 +98,11 @@ def _facts(status: Status, now_s: float, width: int) -> Iterator[str]:
 
 
 def _problems(status: Status, width: int, paint: Painter) -> Iterator[str]:
-    if not status.problems:
+    problems = words.problems_to_tell(status)
+    if not problems:
         return
     yield paint.bold("Problems")
-    for problem in status.problems:
+    for problem in problems:
         component = problem.component.value if problem.component else "hubagent"
         first, *rest = _bullet(f"{component} ({problem.reason.value}): {problem.message}", width)
         yield paint.red(first[:3]) + first[3:]
@@ -119,12 +120,12 @@ def _refused(status: Status, width: int, paint: Painter) -> Iterator[str]:
 def _pending(status: Status, width: int, paint: Painter) -> Iterator[str]:
     if not (status.pending or status.pending_changes):
         return
-    yield paint.bold(paint.yellow("Waiting for leave to interrupt users"))
+    yield paint.bold(paint.yellow("Waits for leave to interrupt users"))
     for change in status.pending_changes:
         yield from _bullet(f"{change.key}: {change.old} → {change.new}", width)
     for step in status.pending:
         yield from _bullet(f"{step.component.value} {step.verb.value}: {step.reason}", width)
-    yield from wrap(f"  {LEAVE}", width, indent="  ")
+    yield from wrap(LEAVE, width, indent="  ")
 
 
 def _failure(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:
@@ -133,9 +134,9 @@ def _failure(status: Status, now_s: float, width: int, paint: Painter) -> Iterat
     when = f", {words.ago(status.last_failure_at_s, now_s)}" if status.last_failure_at_s is not None else ""
     yield paint.bold(f"Last failure{when}")
     for line in status.last_failure.splitlines():
-        yield from wrap(f"  {clean(line)}", width, indent="  ")
+        yield from wrap(clean(line), width, indent="  ")
 
 
 def _bullet(text: str, width: int) -> list[str]:
-    first, *rest = wrap(clean(text), width - 4, indent="")
-    return [f"  - {first}", *(f"    {line}" for line in rest)]
+    first, *rest = wrap(clean(text), width, indent="    ")
+    return [f"  - {first[4:]}", *rest]

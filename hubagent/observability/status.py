@@ -5,7 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from hubagent.state.model import Change, Component, Step
+from hubagent.config.changes import Change
+from hubagent.state.model import Component, Step
 
 
 class Result(enum.Enum):

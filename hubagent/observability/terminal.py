@@ -84,17 +84,17 @@ def pad(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
-    """Fill lines of at most `width` columns at spaces; later lines start with `indent`. A word that is longer
-    than a line gets a line of its own, whole: it may be a path to copy."""
+    """Fill lines of at most `width` columns at spaces, each after `indent`. A word that is longer than a line
+    gets a line of its own, whole: it may be a path to copy."""
     lines: list[str] = []
     line = ""
     for word in text.split():
-        candidate = f"{line} {word}" if line.strip() else f"{line}{word}"
-        if line.strip() and columns(candidate) > width:
-            lines.append(line)
-            candidate = indent + word
-        line = candidate
-    return [*lines, line]
+        longer = f"{line} {word}" if line else word
+        if line and columns(indent + longer) > width:
+            lines.append(indent + line)
+            longer = word
+        line = longer
+    return [*lines, indent + line]
 
 
 def table(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -27,7 +27,7 @@ from hubagent.observability.http_connection import Request, RequestError
 
 log = logging.getLogger(__name__)
 
-_HASH: Final = re.compile(r"\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}")
+_HASH: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}")
 _CHALLENGE: Final = (("WWW-Authenticate", 'Basic realm="hubagent", charset="UTF-8"'),)
 _BCRYPT_BYTES: Final = 72  # bcrypt looks at no more; newer versions of the library refuse more
 _MAX_WAITING: Final = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubagent.observability.status import Result, Status
+from hubagent.observability.status import Problem, Reason, Result, Status
 
 _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _WEEK_S: Final = 7 * 86400.0
@@ -65,11 +65,18 @@ def servers(status: Status) -> str:
     return f"{running}, {stale} started before the last change to `servers` (new at their next start)"
 
 
+def problems_to_tell(status: Status) -> tuple[Problem, ...]:
+    """Without that the file was refused, where its errors are listed themselves."""
+    if not status.config_errors:
+        return status.problems
+    return tuple(problem for problem in status.problems if problem.reason is not Reason.CONFIG)
+
+
 HEADLINES: Final = {
     Result.NOOP: "Everything is as the file says.",
     Result.OK: "The last edit is in force.",
     Result.FAILED: "The last change could not be finished; it is tried again.",
-    Result.ROLLED_BACK: "The last edit was taken back; the one before serves.",
+    Result.ROLLED_BACK: "The last edit was taken back; the one before serves until the file changes.",
     Result.REJECTED: "The last edit was refused; nothing was changed.",
 }
 """How the last look ended, in one sentence."""

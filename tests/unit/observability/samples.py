@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hubagent.config.changes import Change
 from hubagent.observability.status import (
     CertificateStatus,
     ComponentStatus,
@@ -12,7 +13,7 @@ from hubagent.observability.status import (
     ServerStatus,
     Status,
 )
-from hubagent.state.model import Change, Component, Level, Plan, Step, Verb
+from hubagent.state.model import Component, Level, Plan, Step, Verb
 
 NOW_S = 1_800_000_000.0
 DAY_S = 86_400.0
@@ -66,7 +67,11 @@ def healthy() -> Status:
         config_accepted_at_s=NOW_S - 3600,
         generation=42,
         components=components(),
-        steps=(Step(Component.NGINX, Verb.RELOAD, Level.NGINX_RELOAD, "nginx.max_body changed from 100m to 200m"),),
+        steps=(
+            Step(
+                Component.NGINX, Verb.RELOAD, Level.NGINX_RELOAD, "nginx.max_body changed from 100m to 200m"
+            ),
+        ),
         certificate=CertificateStatus(NOW_S + 61 * DAY_S, ("hub.example.org",), False),
         servers=servers(),
         figures=FIGURES,
@@ -92,15 +97,19 @@ def degraded() -> Status:
             Problem(
                 Component.NGINX,
                 Reason.VERIFY,
-                "generation 43 did not answer on 0.0.0.0:443 within 5 s: port 443 is held by apache2 (pid 991). "
-                "Stop it (`systemctl disable --now apache2`), then save the file again",
+                "generation 43 did not answer on 0.0.0.0:443 within 5 s: port 443 is held by apache2. Stop "
+                "it (`systemctl disable --now apache2`), then save the file again",
             ),
-            Problem(Component.HUB, Reason.UNIT, "jupyterhub.service keeps failing; see `journalctl -u jupyterhub`"),
+            Problem(
+                Component.HUB, Reason.UNIT, "jupyterhub.service keeps failing; see `journalctl -u jupyterhub`"
+            ),
         ),
         pending=(
             Step(Component.PROXY, Verb.RESTART, Level.PROXY_RESTART, "the proxy's error page has moved"),
         ),
-        pending_changes=(Change("proxy.error_target", "http://172.18.0.1:8081/hub/error", "http://10.0.0.1/error"),),
+        pending_changes=(
+            Change("proxy.error_target", "http://172.18.0.1:8081/hub/error", "http://10.0.0.1/error"),
+        ),
         certificate=CertificateStatus(NOW_S + 5 * DAY_S, ("hub.example.org", "www.example.org"), True),
         servers=servers(28, 3),
         figures=FIGURES,
