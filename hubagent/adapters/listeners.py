@@ -1,0 +1,65 @@
+"""Who listens on a TCP port, to explain "Address already in use"."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENING: Final = "0A"
+
+
+def listener(port: int) -> str | None:
+    """In words for a person: "python3 (pid 812)". The program's user, where /proc does not tell more."""
+    owners = dict(_sockets(port))
+    if not owners:
+        return None
+    program = _program({f"socket:[{inode}]" for inode in owners})
+    return program or f"a program of the user {_user_name(next(iter(owners.values())))}"
+
+
+def _sockets(port: int) -> Iterator[tuple[int, int]]:
+    """Inode and user of each listening socket (proc_pid_net(5))."""
+    for table in _TABLES:
+        try:
+            lines = table.read_text().splitlines()[1:]
+        except FileNotFoundError:
+            continue  # a kernel without IPv6
+        for line in lines:
+            fields = line.split()
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                yield int(fields[9]), int(fields[7])
+
+
+def _program(sockets: set[str]) -> str | None:
+    """The oldest process that holds one of them: the one that opened it, before any worker."""
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
+        if any(target in sockets for target in _descriptors(pid)):
+            return f"{_name(pid)} (pid {pid})"
+    return None
+
+
+def _descriptors(pid: int) -> Iterator[str]:
+    folder = f"/proc/{pid}/fd"
+    try:
+        for descriptor in os.listdir(folder):
+            yield os.readlink(f"{folder}/{descriptor}")
+    except OSError:
+        return  # it ended just now, or is not ours to look into
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "a program"
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,33 @@
+"""Facts about this machine, gathered in one place."""
+
+from __future__ import annotations
+
+import socket
+
+from hubagent.adapters import listeners
+from hubagent.adapters.nginx_facts import NginxFacts, Version
+
+
+class LocalMachineFacts:
+    """`ports.MachineFacts` of the machine that this process runs on."""
+
+    def __init__(self, nginx: NginxFacts | None = None) -> None:
+        self._nginx = nginx or NginxFacts()
+
+    def nginx_versions(self) -> tuple[Version, Version]:
+        return self._nginx.versions()
+
+    def nginx_old_workers(self) -> int:
+        return self._nginx.old_workers()
+
+    def listener(self, port: int) -> str | None:
+        return listeners.listener(port)
+
+    def ipv6(self) -> bool:
+        # Only trying tells: the family may be missing from the kernel, disabled, or out of bounds here.
+        try:
+            with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+                probe.bind(("::", 0))
+        except OSError:
+            return False
+        return True
