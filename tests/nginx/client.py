@@ -39,8 +39,8 @@ def ask(
     source: str = "127.0.0.1",
     default_host_header: bool = True,
 ) -> Answer:
-    """`host` is what the Host header says (with the port, as browsers do when it is unusual); `server_name` is what
-    TLS says, the same unless given. A connection closed without an answer raises http.client.RemoteDisconnected."""
+    """`host` goes into the Host header (with the port, as browsers do with an unusual one), and into TLS too
+    unless `server_name` is given. Raises RemoteDisconnected when the server closes without an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S, source_address=(source, 0))
     try:
         connection.connect()

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hubagent.state.nginx import NginxSite, Version, marker_of, parse_versions, render_main, render_site
@@ -44,29 +44,60 @@ def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADL
         time.sleep(0.005)
 
 
-def installed_versions() -> tuple[Version, Version]:
-    """Of nginx and its OpenSSL."""
-    said = subprocess.run(["nginx", "-V"], capture_output=True, text=True, check=True).stderr
+def versions_of(program: str) -> tuple[Version, Version]:
+    """Of this nginx and its OpenSSL."""
+    said = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
     return parse_versions(said)
 
 
-def make_certificate(folder: Path, name: str = HOST) -> tuple[Path, Path]:
-    """A certificate and an RSA key (so that a refused RSA suite is refused for itself)."""
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "90", "-subj", f"/CN={name}"]
-        + ["-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate],
-        check=True,
-        capture_output=True,
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate for HOST with its key, and the authority that signed it."""
+
+    certificate: Path
+    key: Path
+    authority: Path
+
+
+def make_pair(folder: Path) -> Pair:
+    """RSA, so that a suite with RSA key exchange is refused for itself and not for want of a key."""
+    pair = Pair(folder / "hub.crt", folder / "hub.key", folder / "authority.crt")
+    authority_key = folder / "authority.key"
+
+    def make(subject: str, out: Path, key: Path, *more: str | Path) -> None:
+        request = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "90",
+            "-subj",
+            subject,
+        ]
+        subprocess.run([*request, "-keyout", key, "-out", out, *more], check=True, capture_output=True)
+
+    make(
+        "/CN=hubagent test authority",
+        pair.authority,
+        authority_key,
+        "-addext",
+        "keyUsage=critical,keyCertSign",
     )
-    return certificate, key
+    extensions = (f"subjectAltName=DNS:{HOST},IP:127.0.0.1", "basicConstraints=critical,CA:FALSE")
+    added = [argument for extension in extensions for argument in ("-addext", extension)]
+    make(f"/CN={HOST}", pair.certificate, pair.key, "-CA", pair.authority, "-CAkey", authority_key, *added)
+    return pair
 
 
 class Front:
     """One nginx master with its folder. `put` writes hubagent's two files, `reload` asks by signal."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: str) -> None:
         self.folder = folder
+        self.program = program
         self.conf = folder / "nginx.conf"
         self.error_log = folder / "log/error.log"
         self.access_log = folder / "log/hubagent.log"
@@ -111,7 +142,7 @@ class Front:
 
     @property
     def _command(self) -> list[str]:
-        return ["nginx", "-p", str(self.folder), "-c", str(self.conf), "-e", str(self.error_log)]
+        return [self.program, "-p", str(self.folder), "-c", str(self.conf), "-e", str(self.error_log)]
 
     def start(self, site: NginxSite) -> NginxSite:
         site = self.put(site)
@@ -124,7 +155,7 @@ class Front:
         os.kill(self.pid, signal.SIGHUP)
 
     def switch(self, site: NginxSite) -> NginxSite:
-        """Put, reload, and wait until new connections see it and the retired workers' listeners are closed."""
+        """Put, reload, and wait until new connections see it and the old workers take none any more."""
         old = self.workers()
         site = self.put(site)
         self.reload()
@@ -156,11 +187,11 @@ class Front:
 
 
 @contextmanager
-def front_in_own_folder() -> Iterator[Front]:
+def front_in_own_folder(program: str = "nginx") -> Iterator[Front]:
     """A Front below /tmp. nginx's workers are another user, so every folder on the way is open to it."""
     folder = Path(tempfile.mkdtemp(prefix="hubagent-nginx-"))
     folder.chmod(0o755)
-    front = Front(folder)
+    front = Front(folder, program)
     try:
         yield front
     finally:
@@ -168,16 +199,16 @@ def front_in_own_folder() -> Iterator[Front]:
         shutil.rmtree(folder)
 
 
-def site_in(front: Front, certificate: Path, key: Path, proxy_port: int) -> NginxSite:
-    """The site that most tests start from: `host` set, certificate trusted, for the nginx of this machine."""
-    nginx, openssl = installed_versions()
+def site_in(front: Front, pair: Pair, proxy_port: int) -> NginxSite:
+    """The site that most tests start from: `host` set, certificate trusted, for the nginx of this front."""
+    nginx, openssl = versions_of(front.program)
     http_port, https_port = free_ports(2)
     return NginxSite(
         version=nginx,
         openssl=openssl,
         host=HOST,
-        certificate=certificate,
-        key=key,
+        certificate=pair.certificate,
+        key=pair.key,
         certificate_sha256="0" * 64,
         self_signed=False,
         max_body_bytes=100 * 1024**2,

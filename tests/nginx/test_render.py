@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import crossplane  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from jinja2 import Environment, nodes
 
-from hubagent.errors import PreflightError
 from hubagent.state.nginx import (
     FILTERS,
     UNHASHED_NAME,
@@ -25,71 +18,13 @@ from hubagent.state.nginx import (
     marker_of,
     parse_versions,
     render_main,
-    render_site,
 )
 
-from .front import HOST, MAIN_TEMPLATE, SITE_TEMPLATE, Front, site_in
+from .front import HOST, MAIN_TEMPLATE, SITE_TEMPLATE, Front, Pair, site_in
+from .reading import BARE, SITE, parse, render, walk, with_field
 
 GOLDEN = Path(__file__).parent / "golden"
 UPDATE = "HUBAGENT_UPDATE_GOLDEN" in os.environ
-
-SITE = NginxSite(
-    version=(1, 22, 1),
-    host=HOST,
-    certificate=PurePosixPath("/etc/ssl/hub/fullchain.pem"),
-    key=PurePosixPath("/etc/ssl/hub/privkey.pem"),
-    certificate_sha256="ab" * 32,
-    self_signed=False,
-    max_body_bytes=100 * 1024**2,
-    websocket_drain_s=43200.0,
-    marker="f00d",
-    proxy_port=8000,
-    acme_webroot=PurePosixPath("/var/lib/hubagent/acme"),
-    ipv6=True,
-)
-BARE = replace(SITE, host=None, self_signed=True, acme_webroot=None, ipv6=False)
-
-
-def render(site: NginxSite) -> str:
-    return render_site(site, SITE_TEMPLATE).decode()
-
-
-def parse(text: str) -> list[dict[str, Any]]:
-    """Directives as nginx reads them: {directive, args, block}."""
-    with tempfile.NamedTemporaryFile("w", suffix=".conf", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        parsed = crossplane.parse(file.name, single=True, check_ctx=False, strict=False)
-    assert parsed["status"] == "ok", parsed["errors"]
-    tree: list[dict[str, Any]] = parsed["config"][0]["parsed"]
-    return tree
-
-
-def walk(tree: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for directive in tree:
-        yield directive
-        yield from walk(directive.get("block", []))
-
-
-def shape(tree: list[dict[str, Any]]) -> list[Any]:
-    """Names and nesting, with the number of arguments, without their values."""
-    return [(each["directive"], len(each["args"]), shape(each.get("block", []))) for each in tree]
-
-
-def servers(tree: list[dict[str, Any]]) -> list[dict[str, list[list[str]]]]:
-    """For each server block, the arguments of its directives by name."""
-    found: list[dict[str, list[list[str]]]] = []
-    for server in tree:
-        if server["directive"] == "server":
-            found.append({})
-            for each in walk(server["block"]):
-                found[-1].setdefault(each["directive"], []).append(each["args"])
-    return found
-
-
-def serving(tree: list[dict[str, Any]]) -> list[dict[str, list[list[str]]]]:
-    """The server blocks that reach the proxy."""
-    return [server for server in servers(tree) if "proxy_pass" in server]
 
 
 @pytest.mark.parametrize("site", [SITE, BARE], ids=["host", "any-name"])
@@ -112,7 +47,8 @@ def test_every_placeholder_has_a_filter_of_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ["{{ site.host }}", "{{ site.host | upper }}", "{{ site.host | host ~ site.key }}", "{{ site.f() }}"]
+    "source",
+    ["{{ site.host }}", "{{ site.host | upper }}", "{{ site.host | host ~ site.key }}", "{{ site.f() }}"],
 )
 def test_the_check_of_placeholders_sees(source: str) -> None:
     assert bare_placeholders(source) != []
@@ -140,8 +76,10 @@ def bare_placeholders(source: str) -> list[str]:
 
 def test_http2_is_written_as_the_version_has_it() -> None:
     old, new = (render(replace(SITE, version=version)) for version in ((1, 25, 0), (1, 25, 1)))
-    assert "listen 443 ssl http2;" in old and "http2 on;" not in old
-    assert "listen 443 ssl;" in new and new.count("http2 on;") == 2
+    assert "listen 443 ssl http2;" in old
+    assert "http2 on;" not in old
+    assert "listen 443 ssl;" in new
+    assert new.count("http2 on;") == 2
 
 
 def test_keepalive_min_timeout_only_where_nginx_has_it() -> None:
@@ -189,7 +127,7 @@ def test_every_input_that_matters_changes_the_marker() -> None:
     }
     assert {field.name for field in fields(NginxSite)} == {"marker", *others}
     for name, value in others.items():
-        changed = replace(SITE, **{name: value})
+        changed = with_field(name, value)
         assert marker_of(changed, SITE_TEMPLATE) != marker_of(SITE, SITE_TEMPLATE), name
 
 
@@ -212,7 +150,8 @@ def test_websocket_drain(seconds: float, text: str) -> None:
     [
         ("nginx version: nginx/1.22.1\nbuilt with OpenSSL 3.0.8 7 Feb 2023\n", (1, 22, 1), (3, 0, 8)),
         (
-            "nginx version: nginx/1.26.3\nbuilt with OpenSSL 3.4.1 11 Feb 2025 (running with OpenSSL 3.5.4 30 Sep 2025)\n",
+            "nginx version: nginx/1.26.3\n"
+            "built with OpenSSL 3.4.1 11 Feb 2025 (running with OpenSSL 3.5.4 30 Sep 2025)\n",
             (1, 26, 3),
             (3, 5, 4),
         ),
@@ -228,116 +167,18 @@ def test_parse_versions_of_something_else() -> None:
         parse_versions("command not found")
 
 
-def test_a_site_that_nginx_reads(front: Front, pair: tuple[Path, Path]) -> None:
+def test_a_site_that_nginx_reads(front: Front, pair: Pair) -> None:
     for host in (HOST, None, "a" * UNHASHED_NAME, "a" * (UNHASHED_NAME + 1), ".".join(["a" * 62] * 4)):
-        front.put(replace(site_in(front, *pair, 8000), host=host))
+        front.put(replace(site_in(front, pair, 8000), host=host))
         tested = front.test()
         assert tested.returncode == 0, tested.stderr
         assert "warn" not in tested.stderr
 
 
-def test_a_name_just_too_long_for_the_default_needs_the_directive(front: Front, pair: tuple[Path, Path]) -> None:
+def test_a_name_just_too_long_for_the_default_needs_the_directive(front: Front, pair: Pair) -> None:
     """Shows that UNHASHED_NAME is nginx's limit, not a guess."""
-    site = replace(site_in(front, *pair, 8000), host="a" * (UNHASHED_NAME + 1))
+    site = replace(site_in(front, pair, 8000), host="a" * (UNHASHED_NAME + 1))
     front.put(site)
     file = front.folder / "conf.d/hubagent.conf"
     file.write_text(file.read_text().replace("server_names_hash_bucket_size", "#"))
     assert "server_names_hash_bucket_size" in front.test().stderr
-
-
-# Hostile values. Letters of nginx's grammar are far likelier here than in evenly drawn text.
-PIECES = st.sampled_from(
-    [";", "}", "{", '"', "'", "\\", "$", "#", "\n", "\r", "\0", "\t", " ", "..", "/", "$host", "${x}", "{{ 7 }}", "{% raw %}"]
-    + ["server", "listen 80", "x; } server { listen 1; location / { alias /etc/; } } server { server_name y", "\u2028", "é"]
-    + ["\udcff", "-", ".", "A", "hub", "example", "1", "_", "*", "~^", "data:", "engine:", "x" * 300]
-)
-HOSTILE = st.one_of(st.lists(PIECES, max_size=8).map("".join), st.text(max_size=40))
-PATHS = HOSTILE.map(lambda text: PurePosixPath("/" + text)) | HOSTILE.map(PurePosixPath)
-
-MASK = {"certificate": "/m/c", "key": "/m/k", "acme_webroot": "/m/a", "page": "/m/p", "access_log": "/m/l"}
-PLACES = {  # field: the directive of the serving block that must hold exactly this value, and where it stands in it
-    "certificate": ("ssl_certificate", 0),
-    "key": ("ssl_certificate_key", 0),
-    "page": ("alias", 0),
-    "access_log": ("access_log", 0),
-}
-
-
-@pytest.mark.parametrize("field", ["certificate", "key", "page", "access_log", "acme_webroot"])
-@settings(max_examples=150, deadline=None)
-@given(value=PATHS)
-def test_hostile_paths(field: str, value: PurePosixPath) -> None:
-    site = replace(SITE, **{field: value})
-    try:
-        text = render(site)
-    except RenderError:
-        return
-    tree = parse(text)
-    assert shape(tree) == shape(parse(render(SITE)))
-    if field in PLACES:
-        directive, place = PLACES[field]
-        (server,) = serving(tree)
-        assert server[directive][0][place] == str(value)
-    else:
-        assert [str(value)] in [args for server in servers(tree) for args in server.get("root", [])]
-
-
-@settings(max_examples=300, deadline=None)
-@given(value=HOSTILE | st.from_regex(r"[a-z0-9.-]{1,300}", fullmatch=True))
-def test_hostile_host(value: str) -> None:
-    try:
-        tree = parse(render(replace(SITE, host=value)))
-    except RenderError:
-        return
-    (server,) = serving(tree)
-    assert server["server_name"] == [[value]]
-    without_bucket = [each for each in tree if each["directive"] != "server_names_hash_bucket_size"]
-    blocks = [each for each in without_bucket if each["directive"] != "#"]
-    assert shape(blocks) == shape([each for each in parse(render(SITE)) if each["directive"] != "#"])
-
-
-@pytest.mark.parametrize("field", ["marker", "certificate_sha256"])
-@settings(max_examples=150, deadline=None)
-@given(value=HOSTILE)
-def test_hostile_words(field: str, value: str) -> None:
-    try:
-        tree = parse(render(replace(SITE, **{field: value})))
-    except RenderError:
-        return
-    assert shape(tree) == shape(parse(render(SITE)))
-    if field == "marker":
-        (server,) = serving(tree)
-        assert ["200", value] in server["return"]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("host", "Hub.example.org"),
-        ("host", "hub.example.org."),
-        ("host", ""),
-        ("host", "192.0.2.1"),
-        ("host", "hub_1.example.org"),
-        ("host", "hub.example.org\n"),
-        ("host", "a." * 130 + "org"),
-        ("certificate", PurePosixPath("relative.crt")),
-        ("certificate", "/a/string.crt"),
-        ("key", PurePosixPath("/etc/../key")),
-        ("key", PurePosixPath("/" + "x" * 1024)),
-        ("certificate", PurePosixPath("/etc/ssl/$ssl_server_name.crt")),
-        ("max_body_bytes", 0),
-        ("max_body_bytes", True),
-        ("max_body_bytes", 1.5),
-        ("proxy_port", 0),
-        ("https_port", 65536),
-        ("websocket_drain_s", 0.0),
-        ("websocket_drain_s", float("nan")),
-        ("websocket_drain_s", float("inf")),
-        ("websocket_drain_s", -1.0),
-        ("certificate_sha256", "AB" * 32),
-        ("marker", "f00d\n"),
-    ],
-)
-def test_refused_with_value_and_remedy(field: str, value: object) -> None:
-    with pytest.raises(PreflightError, match=r"^nginx: .* cannot be used as .*: .+"):
-        render(replace(SITE, **{field: value}))

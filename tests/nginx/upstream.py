@@ -1,4 +1,4 @@
-"""What stands behind nginx in these tests: a real configurable-http-proxy, and servers that play hub and user."""
+"""What stands behind nginx here: a real configurable-http-proxy, and servers that play hub and user."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import secrets
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
@@ -20,12 +21,14 @@ from .front import DEADLINE_S, free_ports, wait_for
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = ROOT / "build/proxy"
 
+Result = TypeVar("Result")
+
 
 class Upstream:
-    """An HTTP server in a thread that tells what it was asked, echoes websockets, and can go away and come back.
+    """An HTTP server in a thread: tells what it was asked, echoes websockets, goes away and comes back.
 
     `/…/status/N` answers with status N; `…/progress` sends one server-sent event and holds the stream open
-    until `finish` is set; `…/silent/S` answers after S seconds.
+    until it is released.
     """
 
     def __init__(self, name: str, port: int) -> None:
@@ -36,11 +39,15 @@ class Upstream:
         self._runner: web.AppRunner | None = None
         self._thread.start()
 
+    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run it on this server's loop, which lives on: a client's connection can end in its own time."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(DEADLINE_S)
+
     def up(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._up(), self._loop).result(DEADLINE_S)
+        self.run(self._up())
 
     def down(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._down(), self._loop).result(DEADLINE_S)
+        self.run(self._down())
 
     def release(self) -> None:
         """Let every held stream end."""
@@ -49,9 +56,15 @@ class Upstream:
     def close(self) -> None:
         self.release()
         self.down()
+        self.run(self._turns())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DEADLINE_S)
         self._loop.close()
+
+    @staticmethod
+    async def _turns() -> None:
+        for _ in range(3):  # a closed transport ends in the loop's next turns
+            await asyncio.sleep(0)
 
     async def _up(self) -> None:
         application = web.Application(client_max_size=2**31)
@@ -125,9 +138,17 @@ class Proxy:
     def start(self) -> None:
         hub = f"http://127.0.0.1:{self._hub.port}"
         self._process = subprocess.Popen(
-            [PROXY / "node", PROXY / "node_modules/configurable-http-proxy/bin/configurable-http-proxy"]
-            + ["--ip=127.0.0.1", f"--port={self.port}", "--api-ip=127.0.0.1", f"--api-port={self._api_port}"]
-            + [f"--default-target={hub}", f"--error-target={hub}/hub/error", "--log-level=error"],
+            [
+                PROXY / "node",
+                PROXY / "node_modules/configurable-http-proxy/bin/configurable-http-proxy",
+                "--ip=127.0.0.1",
+                f"--port={self.port}",
+                "--api-ip=127.0.0.1",
+                f"--api-port={self._api_port}",
+                f"--default-target={hub}",
+                f"--error-target={hub}/hub/error",
+                "--log-level=error",
+            ],
             env=os.environ | {"CONFIGPROXY_AUTH_TOKEN": self._token},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
