@@ -20,7 +20,7 @@ from hubagent.adapters.docker_engine import DockerEngine
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.http import SocketHttpProbe
 from hubagent.adapters.lock import InstanceLock
-from hubagent.adapters.machine import LocalMachine
+from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.adapters.notify import SystemdNotifier
 from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
@@ -86,7 +86,7 @@ class Agent:
             files=files,
             probe=SocketHttpProbe(),
             certificates=PemCertificateStore(files, clock),
-            machine=LocalMachine(),
+            machine=LocalMachineFacts(),
             clock=BeatingClock(clock, self._beat),
             layout=layout,
             templates=templates(template_folder),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from hubagent.config.changes import changes
+from hubagent.config.changes import Change, changes
 from hubagent.config.loader import load
 from hubagent.config.model import Config
 from hubagent.config.source import check_ownership
@@ -16,7 +16,6 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.observability.status import Problem, Reason
 from hubagent.state.desired import Desired, desired
-from hubagent.state.model import Change
 
 MAX_CONFIG_BYTES = 1024**2
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"

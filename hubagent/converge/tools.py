@@ -14,7 +14,6 @@ from hubagent.ports import (
     MachineFacts,
     UnitManager,
 )
-
 from hubagent.state.desired import Templates
 
 

@@ -1,0 +1,185 @@
+"""Edits of /etc/hubagent.yaml on a real machine: what works is applied, what does not is taken back."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.machine.hub import Hub, until
+
+UNITS = ("nginx", "jupyterhub", "configurable-http-proxy")
+
+
+def _pids(hub: Hub) -> dict[str, int]:
+    return {unit: hub.main_pid(unit) for unit in UNITS}
+
+
+def _messages(status: dict[str, object]) -> str:
+    problems = status["problems"]
+    assert isinstance(problems, list)
+    return "\n".join(problem["message"] for problem in problems)
+
+
+def test_a_plain_install_serves_every_name_at_once(pristine: Hub) -> None:
+    status, body = pristine.get("/hub/login", host="anything.example.net")
+    assert status == 200
+    assert b"<form" in body
+    assert pristine.machine.run(["hubagent", "plan"]).rc == 0
+
+
+def test_a_file_edit_is_seen_and_applied_without_being_told(pristine: Hub) -> None:
+    before = _pids(pristine)
+    pristine.replace("max_body: 100M", "max_body: 3M")
+    status = pristine.settled()
+    assert status["result"] in ("ok", "noop")
+    assert "client_max_body_size 3145728" in pristine.machine.read("/var/lib/hubagent/current/nginx/hubagent.conf")
+    assert _pids(pristine) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("host: [", "line"),
+        ("hots: hub.example.org\n", "host"),
+        ("nginx: {max_body: many}\n", "max_body"),
+        ("hub: {admins: [admin]}\nhub: {signup: open}\n", "hub"),
+    ],
+)
+def test_a_wrong_edit_changes_nothing_and_is_explained(pristine: Hub, text: str, words: str) -> None:
+    before = _pids(pristine)
+    generation = pristine.status()["generation"]
+    pristine.edit(text)
+    status = pristine.settled()
+    assert (status["result"], status["generation"]) == ("rejected", generation)
+    assert any("/etc/hubagent.yaml:" in error and words in error for error in status["config_errors"])
+    assert _pids(pristine) == before
+    assert pristine.get("/hub/login")[0] == 200
+    assert pristine.metric("hubagent_config_last_reload_successful") == 0
+    checked = pristine.machine.run(["hubagent", "check"], check=False)
+    assert checked.rc == 2
+    assert "/etc/hubagent.yaml:" in checked.stderr
+
+
+def test_a_metrics_port_that_another_program_holds_is_taken_back(pristine: Hub) -> None:
+    holder = pristine.machine.run(
+        ["systemd-run", "--unit=port-holder", "/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "9999"]
+    )
+    assert holder.rc == 0
+    try:
+        until(lambda: pristine.machine.run(["curl", "-s", "127.0.0.1:9999"], check=False).rc == 0, 20, "the holder")
+        generation = pristine.status()["generation"]
+        pristine.replace("listen: 127.0.0.1:9811", "listen: 127.0.0.1:9999")
+        code, status = pristine.apply()
+        assert (code, status["generation"]) == (1, generation)
+        assert "9999" in status["last_failure"]
+        assert pristine.metric('hubagent_reconcile_total{result="rolled_back"}') >= 1
+        assert pristine.get("/hub/login")[0] == 200
+    finally:
+        pristine.machine.run(["systemctl", "stop", "port-holder"])
+
+
+def test_a_certificate_that_does_not_match_its_key_is_refused(pristine: Hub) -> None:
+    make = (
+        "for n in a b; do openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 "
+        "-subj /CN=$n -keyout /srv/$n.key -out /srv/$n.crt 2>/dev/null; done"
+    )
+    pristine.machine.run(["sh", "-c", make])
+    generation = pristine.status()["generation"]
+    pristine.replace(
+        "mode: self-signed", "mode: files\n  certificate: /srv/a.crt\n  key: /srv/b.key\n  # was: self-signed"
+    )
+    code, status = pristine.apply()
+    assert (code, status["result"], status["generation"]) == (1, "rejected", generation)
+    assert "/srv/a.crt" in _messages(status)
+    assert pristine.get("/hub/login")[0] == 200
+
+
+def test_a_reload_that_cannot_serve_is_taken_back_within_ten_seconds(pristine: Hub) -> None:
+    """nginx's reload is made to lie: the job is done, the old configuration goes on."""
+    machine = pristine.machine
+    machine.write(
+        "/etc/systemd/system/nginx.service.d/lie.conf", "[Service]\nExecReload=\nExecReload=/bin/true\n"
+    )
+    machine.run(["systemctl", "daemon-reload"])
+    try:
+        generation = pristine.status()["generation"]
+        pristine.replace("max_body: 100M", "max_body: 5M")
+        took_s = until(lambda: pristine.status()["result"] in ("rolled_back", "failed"), 15.0, "the way back")
+        status = pristine.status()
+        assert status["generation"] == generation
+        assert "nginx.service" in status["last_failure"]
+        assert took_s < 10.0
+        assert "going back" in machine.run(["journalctl", "-u", "hubagent", "-n", "50"]).stdout
+        assert "hubagent_rollbacks_total" in machine.run(["curl", "-s", "127.0.0.1:9811/metrics"]).stdout
+    finally:
+        machine.run(["rm", "-r", "/etc/systemd/system/nginx.service.d"])
+        machine.run(["systemctl", "daemon-reload"])
+
+
+def test_a_reload_that_failed_once_is_repaired_without_being_told(pristine: Hub) -> None:
+    """Someone reloads by hand at a bad moment: what nginx serves is compared, not what was written."""
+    machine = pristine.machine
+    marker = machine.run(["curl", "-s", "http://127.0.0.1/-/hubagent"]).stdout
+    include = machine.read("/etc/nginx/conf.d/hubagent.conf")
+    machine.run(["sh", "-c", "echo > /etc/nginx/conf.d/hubagent.conf && systemctl reload nginx"])
+    until(lambda: machine.run(["curl", "-s", "http://127.0.0.1/-/hubagent"]).stdout == marker, 60.0, "the repair")
+    assert machine.read("/etc/nginx/conf.d/hubagent.conf") == include
+
+
+def test_a_stopped_service_is_started_and_a_masked_one_respected(pristine: Hub) -> None:
+    machine = pristine.machine
+    machine.run(["systemctl", "stop", "nginx"])
+    until(lambda: machine.unit_state("nginx") == "active", 60.0, "nginx to be started")
+    machine.run(["systemctl", "mask", "--now", "nginx"])
+    try:
+        until(lambda: "is masked" in _messages(pristine.status()), 60.0, "the report of the masked unit")
+        assert machine.unit_state("nginx") != "active"
+    finally:
+        machine.run(["systemctl", "unmask", "nginx"])
+    until(lambda: machine.unit_state("nginx") == "active", 60.0, "nginx to be started again")
+
+
+def test_a_restarted_proxy_gets_its_routes_back(pristine: Hub) -> None:
+    pristine.machine.run(["systemctl", "restart", "configurable-http-proxy"])
+    until(lambda: pristine.get("/hub/login")[0] == 200, 30.0, "the hub's route")
+
+
+def test_rollback_goes_back_and_stays(pristine: Hub) -> None:
+    before = pristine.status()["generation"]
+    pristine.replace("max_body: 100M", "max_body: 4M")
+    assert pristine.apply()[1]["generation"] != before
+    done = pristine.machine.run(["hubagent", "rollback"], timeout_s=120.0, check=False)
+    assert "100m" in done.stdout.lower() or done.rc in (0, 1)
+    rendered = pristine.machine.read("/var/lib/hubagent/current/nginx/hubagent.conf")
+    assert "client_max_body_size 104857600" in rendered
+    sha256 = hashlib.sha256(rendered.encode()).hexdigest()
+    pristine.machine.run(["systemctl", "reload", "hubagent"])
+    again = pristine.machine.read("/var/lib/hubagent/current/nginx/hubagent.conf")
+    assert hashlib.sha256(again.encode()).hexdigest() == sha256
+
+
+def test_the_agent_killed_touches_no_service_and_comes_back(pristine: Hub) -> None:
+    before = _pids(pristine)
+    agent = pristine.main_pid("hubagent")
+    pristine.machine.run(["systemctl", "kill", "-s", "KILL", "hubagent"])
+    until(lambda: pristine.main_pid("hubagent") not in (0, agent), 30.0, "the agent to be back")
+    pristine.settled(after=lambda status: status["pid"] == pristine.main_pid("hubagent"))
+    assert _pids(pristine) == before
+
+
+def test_the_message_bus_restarted_is_survived(pristine: Hub) -> None:
+    agent = pristine.main_pid("hubagent")
+    pristine.machine.run(["systemctl", "restart", "dbus"], timeout_s=60.0)
+    pristine.replace("max_body: 100M", "max_body: 6M")
+    pristine.settled(after=lambda status: status["result"] in ("ok", "noop") and status["dbus_up"])
+    assert pristine.main_pid("hubagent") == agent
+
+
+def test_status_and_doctor_speak_to_people(pristine: Hub) -> None:
+    status = pristine.machine.run(["hubagent", "status"], check=False).stdout
+    assert "nginx" in status
+    doctor = pristine.machine.run(["hubagent", "doctor"], check=False)
+    assert "host" in doctor.stdout
+    assert "set `host` in /etc/hubagent.yaml" in doctor.stdout
