@@ -169,6 +169,15 @@ def test_marker_is_for_this_machine_alone(stack: Stack) -> None:
         assert ask(port, "/-/hubagent", host=HOST, tls=tls, source=OUTSIDE).status == 404
 
 
+def test_over_http_the_marker_needs_no_name(stack: Stack) -> None:
+    """The agent asks http://127.0.0.1/-/hubagent, whatever `host` is."""
+    port = stack.site.http_port
+    mine = ask(port, "/-/hubagent", host="127.0.0.1", tls=False)
+    assert (mine.status, mine.body.decode()) == (200, stack.site.marker)
+    with pytest.raises(http.client.RemoteDisconnected):
+        ask(port, "/-/hubagent", host="127.0.0.1", tls=False, source=OUTSIDE)
+
+
 def test_unknown_names_get_nothing(stack: Stack) -> None:
     with pytest.raises(http.client.RemoteDisconnected):
         ask(stack.site.http_port, "/", host="other.example.org", tls=False)
