@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,7 +52,9 @@ class Accounts:
         return None if row is None else _account(row)
 
     def all(self) -> tuple[Account, ...]:
-        rows = self._session.scalars(select(UserInfo).order_by(UserInfo.username, UserInfo.id))
+        rows: Iterable[UserInfo] = self._session.scalars(
+            select(UserInfo).order_by(UserInfo.username, UserInfo.id)
+        )
         return tuple(_account(row) for row in rows)
 
     def waiting(self) -> int:
@@ -81,7 +84,8 @@ class Accounts:
 
     def remove(self, name: str) -> None:
         """Remove the account; an absent one is fine."""
-        for row in self._session.scalars(select(UserInfo).where(UserInfo.username == name)):
+        rows: Iterable[UserInfo] = self._session.scalars(select(UserInfo).where(UserInfo.username == name))
+        for row in rows:
             self._session.delete(row)
         self._session.commit()
 

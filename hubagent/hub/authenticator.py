@@ -45,8 +45,9 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
 
     @default("db")
     def _shared_session(self) -> Session:
-        # The accounts' table is in the hub's database; the base class warns at each start that this is shared.
-        return self._deprecated_db_session
+        # The accounts' table is in the hub's database. The base class warns of that at every start.
+        session: Session = self._deprecated_db_session
+        return session
 
     @default("allow_all")
     def _allow_all(self) -> bool:
@@ -137,7 +138,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
         return bool(self.open_signup) and orm.User.find(self.db, name) is None
 
     async def add_user(self, user: User) -> None:
-        """JupyterHub's hook for each user at its start, and for each new one: here admins get their account."""
+        """JupyterHub's hook, for every user at its start and for each new one. Admins get their account."""
         super().add_user(user)
         if user.name in self.admin_users:
             await self._seed_admin(user.name)
@@ -149,7 +150,8 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
             return
         password = one_time_password()
         password_hash = await self.hasher.hash(password, one_time=True)
-        self.one_time_files.write(name, password)  # first: a password in the database that nobody knows is no use
+        # The file first: a password in the database that nobody can read would lock the admin out.
+        self.one_time_files.write(name, password)
         self.accounts.store(name, password_hash, approved=True)
         self.log.info("Made a one-time password for admin %s in %s", name, self.one_time_dir)
 

@@ -63,8 +63,8 @@ def authenticator_class(name: str) -> type[Authenticator]:
             cls = import_item(name)
         else:
             raise SettingsError(
-                f"hub.authenticator: {name!r} is not installed; installed are {', '.join(sorted(installed))}; "
-                "a class in another package is written as package.Class"
+                f"hub.authenticator: {name!r} is not installed; there are {', '.join(sorted(installed))}; "
+                "the class of another package is written as package.Class"
             )
     except ImportError as error:
         raise SettingsError(f"hub.authenticator: {name!r} cannot be imported: {error}") from error

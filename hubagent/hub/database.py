@@ -20,6 +20,8 @@ def database_url(database: str, password: str | None, state: Path) -> str:
     user, at, host = parts.netloc.rpartition("@")
     if password is not None:
         if not user:
-            raise SettingsError("hub.database: there is a password but no user: postgresql://USER@host/database")
+            raise SettingsError(
+                "hub.database: there is a password but no user: postgresql://USER@host/database"
+            )
         user = f"{user}:{quote(password, safe='')}"
     return urlunsplit(parts._replace(scheme="postgresql+psycopg", netloc=f"{user}{at}{host}"))

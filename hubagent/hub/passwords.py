@@ -45,7 +45,7 @@ class PasswordPolicy:
         if len(password) < self.min_length:
             return f"This password is too short: use at least {self.min_length} characters."
         if len(password.encode()) > MAX_BYTES:
-            return f"This password is too long: use at most {MAX_BYTES} bytes (letters with accents count twice)."
+            return f"This password is too long: use at most {MAX_BYTES} bytes (an accented letter is two)."
         if password.casefold() == username.casefold():
             return "The password must not be the user name."
         if self.check_common and password.casefold() in common_passwords():
@@ -79,7 +79,7 @@ class PasswordHasher:
         return ONE_TIME + hashed if one_time else hashed
 
     async def verify(self, password: str, stored: bytes | None) -> bool:
-        """Is this the password? None, for somebody unknown, takes as long and is False. Raises TooBusyError."""
+        """Is this the password? None, for somebody unknown, takes as long. Raises TooBusyError."""
         encoded = password.encode()
         known = stored is not None and len(encoded) <= MAX_BYTES
         against = stored.removeprefix(ONE_TIME) if stored is not None else _NOBODY

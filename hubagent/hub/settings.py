@@ -141,7 +141,8 @@ def _url(fields: Fields, key: str) -> str:
     url = fields.text(key)
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port and not parts.path.strip("/")
+        whole = parts.hostname and parts.port and not parts.path.strip("/")
+        valid = whole and parts.scheme in {"http", "https"}
     except ValueError:
         valid = False
     if not valid:
@@ -173,7 +174,7 @@ def _passwords(fields: Fields) -> Passwords:
         lockout_s=fields.number("lockout_s"),
     )
     if passwords.min_length > 72:
-        raise fields.fault("min_length", "must be at most 72: bcrypt reads no more than 72 bytes of a password")
+        raise fields.fault("min_length", "must be at most 72, the bytes that bcrypt reads of a password")
     fields.done()
     return passwords
 

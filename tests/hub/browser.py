@@ -83,7 +83,9 @@ class Browser:
         page = self.open(f"/hub/login?next={following}")
         return self.submit(page.form("/hub/login"), username=username, password=password)
 
-    def sign_up(self, username: str, password: str, *, email: str = "a@example.org", again: str | None = None) -> Page:
+    def sign_up(
+        self, username: str, password: str, *, email: str = "a@example.org", again: str | None = None
+    ) -> Page:
         page = self.open("/hub/signup")
         form = page.form("/hub/signup")
         fields = {"username": username, "password": password}

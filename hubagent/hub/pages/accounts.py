@@ -91,5 +91,5 @@ class AccountPage(Page):
         if action == "discard" and account.approved:
             raise web.HTTPError(409, "This account is approved. Delete the user on the admin page instead.")
         if action == "withdraw" and name in self.native.admin_users:
-            raise web.HTTPError(409, "This admin is named in hubagent.yaml; take the name off hub.admins first.")
+            raise web.HTTPError(409, "hubagent.yaml names this admin; take the name off hub.admins first.")
         return account

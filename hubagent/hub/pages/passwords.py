@@ -34,13 +34,13 @@ class NewPasswordPage(Page):
             problem = await self._problem(account, password)
             if problem is None:
                 await self.native.change_own_password(account.name, password)
-                user = await self.login_user({"username": account.name, "password": password})
-        except (TooBusyError, LoginRefusedError) as error:
-            problem = str(error) if isinstance(error, TooBusyError) else error.message
+        except TooBusyError as error:
+            problem = str(error)
         if problem is not None:
             await self._form(account, problem, status=400)
             return
         pending.end()
+        user = await self.login_user({"username": account.name, "password": password})
         if user is None:
             self.redirect(self.settings["login_url"], status=303)
             return
