@@ -106,17 +106,37 @@ def test_websockets_echo(stack: Stack, path: str) -> None:
     assert stack.user.run(talk()) == [f"{by} {path.partition('?')[0]} hello", "True"]
 
 
-def test_server_sent_events_come_at_once(stack: Stack) -> None:
+@pytest.mark.parametrize("path", ["/hub/api/users/ann/server/progress", "/user/ann/proxy/8050/progress"])
+def test_server_sent_events_come_at_once(stack: Stack, path: str) -> None:
     """The stream is held open behind, so the first event can arrive only if nothing collects it."""
+    server = stack.user if path.startswith("/user/") else stack.hub
     connection = http.client.HTTPConnection("127.0.0.1", stack.site.https_port, timeout=20)
     connection.connect()
     connection.sock = context().wrap_socket(connection.sock, server_hostname=HOST)
-    connection.request("GET", "/hub/api/users/ann/server/progress", headers={"Host": HOST})
+    connection.request("GET", path, headers={"Host": HOST})
     answer = connection.getresponse()
     assert answer.readline() == b'data: {"progress": 0}\n'
-    stack.hub.release()
+    server.release()
     assert b'{"progress": 100}' in answer.read()
     connection.close()
+
+
+def test_uploads_to_users_servers_are_not_collected_first(stack: Stack) -> None:
+    """The server answers to the first bytes; the rest is never sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", stack.site.https_port, timeout=20)
+    connection.connect()
+    connection.sock = context().wrap_socket(connection.sock, server_hostname=HOST)
+    connection.putrequest("PUT", "/user/ann/first-bytes", skip_host=True)
+    connection.putheader("Host", HOST)
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"begin")
+    assert connection.getresponse().read() == b"begin"
+    connection.close()
+
+
+def test_large_headers_of_the_hub_pass(stack: Stack) -> None:
+    """Its cookies and policies do not fit nginx's default of 4 kB."""
+    assert len(stack.get("/hub/header/8000").headers["x-large"]) == 8000
 
 
 @pytest.mark.parametrize("path", ["/user/ann/api/contents/a.ipynb", "/hub/api/users"])

@@ -27,13 +27,13 @@ Result = TypeVar("Result")
 class Upstream:
     """An HTTP server in a thread: tells what it was asked, echoes websockets, goes away and comes back.
 
-    `/…/status/N` answers with status N; `…/progress` sends one server-sent event and holds the stream open
-    until it is released.
+    `/…/status/N` answers with status N; `/…/header/N` with a header of N bytes; `/…/first-bytes` with what came
+    first of the body; `/…/progress` sends one server-sent event and holds the stream open until it is released.
     """
 
     def __init__(self, name: str, port: int) -> None:
         self.name, self.port = name, port
-        self.finish = asyncio.Event()
+        self._finish = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None
@@ -50,8 +50,13 @@ class Upstream:
         self.run(self._down())
 
     def release(self) -> None:
-        """Let every held stream end."""
-        self._loop.call_soon_threadsafe(self.finish.set)
+        """Let every stream end that is held now."""
+
+        def let() -> None:
+            self._finish.set()
+            self._finish.clear()
+
+        self._loop.call_soon_threadsafe(let)
 
     def close(self) -> None:
         self.release()
@@ -86,6 +91,10 @@ class Upstream:
             return web.json_response({"by": self.name}, status=int(value))
         if value == "progress":
             return await self._stream(request)
+        if value == "first-bytes":
+            return web.Response(body=await request.content.readany())
+        if kind == "header":
+            return web.Response(headers={"X-Large": "x" * int(value)})
         return web.json_response(
             {
                 "by": self.name,
@@ -110,7 +119,7 @@ class Upstream:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b'data: {"progress": 0}\n\n')
-        await self.finish.wait()
+        await self._finish.wait()
         await response.write(b'data: {"progress": 100}\n\n')
         return response
 
