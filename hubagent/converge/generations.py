@@ -127,9 +127,12 @@ class Generations:
                 self._files.remove(self.folder(number))
 
     def abort(self, switch: Switch) -> None:
-        """Point back at the origin; the switch stays open until `commit` closes it."""
+        """Point back at the origin (at nothing before the first generation); the switch stays open until
+        `commit` closes it."""
         if switch.origin is not None:
             self._point_at(switch.origin)
+        else:
+            self._files.remove(self._layout.current)
 
     def discard(self, number: int) -> None:
         """Remove a generation that never came into force."""

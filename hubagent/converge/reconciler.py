@@ -173,8 +173,10 @@ class Reconciler:
         return Look(Result.OK, prepared, prepared.problems)
 
     def _refuse(self, prepared: Prepared, switch: Switch, error: PreflightError) -> Look:
-        if switch.origin is not None:
-            self._generations.discard(switch.target)
+        if switch.origin is None:
+            self._generations.abort(switch)
+            self._generations.commit()
+        self._generations.discard(switch.target)
         problem = Problem(None, Reason.PREFLIGHT, str(error))
         log.error("generation %d refused, nothing was changed: %s", switch.target, error)
         return Look(

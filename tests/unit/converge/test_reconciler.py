@@ -109,7 +109,9 @@ def test_a_taken_metrics_port_is_taken_back(world: World) -> None:
 
 def test_a_hub_that_dies_at_once_is_taken_back(world: World) -> None:
     world.edit(ADMINS)
-    world.units.on(HUB, lambda verb: world.units.crash(HUB) if b"ada" in world.current("hub/hub.json") else None)
+    world.units.on(
+        HUB, lambda verb: world.units.crash(HUB) if b'"ada"' in world.current("hub/hub.json") else None
+    )
     look = world.look()
     assert look.result is Result.ROLLED_BACK
     assert HUB in str(look.failure)
@@ -193,3 +195,15 @@ def test_an_interrupted_switch_goes_back_first_and_is_then_tried_again(world: Wo
     world.reboot_agent()
     assert world.look().result is Result.OK
     assert b"7340032" in world.served.encode()
+
+
+def test_a_first_generation_that_is_refused_leaves_nothing_in_force() -> None:
+    world = World()
+    world.units.fail(UnitVerb.START, "hubagent-hub-test@1.service", JobResult.FAILED)
+    assert world.look().result is Result.REJECTED
+    assert (world.generations.current(), world.generations.numbers(), world.generations.interrupted()) == (
+        None,
+        (),
+        None,
+    )
+    assert world.look().result is Result.OK
