@@ -29,6 +29,8 @@ _HUB_PREFIXES: Final = (
     f"{_SPAWN}_count",
     f"{_LOOP}_bucket",
 )
+_FAILED: Final = ("failure", "error")  # the second since JupyterHub 6
+_PUT_OFF: Final = ("throttled", "too-many-users", "already-pending")  # statuses of their own before 6
 _PROXY_PREFIXES: Final = ("process_open_fds", "process_resident_memory_bytes")
 
 
@@ -62,7 +64,7 @@ def parse_hub(text: str) -> Figures:
         hub_active_users=_whole(_total(found, "jupyterhub_active_users", period="24h")),
         hub_spawn_duration_sum_s=_total(found, f"{_SPAWN}_sum", status="success"),
         hub_spawn_count=_whole(_total(found, f"{_SPAWN}_count", status="success")),
-        hub_spawn_failures=_whole(_total(found, f"{_SPAWN}_count", status="failure")),
+        hub_spawn_failures=_failures(found),
         hub_event_loop_p99_s=_quantile(found, f"{_LOOP}_bucket", 0.99),
     )
 
@@ -100,6 +102,18 @@ def _total(found: Sequence[Sample], name: str, **labels: str) -> float | None:
     """The sum over all series of this name with these labels: newer hubs split some series further."""
     values = [s.value for s in found if s.name == name and labels.items() <= s.labels.items()]
     return sum(values) if values else None
+
+
+def _failures(found: Sequence[Sample]) -> int | None:
+    """Starts that went wrong; not those that the hub put off (its `throttled` and the like)."""
+    counts = [
+        sample.value
+        for sample in found
+        if sample.name == f"{_SPAWN}_count"
+        and sample.labels.get("status") in _FAILED
+        and sample.labels.get("reason") not in _PUT_OFF
+    ]
+    return _whole(sum(counts)) if counts else None
 
 
 def _whole(value: float | None) -> int | None:

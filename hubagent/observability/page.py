@@ -170,8 +170,9 @@ _COLOURS: Final = {"good": "%23189a56", "warn": "%23d98a00", "bad": "%23d5322c"}
 def _headline(status: Status) -> tuple[str, str]:
     if status.generation is None:
         return ("bad", "Not up yet") if status.degraded else ("warn", "Starting")
-    if any(not component.healthy for component in status.components):
-        return "bad", "Something is down"
+    down = [component.component.value for component in status.components if not component.healthy]
+    if down:
+        return "bad", f"Down: {', '.join(down)}"
     if status.degraded:
         return "warn", "Up, but needs attention"
     return "good", "Up and running"
@@ -206,16 +207,12 @@ def _tiles(status: Status, now_s: float) -> tuple[Tile, ...]:
     )
     tiles = [Tile("Running servers", str(len(status.servers)), note)]
     if figures.hub_users is not None:
-        active = (
-            f"{figures.hub_active_users} active in 24 hours" if figures.hub_active_users is not None else ""
-        )
+        active = f"{figures.hub_active_users} active in 24 h" if figures.hub_active_users is not None else ""
         tiles.append(Tile("Users", str(figures.hub_users), active))
     mean_s = words.spawn_mean_s(status)
     if mean_s is not None:
         failed = f", {figures.hub_spawn_failures} failed" if figures.hub_spawn_failures else ""
-        tiles.append(
-            Tile("Time to start a server", f"{mean_s:.2f} s", f"mean of {figures.hub_spawn_count}{failed}")
-        )
+        tiles.append(Tile("Server start", f"{mean_s:.2f} s", f"mean of {figures.hub_spawn_count}{failed}"))
     if status.certificate is not None:
         left_s = status.certificate.not_after_s - now_s
         tone = "bad" if left_s < 0 else "warn" if left_s < words.CERTIFICATE_SOON_S else ""

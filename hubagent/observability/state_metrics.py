@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from hubagent.observability.status import Figures, Reason, Status
@@ -179,11 +179,12 @@ def _figures(figures: Figures) -> Iterator[Metric]:
         "99th percentile of the hub's event loop interval: its best sign of overload.",
         figures.hub_event_loop_p99_s,
     )
-    yield _gauge(
-        "hubagent_hub_spawn_failures",
-        "Server starts that failed since the hub started.",
-        figures.hub_spawn_failures,
+    failures = CounterMetricFamily(
+        "hubagent_hub_spawn_failures", "Server starts that went wrong, since the hub started."
     )
+    if figures.hub_spawn_failures is not None:
+        failures.add_metric((), figures.hub_spawn_failures)
+    yield failures
     spawn = SummaryMetricFamily(
         "hubagent_hub_spawn_duration_seconds", "Server starts that worked, since the hub started."
     )

@@ -1,0 +1,189 @@
+"""What `hubagent status` and `hubagent plan` print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubagent.config.changes import Change
+from hubagent.observability.plan_report import NOTICE
+from hubagent.observability.report import plan_json, plan_text, status_text
+from hubagent.observability.status import Result, Status
+from hubagent.observability.terminal import columns, shorten, wrap
+from hubagent.state.model import Component, Level, Plan, Step, Verb
+
+from . import samples
+
+ANSI = re.compile(r"\x1b\[\d+m")
+SAMPLES = (samples.healthy(), samples.degraded(), samples.refused())
+
+
+def printed(status: Status, *, width: int = 100, colour: bool = False) -> str:
+    return status_text(status, now_s=samples.NOW_S, width=width, colour=colour)
+
+
+def test_a_healthy_machine_whole() -> None:
+    assert (
+        printed(samples.healthy())
+        == """\
+● serving
+  Everything is as the file says.
+  https://hub.example.org
+  generation 42, looked 8 s ago, hubagent 0.1.0 (pid 812)
+
+   COMPONENT  STATE   RESTARTS  DETAIL
+✓  nginx      active  0         nginx.service
+✓  hub        active  0         jupyterhub.service
+✓  proxy      active  0         configurable-http-proxy.service
+✓  firewall   active  0         hubagent-firewall.service
+✓  docker     up      -         20.10.24, live-restore
+✓  metrics    up      -         127.0.0.1:9811
+
+servers      28 running, 3 started before the last change to `servers` (new at their next start)
+users        183, 64 of them in 24 h
+starts       36 in 2.45 s each, 1 failed
+certificate  valid for 61 days (hub.example.org)
+disk         212 GiB free
+"""
+    )
+
+
+def test_a_degraded_machine_says_what_why_and_what_to_do() -> None:
+    text = " ".join(printed(samples.degraded()).split())
+    for phrase in (
+        "● degraded The last edit was taken back",
+        "✗ hub failed 3 exited with code 1",
+        "nginx (verify): generation 43 did not answer",
+        "then save the file again",
+        "proxy.error_target: http://172.18.0.1:8081/hub/error → http://10.0.0.1/error",
+        "hubagent apply --allow-disruption",
+        "Last failure, 95 s ago nginx: [emerg] bind()",
+        "valid for 5 days, self-signed",
+    ):
+        assert phrase in text
+
+
+def test_a_refused_file_is_told_once() -> None:
+    text = printed(samples.refused())
+    assert "did you mean `admins`?" in text
+    assert "the file was refused; the one before" not in text
+
+
+@pytest.mark.parametrize("status", SAMPLES)
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(status: Status, width: int) -> None:
+    for line in printed(status, width=width).splitlines():
+        # what cannot be broken (an address, a command) stands alone on its line, to be copied whole
+        assert columns(line) <= width or len(line.split()) <= 2
+
+
+@pytest.mark.parametrize("status", SAMPLES)
+def test_colour_adds_nothing_but_colour(status: Status) -> None:
+    plain, coloured = printed(status), printed(status, colour=True)
+    assert "\x1b" not in plain
+    assert "\x1b" in coloured
+    assert ANSI.sub("", coloured) == plain
+
+
+@settings(max_examples=50)
+@given(st.from_type(Status), st.integers(0, 200))
+def test_any_status_prints_without_steering_the_terminal(status: Status, width: int) -> None:
+    text = printed(status, width=width)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_a_name_cannot_clear_the_screen() -> None:
+    status = dataclasses.replace(samples.healthy(), url="\x1b[2J\x1b]0;title\x07")
+    assert "\x1b" not in printed(status)
+
+
+def test_starting() -> None:
+    text = printed(Status("0.1.0", 1, 0, samples.NOW_S, Result.FAILED))
+    assert text.startswith("● starting\n  No generation is in force yet.\n")
+
+
+def test_a_plan_whole() -> None:
+    assert (
+        plan_text(samples.plan(), False)
+        == """\
+Generation 44: 2 steps, 1 step waiting for leave.
+Users notice: hub restart: logins and starts pause for seconds; notebooks keep running.
+
+Changed keys:
+  nginx.max_body: 100m → 200m
+  hub.admins: [admin] → [admin, kim]
+
+Steps:
+  1. nginx reload  nginx.max_body changed
+  2. hub restart   hub.admins changed
+
+Waits for leave:
+  1. proxy restart  its port changed
+Users would notice: proxy restart: open notebooks lose their connection for a moment and reconnect.
+To let this through now: hubagent apply --allow-disruption. Or set apply.disruptive: window, and it \
+happens in apply.window.
+"""
+    )
+
+
+def test_an_empty_plan() -> None:
+    assert plan_text(Plan(None, ()), False) == "Nothing to do: everything is as the file says.\n"
+
+
+def test_a_plan_with_nothing_but_pending_steps_is_not_nothing_to_do() -> None:
+    text = plan_text(dataclasses.replace(samples.plan(), generation=None, steps=(), changes=()), False)
+    assert text.startswith("The files stay as they are: 0 steps, 1 step waiting for leave.\n")
+    assert "--allow-disruption" in text
+
+
+def test_every_level_says_what_users_notice() -> None:
+    for level in Level:
+        plan = Plan(1, (Step(Component.NGINX, Verb.RELOAD, level, "x"),))
+        assert f"Users notice: {NOTICE[level]}." in plan_text(plan, False)
+    assert NOTICE[Level.NGINX_RELOAD] == "nginx reload: nobody is interrupted"
+
+
+def test_plan_colours_add_nothing_but_colour() -> None:
+    assert ANSI.sub("", plan_text(samples.plan(), True)) == plan_text(samples.plan(), False)
+
+
+def test_plan_values_do_not_steer_the_terminal() -> None:
+    plan = dataclasses.replace(samples.plan(), changes=(Change("a", "\x1b[31m\n", "\r\x07"),))
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f]", plan_text(plan, False))
+
+
+def test_plan_json() -> None:
+    document = plan_json(samples.plan())
+    assert json.loads(json.dumps(document)) == document
+    assert (document["format"], document["empty"], document["generation"], document["level"]) == (
+        1,
+        False,
+        44,
+        3,
+    )
+    assert document["changes"][0] == {"key": "nginx.max_body", "old": "100m", "new": "200m"}
+    assert document["steps"][1] == {
+        "component": "hub",
+        "verb": "restart",
+        "level": 3,
+        "notice": "hub restart: logins and starts pause for seconds; notebooks keep running",
+        "reason": "hub.admins changed",
+    }
+    assert [step["component"] for step in document["pending"]] == ["proxy"]
+
+
+@given(st.text(), st.integers(0, 50))
+def test_shortened_text_fits(text: str, width: int) -> None:
+    assert columns(shorten(text, width)) <= width
+
+
+@given(st.text(alphabet="ab \n日"), st.integers(1, 30))
+def test_wrapped_text_fits_and_loses_nothing(text: str, width: int) -> None:
+    lines = wrap(text, width, indent="  ")
+    assert " ".join(lines).split() == text.split()
+    assert all(columns(line) <= width or len(line.split()) == 1 for line in lines if line.strip())
