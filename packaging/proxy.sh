@@ -34,6 +34,8 @@ if [[ ! -d $made ]]; then
         --omit=dev --ignore-scripts --no-fund --no-audit --loglevel=error)
     rm "$scratch/made/package.json" "$scratch/made/package-lock.json" "$scratch/made/node_modules/.package-lock.json"
     rm -rf "$scratch/made/node_modules/.bin"
+    # Settings of the authors' tools, no part of the programs.
+    find "$scratch/made/node_modules" -name '.*' -type f -delete
     cp "$runtime/bin/node" "$scratch/made/node"
     cp "$scratch"/runtime/*.dist-info/licenses/LICENSE* "$scratch/made/"
     mv "$scratch/made" "$made"
