@@ -1,15 +1,18 @@
 """Real Debian machines for tests: booted from packages, with Docker inside and a network of their own."""
 
 from .errors import CommandFailed, HostUnfit, RigError, WaitTimeout
+from .images import NOTEBOOK, Image
 from .machine import Machine
 from .process import Completed
 from .roots import Flavour, Suite
 
 __all__ = [
+    "NOTEBOOK",
     "CommandFailed",
     "Completed",
     "Flavour",
     "HostUnfit",
+    "Image",
     "Machine",
     "RigError",
     "Suite",

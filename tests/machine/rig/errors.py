@@ -13,7 +13,9 @@ class HostUnfit(RigError):
     """This host lacks something that machines need; every lack is named."""
 
     def __init__(self, lacks: Sequence[str]) -> None:
-        super().__init__("this host cannot boot test machines:\n" + "\n".join(f"  - {lack}" for lack in lacks))
+        super().__init__(
+            "this host cannot boot test machines:\n" + "\n".join(f"  - {lack}" for lack in lacks)
+        )
         self.lacks = tuple(lacks)
 
 

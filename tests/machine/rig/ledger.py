@@ -28,12 +28,16 @@ class Record:
 
     name: str
     suite: str
+    root: str
+    """The shared root that its disk lies over."""
     owner: ProcessIdentity
     keep: bool
     """It outlives its owner: a demonstration, not a test."""
     supervisor: ProcessIdentity | None = None
     leader: ProcessIdentity | None = None
     index: int | None = None
+    images: str | None = None
+    """The kept Docker data folder whose layers it shares."""
 
     @property
     def folder(self) -> Path:
@@ -52,14 +56,15 @@ class Record:
         return self
 
 
-def reserve(name: str, suite: str, *, keep: bool) -> Record:
+def reserve(name: str, suite: str, root: Path, images: Path | None, *, keep: bool) -> Record:
     """Claim a name for this process."""
     if not _NAME.match(name):
         raise RigError(f"{name!r} cannot name a machine: lower case letters, digits and -, at most 40")
     with locked(places.machines() / ".lock"):
         if (places.machines() / name).exists() or network.namespace_of(name) in network.namespaces():
             raise RigError(f"a machine {name!r} is there already: python -m tests.machine.rig clean {name}")
-        return Record(name, suite, ProcessIdentity.of(os.getpid()), keep).save()
+        below = None if images is None else str(images)
+        return Record(name, suite, str(root), ProcessIdentity.of(os.getpid()), keep, images=below).save()
 
 
 def update(record: Record, **changes: ProcessIdentity | int | None) -> Record:

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
 
-from . import cgroups, host, ledger, network, nspawn, process, roots, sources, undertaker
+from . import cgroups, docker_data, host, ledger, network, nspawn, process, roots, sources, undertaker
+from .disk import Disk
 from .errors import RigError
+from .images import Image
 from .process import Completed
 from .roots import Flavour, Suite
 
@@ -34,9 +36,9 @@ class Machine:
     Made by `boot` (whoever boots it owns it) or `attach` (someone else's, left as it is by `with`).
     """
 
-    def __init__(self, record: ledger.Record, reach: sources.Sources, *, owned: bool) -> None:
+    def __init__(self, record: ledger.Record, *, owned: bool) -> None:
         self._record = record
-        self._sources = reach
+        self._sources = sources.discover()
         self._owned = owned
         self._undertaker: subprocess.Popen[bytes] | None = None
         self._booted: nspawn.Booted | None = None
@@ -49,24 +51,26 @@ class Machine:
         name: str | None = None,
         flavour: Flavour = Flavour.SERVER,
         include: Sequence[str] = (),
+        image: Image | None = None,
         keep: bool = False,
     ) -> Machine:
         """Boot a new machine of `suite` with the packages of `flavour` and `include`; returns when it is running.
 
+        `image` is in its Docker from the start, also when Docker is only installed later.
         `keep` lets it outlive this process; without, it goes when this process ends, however that is.
         """
         suite = Suite(suite)
         host.require()
         ledger.sweep()
-        reach = sources.discover()
-        archive = roots.ensure(roots.Recipe(suite, flavour, tuple(include), reach))
-        record = ledger.reserve(name or f"{suite.value}-{uuid.uuid4().hex[:6]}", suite.value, keep=keep)
-        machine = cls(record, reach, owned=True)
+        root = roots.ensure(roots.Recipe(suite, flavour, tuple(include), sources.discover()))
+        images = None if image is None else docker_data.ensure(image, suite, lambda: cls.boot(suite))
+        chosen = name or f"{suite.value}-{uuid.uuid4().hex[:6]}"
+        machine = cls(ledger.reserve(chosen, suite.value, root, images, keep=keep), owned=True)
         try:
             if not keep:
-                machine._undertaker = undertaker.hire(record.name)
-            roots.unpack(archive, machine.root)
-            machine._record = ledger.update(record, index=network.create(record.name).index)
+                machine._undertaker = undertaker.hire(chosen)
+            machine.disk.create()
+            machine._record = ledger.update(machine._record, index=network.create(chosen).index)
             machine._personalise()
             machine.start()
         except BaseException:
@@ -80,7 +84,7 @@ class Machine:
         record = ledger.load(name)
         if record is None:
             raise RigError(f"no machine {name!r} here")
-        return cls(record, sources.discover(), owned=False)
+        return cls(record, owned=False)
 
     def __enter__(self) -> Machine:
         return self
@@ -103,9 +107,10 @@ class Machine:
         return Suite(self._record.suite)
 
     @property
-    def root(self) -> Path:
-        """Its disk, seen from the host. Read and write inside with `read` and `write` while it runs."""
-        return self._record.folder / "root"
+    def disk(self) -> Disk:
+        """Its disk; to be touched from the host only while the machine is off."""
+        images = self._record.images
+        return Disk(self._record.folder, Path(self._record.root), None if images is None else Path(images))
 
     @property
     def network(self) -> network.Network:
@@ -140,7 +145,7 @@ class Machine:
     def start(self) -> None:
         """Power on; returns when every unit of the default target is up, and fails when one is not."""
         groups = cgroups.create(self.name)
-        self._booted = nspawn.start(self.name, self.root, self.network, groups, self._console, {})
+        self._booted = nspawn.start(self.name, self.disk, self.network, groups, self._console)
         self._record = ledger.update(
             self._record, supervisor=self._booted.supervisor, leader=self._booted.leader
         )
@@ -149,7 +154,9 @@ class Machine:
         state = self.run(["systemctl", "is-system-running", "--wait"], check=False, timeout_s=_BOOT_S)
         if state.stdout.strip() != "running":
             failed = self.run(["systemctl", "--failed", "--no-legend", "--plain"], check=False).stdout
-            raise RigError(f"machine {self.name} is {state.stdout.strip() or state.stderr.strip()}:\n{failed}")
+            raise RigError(
+                f"machine {self.name} is {state.stdout.strip() or state.stderr.strip()}:\n{failed}"
+            )
 
     def power_off(self) -> None:
         """Shut down in order, as `poweroff` does; the disk stays."""
@@ -190,13 +197,27 @@ class Machine:
     ) -> Completed:
         """Run a command inside as root, with a clean environment plus `env`. Raises CommandFailed with `check`."""
         return process.run(
-            self.command(argv, env), input=input, check=check, timeout_s=timeout_s, shown_as=[f"{self.name}#", *argv]
+            self.command(argv, env),
+            input=input,
+            check=check,
+            timeout_s=timeout_s,
+            shown_as=[f"{self.name}#", *argv],
         )
 
     def command(self, argv: Sequence[str], env: Mapping[str, str] | None = None) -> list[str]:
         """The host's command line for `argv` inside, for those who start it themselves."""
         settings = {**_ENVIRONMENT, **self._sources.environment, **(env or {})}
-        enter = ["nsenter", f"--target={self.leader}", "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"]
+        enter = [
+            "nsenter",
+            f"--target={self.leader}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--cgroup",
+            "--",
+        ]
         clean = ["env", "-i", *(f"{key}={value}" for key, value in settings.items())]
         return nspawn.within(cgroups.groups(self.name), [*enter, *clean, *argv])
 
@@ -257,19 +278,21 @@ class Machine:
     def _await_end(self) -> None:
         supervisor = self._record.supervisor
         if supervisor is not None:
-            process.wait_until(lambda: not supervisor.alive(), _POWER_OFF_S, f"the end of machine {self.name}")
+            process.wait_until(
+                lambda: not supervisor.alive(), _POWER_OFF_S, f"the end of machine {self.name}"
+            )
         if self._booted is not None:
             self._booted.process.wait()
         cgroups.kill(self.name)
 
     def _personalise(self) -> None:
         """What must differ from machine to machine, and how this host finds names."""
-        etc = self.root / "etc"
-        (etc / "hostname").write_text(f"{self.name}\n")
-        (etc / "hosts").write_text(f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n::1 localhost ip6-localhost\n")
-        (etc / "machine-id").write_text(f"{uuid.uuid4().hex}\n")
-        (etc / "resolv.conf").unlink(missing_ok=True)
-        (etc / "resolv.conf").write_text(_name_servers())
+        self.disk.write("/etc/hostname", f"{self.name}\n")
+        self.disk.write(
+            "/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n::1 localhost ip6-localhost\n"
+        )
+        self.disk.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
+        self.disk.write("/etc/resolv.conf", _name_servers())
 
 
 def _name_servers() -> str:

@@ -62,7 +62,18 @@ def create(machine: str) -> Network:
     with locked(places.RUN / "lock"):
         network = Network(machine, _free_index())
         _ip("netns", "add", network.namespace)
-        _ip("link", "add", network.interface, "type", "veth", "peer", "name", "eth0", "netns", network.namespace)
+        _ip(
+            "link",
+            "add",
+            network.interface,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "eth0",
+            "netns",
+            network.namespace,
+        )
         mtu = _outer_mtu()
         _ip("link", "set", network.interface, "mtu", mtu, "up")
         _ip("addr", "add", f"{network.gateway}/24", "dev", network.interface)
@@ -102,8 +113,12 @@ def interfaces() -> list[str]:
 
 def rules() -> list[str]:
     """The rig's packet-filter rules on this host, as `TABLE: RULE`."""
-    return [f"{table}: {rule}" for table in _TABLES for rule in _listed(table) if f'"{places.PREFIX}' in rule or
-            f"--comment {places.PREFIX}" in rule]
+    return [
+        f"{table}: {rule}"
+        for table in _TABLES
+        for rule in _listed(table)
+        if f'"{places.PREFIX}' in rule or f"--comment {places.PREFIX}" in rule
+    ]
 
 
 def _rules(network: Network) -> list[list[str]]:
@@ -128,13 +143,21 @@ def _drop_rules(comment: str) -> None:
 
 
 def _listed(table: str) -> list[str]:
-    return [line for line in run(["iptables", "-w", "-t", table, "-S"]).stdout.splitlines() if line.startswith("-A ")]
+    return [
+        line
+        for line in run(["iptables", "-w", "-t", table, "-S"]).stdout.splitlines()
+        if line.startswith("-A ")
+    ]
 
 
 def _peers(namespace: str) -> list[str]:
     """The host's interfaces whose other end is in `namespace`."""
     rows = json.loads(run(["ip", "-j", "link", "show"]).stdout)
-    return [row["ifname"] for row in rows if row.get("link_netns") == namespace and _INTERFACE.match(row["ifname"])]
+    return [
+        row["ifname"]
+        for row in rows
+        if row.get("link_netns") == namespace and _INTERFACE.match(row["ifname"])
+    ]
 
 
 def _free_index() -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .disk import Disk
 from .errors import RigError
 from .identity import ProcessIdentity
 from .network import Network
@@ -35,14 +36,12 @@ def within(groups: Sequence[Path], argv: Sequence[str]) -> list[str]:
     return ["sh", "-c", _ENTER_GROUPS, "sh", *map(str, groups), "--", *argv]
 
 
-def start(
-    name: str, root: Path, network: Network, groups: Sequence[Path], console: Path, binds: Mapping[Path, str]
-) -> Booted:
-    """Boot `root`; `binds` are host folders and where they appear inside, writable."""
+def start(name: str, disk: Disk, network: Network, groups: Sequence[Path], console: Path) -> Booted:
+    """Boot the machine `name` from `disk`, writing what it says to the file `console`."""
     argv = [
         "systemd-nspawn",
         "--quiet",
-        f"--directory={root}",
+        f"--directory={disk.mounted}",
         f"--machine={name}",
         # without systemd as the host's first process there is nobody to register with
         "--register=no",
@@ -57,7 +56,7 @@ def start(
         "--timezone=off",
         "--link-journal=no",
         "--console=pipe",
-        *(f"--bind={outside}:{inside}" for outside, inside in binds.items()),
+        *disk.binds(),
         # for Debian 13's systemd, which takes version 1 of cgroups only when told twice
         "systemd.unified_cgroup_hierarchy=0",
         "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
@@ -69,7 +68,12 @@ def start(
     }
     with console.open("ab") as output:
         process = subprocess.Popen(
-            within(groups, argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=env, start_new_session=True
+            within(groups, [*disk.mounting(), *argv]),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=env,
+            start_new_session=True,
         )
     supervisor = ProcessIdentity.of(process.pid)
 

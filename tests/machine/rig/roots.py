@@ -1,12 +1,16 @@
-"""Root file systems from Debian's packages, kept as compressed archives that unpack in seconds."""
+"""Root file systems from Debian's packages, kept unpacked and never written to: machines lay their own files over them.
+
+Measured on two busy cores, for each machine: unpacking an archive and deleting it again took 8 to 11 s, laying over 0.1 s.
+"""
 
 from __future__ import annotations
 
 import enum
 import hashlib
 import json
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +108,7 @@ class Flavour(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a root is made of; equal recipes share one archive."""
+    """What a root is made of; equal recipes share one root."""
 
     suite: Suite
     flavour: Flavour
@@ -121,8 +125,8 @@ class Recipe:
         return tuple(sorted(names))
 
     @property
-    def archive(self) -> Path:
-        """Where the finished archive lies."""
+    def folder(self) -> Path:
+        """Where the finished root lies."""
         parts = [
             _LAYOUT,
             self.suite.value,
@@ -132,30 +136,29 @@ class Recipe:
             self.sources.authorities,
         ]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-        return places.roots() / f"{self.suite.value}-{self.flavour.value}-{digest}.tar.zst"
+        return places.roots() / f"{self.suite.value}-{self.flavour.value}-{digest}"
 
 
 def ensure(recipe: Recipe) -> Path:
-    """The archive of this recipe, made now when it is not there yet (about a minute)."""
-    archive = recipe.archive
-    if archive.exists():
-        return archive
-    with locked(archive.with_suffix(".lock")):
-        if not archive.exists():
-            _build(recipe, archive)
-    return archive
-
-
-def unpack(archive: Path, directory: Path) -> None:
-    """Lay the archive out as `directory`, which must not exist."""
-    directory.mkdir(parents=True)
-    run(["tar", "--zstd", "--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", str(directory), "-xf", str(archive)])
+    """The root of this recipe, made now when it is not there yet (about a minute)."""
+    folder = recipe.folder
+    if not folder.exists():
+        with locked(folder.with_name(f"{folder.name}.lock")):
+            if not folder.exists():
+                _build(recipe, folder)
+    return folder
 
 
 def bootstrap(
-    suite: Suite, packages: Sequence[str], sources: Sources, target: Path, *, options: Sequence[str] = ()
+    suite: Suite,
+    packages: Sequence[str],
+    sources: Sources,
+    target: Path,
+    *,
+    options: Sequence[str],
+    environment: Mapping[str, str],
 ) -> None:
-    """Run mmdebstrap into `target`; `options` are further hooks."""
+    """Run mmdebstrap into `target` (a folder, or an archive by its ending); `environment` is for its hooks."""
     with tempfile.TemporaryDirectory() as work:
         lines = Path(work, "sources.list")
         lines.write_text("".join(f"{line}\n" for line in sources.lines(suite.value)))
@@ -173,6 +176,7 @@ def bootstrap(
                 str(lines),
             ],
             timeout_s=_BUILD_S,
+            env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **environment},
         )
 
 
@@ -185,20 +189,22 @@ def trust(sources: Sources, files: Path) -> list[str]:
     return ['--customize-hook=chroot "$1" update-ca-certificates']
 
 
-def _build(recipe: Recipe, archive: Path) -> None:
+def _build(recipe: Recipe, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as work:
         files = Path(work, "files")
         hooks = trust(recipe.sources, files)
         _write_files(recipe, files)
-        half = archive.with_name(f"half-{archive.name}")
+        half = folder.with_name(f"half-{folder.name}")
+        run(["rm", "-rf", "--one-file-system", "--", str(half)], timeout_s=_BUILD_S)
         bootstrap(
             recipe.suite,
             recipe.packages,
             recipe.sources,
             half,
             options=["--skip=cleanup/apt/lists", f"--customize-hook=sync-in {files} /", *hooks],
+            environment=recipe.sources.environment,
         )
-    half.rename(archive)
+    half.rename(folder)
 
 
 def _write_files(recipe: Recipe, files: Path) -> None:

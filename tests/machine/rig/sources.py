@@ -1,11 +1,12 @@
-"""How this host reaches Debian's packages and PyPI, read from its own settings, so that machines do the same.
+"""How this host reaches Debian's packages, read from its own settings, so that machines do the same.
 
 No address is written down here: the archive, proxies, options and extra certificate authorities are
-whatever apt, pip and the trust store of this host use.
+whatever apt and the trust store of this host use.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -36,8 +37,6 @@ class Sources:
     """Certificates (PEM) that this host trusts beyond those of Debian's ca-certificates."""
     environment: Mapping[str, str]
     """Proxy variables, for commands that reach out."""
-    pip_index: str | None
-    """Another package index than pip's own, when one is set."""
 
     def lines(self, suite: str) -> list[str]:
         """sources.list(5) for one suite."""
@@ -46,14 +45,8 @@ class Sources:
             found.append(f"deb {self.security} {suite}-security main")
         return found
 
-    def pip_environment(self) -> dict[str, str]:
-        """What pip needs inside a root that has `authorities` in its trust store."""
-        env = dict(self.environment) | {"PIP_CERT": str(_BUNDLE), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        if self.pip_index:
-            env["PIP_INDEX_URL"] = self.pip_index
-        return env
 
-
+@functools.cache
 def discover() -> Sources:
     """Read this host's settings. Needs one `apt-get update` to have been run."""
     archive, security = _archives()
@@ -65,7 +58,6 @@ def discover() -> Sources:
         ),
         authorities=_authorities(),
         environment={name: os.environ[name] for name in _PROXIES if name in os.environ},
-        pip_index=_pip_index(),
     )
 
 
@@ -85,7 +77,9 @@ def _archives() -> tuple[str, str | None]:
     for label, uri in _index_targets():
         by_label.setdefault(label, uri)
     if "Debian" not in by_label:
-        raise RigError("apt knows no Debian archive: run `apt-get update`, and look at /etc/apt/sources.list*")
+        raise RigError(
+            "apt knows no Debian archive: run `apt-get update`, and look at /etc/apt/sources.list*"
+        )
     return by_label["Debian"], by_label.get("Debian-Security")
 
 
@@ -102,13 +96,6 @@ def _authorities() -> tuple[str, ...]:
         return ()
     trusted: list[str] = _PEM.findall(_BUNDLE.read_text(errors="replace"))
     return tuple(pem for pem in trusted if plain(pem) not in shipped)
-
-
-def _pip_index() -> str | None:
-    if os.environ.get("PIP_INDEX_URL"):
-        return os.environ["PIP_INDEX_URL"]
-    found = run(["python3", "-m", "pip", "config", "get", "global.index-url"], check=False)
-    return found.stdout.strip() or None if found.ok else None
 
 
 def keyring() -> Path:

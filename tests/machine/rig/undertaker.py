@@ -19,8 +19,12 @@ def hire(machine: str) -> subprocess.Popen[bytes]:
     """Start an undertaker for the machine; to let it go, remove the machine and close its standard input."""
     top = Path(__file__).resolve().parents[len(_PACKAGE.split("."))]
     return subprocess.Popen(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(top)!r}); "
-         f"from {_PACKAGE}.undertaker import main; main({machine!r})"],
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.path.insert(0, {str(top)!r}); "
+            f"from {_PACKAGE}.undertaker import main; main({machine!r})",
+        ],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
