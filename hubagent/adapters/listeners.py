@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -44,11 +45,11 @@ def _program(sockets: set[str]) -> str | None:
 
 def _descriptors(pid: int) -> Iterator[str]:
     folder = f"/proc/{pid}/fd"
-    try:
+    # Processes end and close files while we look, and some are not ours to look into.
+    with suppress(OSError):
         for descriptor in os.listdir(folder):
-            yield os.readlink(f"{folder}/{descriptor}")
-    except OSError:
-        return  # it ended just now, or is not ours to look into
+            with suppress(OSError):
+                yield os.readlink(f"{folder}/{descriptor}")
 
 
 def _name(pid: int) -> str:

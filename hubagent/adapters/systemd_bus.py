@@ -50,10 +50,10 @@ class BusConnection:
         self._address = address
         self._on_up = on_up
         self._on_down = on_down
-        self._context = GLib.MainContext.new()
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+        self._context: Any = None
         self._bus: Any = None
         self._fault = "no connection was made yet"
         self._down_since = 0.0
@@ -74,64 +74,64 @@ class BusConnection:
             return self._bus
 
     def close(self) -> None:
-        self._closing.set()
-        self._context.wakeup()
         with self._changed:
+            self._closing.set()
             self._changed.notify_all()
             thread = self._thread
+            if self._context is not None:
+                self._context.wakeup()
         if thread is not None:
             thread.join(_JOIN_S)
+        self._context = None
 
     def _start(self) -> None:
         if self._thread is None and not self._closing.is_set():
             self._down_since = time.monotonic()
+            self._context = GLib.MainContext.new()
             # A daemon: a bus that accepts and then never answers must not keep the process from ending.
             self._thread = threading.Thread(target=self._keep_connected, name="systemd-bus", daemon=True)
             self._thread.start()
 
     def _keep_connected(self) -> None:
-        self._context.push_thread_default()
+        context = self._context
+        context.push_thread_default()
         pause_s = _FIRST_PAUSE_S
         while not self._closing.is_set():
             try:
-                bus = self._connect()
+                self._serve_once(context)
+                pause_s = _FIRST_PAUSE_S
             except (GLib.Error, UnitError) as error:
                 with self._changed:
                     self._fault = error.message if isinstance(error, GLib.Error) else str(error)
                 self._closing.wait(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                continue
-            pause_s = _FIRST_PAUSE_S
-            self._serve(bus)
-        self._context.pop_thread_default()
+        context.pop_thread_default()
 
-    def _connect(self) -> Any:
+    def _serve_once(self, context: Any) -> None:
+        """Connect, then dispatch signals until the connection is lost or nobody needs it any more."""
         bus = pydbus.connect(self._address)
+        closed = threading.Event()
+        bus.con.connect("closed", lambda *_: closed.set())
         try:
             self._on_up(bus)
-        except (GLib.Error, UnitError):
+            self._set_bus(bus)
+            while not (closed.is_set() or self._closing.is_set()):
+                context.iteration(True)  # noqa: FBT003 (GLib takes no names)
+        finally:
+            self._set_bus(None)
             _close(bus)
-            raise
-        return bus
-
-    def _serve(self, bus: Any) -> None:
-        """Dispatch signals until the connection is lost or nobody needs it any more."""
-        bus.con.connect("closed", lambda *_: self._context.wakeup())
-        self._set_bus(bus)
-        while not (bus.con.is_closed() or self._closing.is_set()):
-            self._context.iteration(True)  # noqa: FBT003 (GLib takes no names)
-        self._set_bus(None)
-        _close(bus)
+            while not closed.is_set():  # else the event stays in the context, and both for ever
+                context.iteration(True)  # noqa: FBT003
         if not self._closing.is_set():
             _LOG.warning("lost the connection to the system bus; connecting again")
-        self._on_down()
+            self._on_down()
 
     def _set_bus(self, bus: Any) -> None:
         with self._changed:
-            self._bus = bus
-            if bus is None:
+            if self._bus is not None:
                 self._fault = "it was lost"
                 self._down_since = time.monotonic()
+            self._bus = bus
             self._changed.notify_all()
 
 

@@ -1,0 +1,139 @@
+"""UnitManager: the fake and the real systemd give the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hubagent.adapters.systemd import SystemdUnitManager
+from hubagent.errors import UnitError
+from hubagent.ports import ActiveState, JobResult, LoadState, UnitManager, UnitState, UnitVerb
+from tests.contract.small_systemd import SmallSystemd
+from tests.contract.units_for_tests import UNITS
+from tests.fakes import FakeUnitManager
+
+
+def _fake() -> FakeUnitManager:
+    without_reload = ["without-reload.service", "bad-start.service", "slow-start.service"]
+    manager = FakeUnitManager(dict.fromkeys(UNITS, ActiveState.INACTIVE), without_reload=without_reload)
+    manager.mask("masked.service")
+    manager.fail(UnitVerb.RELOAD, "bad-reload.service", times=9)
+    manager.fail(UnitVerb.START, "bad-start.service", times=9)
+    manager.fail(UnitVerb.START, "needs-bad.service", JobResult.DEPENDENCY, times=9)
+    manager.delay(UnitVerb.START, "slow-start.service", 3.0, times=9)
+    return manager
+
+
+@pytest.fixture(params=["fake", "real"])
+def manager(request: pytest.FixtureRequest, systemd: SmallSystemd) -> Iterator[UnitManager]:
+    if request.param == "fake":
+        yield _fake()
+        return
+    systemd.systemctl("stop", *[name for name in UNITS if name != "masked.service"])
+    systemd.systemctl("reset-failed")
+    real = SystemdUnitManager(address=systemd.address)
+    yield real
+    real.close()
+
+
+def test_a_started_unit_is_active_with_a_process(manager: UnitManager) -> None:
+    assert manager.run(UnitVerb.START, "steady.service", timeout_s=10) is JobResult.DONE
+    state = manager.unit("steady.service")
+    assert (state.name, state.load, state.active, state.sub) == (
+        "steady.service",
+        LoadState.LOADED,
+        ActiveState.ACTIVE,
+        "running",
+    )
+    assert state.main_pid > 0
+    assert state.active_since_s > 0
+    assert (state.restarts, state.result, state.needs_daemon_reload) == (0, "success", False)
+
+
+def test_starting_twice_keeps_the_process(manager: UnitManager) -> None:
+    first = _started(manager, "steady.service")
+    assert manager.run(UnitVerb.START, "steady.service", timeout_s=10) is JobResult.DONE
+    assert manager.unit("steady.service") == first
+
+
+def test_a_restart_gives_another_process(manager: UnitManager) -> None:
+    first = _started(manager, "steady.service")
+    assert manager.run(UnitVerb.RESTART, "steady.service", timeout_s=10) is JobResult.DONE
+    second = manager.unit("steady.service")
+    assert second.active is ActiveState.ACTIVE
+    assert second.main_pid != first.main_pid
+
+
+def test_a_reload_keeps_the_process(manager: UnitManager) -> None:
+    first = _started(manager, "steady.service")
+    assert manager.run(UnitVerb.RELOAD, "steady.service", timeout_s=10) is JobResult.DONE
+    assert manager.unit("steady.service").main_pid == first.main_pid
+
+
+def test_a_stopped_unit_is_inactive(manager: UnitManager) -> None:
+    _started(manager, "steady.service")
+    assert manager.run(UnitVerb.STOP, "steady.service", timeout_s=10) is JobResult.DONE
+    state = manager.unit("steady.service")
+    assert (state.active, state.sub, state.main_pid) == (ActiveState.INACTIVE, "dead", 0)
+
+
+def test_a_failed_reload_shows_in_the_result_alone(manager: UnitManager) -> None:
+    first = _started(manager, "bad-reload.service")
+    assert manager.run(UnitVerb.RELOAD, "bad-reload.service", timeout_s=10) is JobResult.FAILED
+    state = manager.unit("bad-reload.service")
+    assert (state.active, state.result, state.main_pid) == (ActiveState.ACTIVE, "success", first.main_pid)
+
+
+def test_a_failed_start_leaves_a_failed_unit_until_it_is_reset(manager: UnitManager) -> None:
+    assert manager.run(UnitVerb.START, "bad-start.service", timeout_s=10) is JobResult.FAILED
+    state = manager.unit("bad-start.service")
+    assert (state.active, state.sub, state.result) == (ActiveState.FAILED, "failed", "exit-code")
+    manager.reset_failed("bad-start.service")
+    state = manager.unit("bad-start.service")
+    assert (state.active, state.result, state.restarts) == (ActiveState.INACTIVE, "success", 0)
+
+
+def test_a_failed_requirement_is_told_apart(manager: UnitManager) -> None:
+    assert manager.run(UnitVerb.START, "needs-bad.service", timeout_s=10) is JobResult.DEPENDENCY
+
+
+def test_a_unit_without_the_verb_is_refused_and_left_alone(manager: UnitManager) -> None:
+    first = _started(manager, "without-reload.service")
+    with pytest.raises(UnitError, match=r"cannot reload without-reload\.service"):
+        manager.run(UnitVerb.RELOAD, "without-reload.service", timeout_s=10)
+    assert manager.unit("without-reload.service") == first
+
+
+@pytest.mark.parametrize("verb", list(UnitVerb))
+def test_a_missing_unit_is_refused_by_name(manager: UnitManager, verb: UnitVerb) -> None:
+    with pytest.raises(UnitError, match=r"absent\.service not (found|loaded)"):
+        manager.run(verb, "absent.service", timeout_s=10)
+
+
+def test_a_missing_unit_can_be_looked_at(manager: UnitManager) -> None:
+    state = manager.unit("absent.service")
+    assert (state.load, state.active) == (LoadState.NOT_FOUND, ActiveState.INACTIVE)
+
+
+def test_a_masked_unit_is_seen_and_refused(manager: UnitManager) -> None:
+    state = manager.unit("masked.service")
+    assert (state.load, state.file_state) == (LoadState.MASKED, "masked")
+    with pytest.raises(UnitError, match="masked"):
+        manager.run(UnitVerb.START, "masked.service", timeout_s=10)
+
+
+def test_a_passed_deadline_is_an_error(manager: UnitManager) -> None:
+    with pytest.raises(UnitError, match=r"start of slow-start\.service: not finished within 0\.3 s"):
+        manager.run(UnitVerb.START, "slow-start.service", timeout_s=0.3)
+
+
+def test_daemon_reload_leaves_running_units_alone(manager: UnitManager) -> None:
+    first = _started(manager, "steady.service")
+    manager.daemon_reload()
+    assert manager.unit("steady.service") == first
+
+
+def _started(manager: UnitManager, name: str) -> UnitState:
+    assert manager.run(UnitVerb.START, name, timeout_s=10) is JobResult.DONE
+    return manager.unit(name)
