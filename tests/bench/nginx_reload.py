@@ -25,9 +25,9 @@ import aiohttp
 from aiohttp import web
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT))
 
-from nginx.front import (  # noqa: E402
+from tests.nginx.front import (  # noqa: E402
     HOST,
     Front,
     Pair,
@@ -41,9 +41,9 @@ from nginx.front import (  # noqa: E402
 
 RELOADS = 20
 PERIOD_S = 1.0
-KEEP_ALIVE_CLIENTS = 50
+KEEP_ALIVE_CLIENTS = 30
 THINK_S = 0.02
-NEW_CONNECTION_CLIENTS = 8
+NEW_CONNECTION_CLIENTS = 4
 WEBSOCKETS = 20
 FRAME_EVERY_S = 0.25
 ANSWER_DEADLINE_S = 10.0
@@ -228,7 +228,8 @@ def by_hand(program: str, pair: Pair, behind: int) -> Side:
                     behind=behind,
                 )
             )
-            subprocess.run([program, "-p", front.folder, "-c", front.conf, "-s", "reload"], check=True)
+            signal = [program, "-p", front.folder, "-c", front.conf, "-s", "reload"]
+            subprocess.run(signal, check=True, capture_output=True)
 
         old = front.workers()
         reload(0)
