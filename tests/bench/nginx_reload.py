@@ -228,7 +228,7 @@ def by_hand(program: str, pair: Pair, behind: int) -> Side:
                     behind=behind,
                 )
             )
-            signal = [program, "-p", front.folder, "-c", front.conf, "-s", "reload"]
+            signal = [program, "-p", str(front.folder), "-c", str(front.conf), "-s", "reload"]
             subprocess.run(signal, check=True, capture_output=True)
 
         old = front.workers()
