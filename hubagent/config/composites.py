@@ -78,10 +78,13 @@ class MapOf:
         for name, child in _entries(node, f"a {self.label}").entries:
             here = at.child(name.text)
             here.passed(name.place, child)
+            place = name.place
             try:
-                values[self.parse_name(name.text)] = self.item.read(child, here)
+                key = self.parse_name(name.text)
+                place = child.place
+                values[key] = self.item.read(child, here)
             except (RefusedError, UnreadableError) as error:
-                here.report_all(name.place, error)
+                here.report_all(place, error)
                 complete = False
         if not complete:
             raise UnreadableError
@@ -123,7 +126,8 @@ class Section:
             try:
                 values[known.field] = _nothing(known) if is_nothing(child) else known.kind.read(child, here)
             except (RefusedError, UnreadableError) as error:
-                here.report_all(child.place if isinstance(child, Text) else name.place, error)
+                on_one_line = isinstance(child, Text) and not is_nothing(child)
+                here.report_all(child.place if on_one_line else name.place, error)
         written = {name.text for name, _ in node.entries} if isinstance(node, Entries) else set()
         missing = [k.name for k in keys.values() if k.required and k.field not in values]
         absent = [name for name in missing if name not in written]
@@ -226,7 +230,7 @@ def _nothing(known: Key) -> Any:
         return known.default
     if isinstance(known.kind, Section):
         raise RefusedError("has no value; write {} for its defaults, or remove the line")
-    raise RefusedError(f"has no value; write a {known.kind.label}, or remove the line")
+    raise RefusedError(f"has no value; write one ({known.kind.label}), or remove the line")
 
 
 def _entries(node: Node, expected: str) -> Entries:

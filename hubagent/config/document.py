@@ -19,6 +19,7 @@ from hubagent.config.syntax import explain
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 20
+MAX_NODES: Final = 100_000  # about a second of work; five hundred servers have some ten thousand
 
 
 class DocumentError(Exception):
@@ -108,6 +109,7 @@ class _Builder:
     def __init__(self, parser: yaml.CSafeLoader) -> None:
         self.faults: list[tuple[Place, str]] = []
         self._parser = parser
+        self._nodes = 0
 
     def document(self) -> Node:
         self._event()  # stream start
@@ -141,6 +143,9 @@ class _Builder:
             raise _StopError
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            self._refuse(event, f"the file holds more than {MAX_NODES} values; write fewer", stop=True)
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event, f"the alias *{event.anchor} is not accepted; write the value out")
             return Text(_place(event), "", plain=False)

@@ -9,7 +9,7 @@ from typing import Final
 from hubagent.config.nodes import resolve
 
 _SAFE: Final = re.compile(
-    r"[A-Za-z0-9/$](?:[A-Za-z0-9 ._/@+$=()-]*[A-Za-z0-9._/@+$=()-])?(?::[A-Za-z0-9._/-]+)?"
+    r"[A-Za-z0-9/$(](?:[A-Za-z0-9 ._/@+$=()-]*[A-Za-z0-9._/@+$=()-])?(?::[A-Za-z0-9._/-]+)?"
 )
 _CLOCK: Final = re.compile(r"[0-9]+:[0-9:]+")  # a number with base 60 to YAML 1.1 programs
 

@@ -67,6 +67,8 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str]:
     if tab := _tab_in_indentation(text, place.line):
         return tab, "a tab in the indentation; write spaces instead (YAML allows no tabs there)"
     problem = str(error.problem or "cannot be read")
+    if "did not find expected ','" in problem and _character(text, place) == ":":
+        problem = "mapping values are not allowed"
     for hint in _HINTS:
         if hint.words in problem:
             start = error.context_mark
@@ -78,9 +80,17 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> tuple[Place, str]:
     )
 
 
+def _line(text: str, number: int) -> str:
+    lines = re.split(r"\r\n?|\n", text)
+    return lines[number - 1] if number <= len(lines) else ""
+
+
+def _character(text: str, place: Place) -> str:
+    return _line(text, place.line)[place.column - 1 : place.column]
+
+
 def _tab_in_indentation(text: str, line_number: int) -> Place | None:
     """The first tab before the text of this line."""
-    lines = re.split(r"\r\n?|\n", text)
-    line = lines[line_number - 1] if line_number <= len(lines) else ""
+    line = _line(text, line_number)
     indent = line[: len(line) - len(line.lstrip(" \t"))]
     return Place(line_number, indent.index("\t") + 1) if "\t" in indent else None

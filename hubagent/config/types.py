@@ -96,9 +96,11 @@ def _hostname_advice(text: str) -> str:
         return "leave the port away: it is always 80 and 443"
     if not bare.isascii():
         try:
-            return f"write its ASCII form: {bare.encode('idna').decode('ascii')}"
+            ascii_form = bare.encode("idna").decode("ascii")
         except UnicodeError:
-            pass
+            ascii_form = ""
+        if re.fullmatch(HOSTNAME_PATTERN, ascii_form):
+            return f"write its ASCII form: {ascii_form}"
     return "write a DNS name such as hub.example.org: a-z, 0-9, '-' and dots, at most 253 characters"
 
 

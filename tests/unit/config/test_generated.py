@@ -1,0 +1,178 @@
+"""The shipped schema and reference: up to date, and in agreement with the loader and the files it leads to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from hubagent.config.composites import Named, Section
+from hubagent.config.keys import Interrupts, Key, keys_of
+from hubagent.config.model import Config
+from hubagent.config.reference import reference_text
+from hubagent.config.scalars import Kind
+from hubagent.config.schema import json_schema, schema_text
+from hubagent.state.hub_files import hub_json, servers_json
+from hubagent.state.model import Level
+from tests.unit.config.reading import faults, read
+
+ROOT = Path(__file__).parents[3]
+
+
+def validates(data: object) -> bool:
+    return jsonschema.Draft7Validator(json_schema()).is_valid(data)
+
+
+def test_the_shipped_schema_is_up_to_date() -> None:
+    assert (ROOT / "conf/schema.json").read_text() == schema_text(), (
+        "run: build/venv/bin/python -m hubagent.config.schema > conf/schema.json"
+    )
+
+
+def test_the_shipped_reference_is_up_to_date() -> None:
+    assert (ROOT / "docs/reference.md").read_text() == reference_text(), (
+        "run: build/venv/bin/python -m hubagent.config.reference > docs/reference.md"
+    )
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft7Validator.check_schema(json.loads(schema_text()))
+
+
+@pytest.mark.parametrize("file", ["conf/hubagent.yaml", "tests/unit/config/example.yaml"])
+def test_the_schema_accepts_the_shipped_files(file: str) -> None:
+    assert validates(yaml.safe_load((ROOT / file).read_text()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "servers: {j: }",
+        "tls: ",
+        "host: ",
+        "servers: {j: {environment: , mounts: }}",
+        "hub: {stop_idle_after: 0}",
+        "servers: {j: {memory: 4294967296, cpus: 1.5, environment: {A: 1}, build: {julia: 1.12}}}",
+    ],
+)
+def test_the_schema_accepts_what_the_loader_accepts(text: str) -> None:
+    read(text)
+    assert validates(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "hots: x",
+        "host: 1",
+        "host: A.example.org",
+        "tls: {mode: file}",
+        "tls: {mode: null}",
+        "hub: {admins: eve}",
+        "hub: {admins: []}",
+        "hub: {admins: [1]}",
+        "hub: {ask_email: 'yes'}",
+        "hub: {ask_email: 1}",
+        "hub: {passwords: {min_length: ten}}",
+        "hub: {passwords: {min_length: 3}}",
+        "hub: {stop_idle_after: 30}",
+        "hub: {stop_idle_after: half an hour}",
+        "hub: {traits: [a]}",
+        "hub: {traits: {A: 1}}",
+        "servers: {}",
+        "servers: []",
+        "servers: null",
+        "servers: {A B: {}}",
+        "servers: {j: {memory: 4GB}}",
+        "servers: {j: {memory: 4}}",
+        "servers: {j: {cpus: '2'}}",
+        "servers: {j: {volume: home}}",
+        "servers: {j: {mounts: [{from: /srv}]}}",
+        "servers: {j: {mounts: [{from: srv, to: /x}]}}",
+        "servers: {j: {environment: {A: true}}}",
+        "servers: {j: {environment: {A-B: x}}}",
+        "servers: {j: {build: null}}",
+        "servers: {j: {warm: {schedule: [{days: someday, from: '08:00', to: '09:00', ready: 1}]}}}",
+        "servers: {j: {warm: {kernels: {julia: many}}}}",
+        "nginx: {max_body: 0}",
+        "metrics: {listen: 9811}",
+        "metrics: {users: {a: secret}}",
+        "metrics: {tls: {certificate: /c}}",
+        "apply: {window: early}",
+        "apply: {drift: true}",
+    ],
+)
+def test_schema_and_loader_refuse_the_same_types(text: str) -> None:
+    assert faults(text)
+    assert not validates(yaml.safe_load(text))
+
+
+def _all_keys(kind: Kind, path: str = "") -> dict[str, Key]:
+    found: dict[str, Key] = {}
+    if isinstance(kind, Named):
+        return _all_keys(kind.section, f"{path}NAME.")
+    if isinstance(kind, Section):
+        for name, known in keys_of(kind.cls).items():
+            found[path + name] = known
+            found |= _all_keys(known.kind, f"{path}{name}.")
+    return found
+
+
+def test_every_key_has_a_sentence() -> None:
+    for path, known in _all_keys(Section(Config)).items():
+        assert known.setting.doc.endswith("."), path
+
+
+def test_the_steps_are_those_of_the_plan() -> None:
+    assert {step.name: step.value for step in Interrupts} == {level.name: level.value for level in Level}
+
+
+def _hub_files(config: Config) -> tuple[bytes, bytes]:
+    hub = hub_json(
+        config.hub,
+        host=config.host,
+        gateway="172.18.0.1",
+        servers_file=Path("/s"),
+        one_time_dir=Path("/o"),
+        secrets_digest="0",
+    )
+    return hub, servers_json(config.servers)
+
+
+EDITS: dict[str, Any] = {
+    "host": "hub.example.org",
+    "tls": {"mode": "files", "certificate": "/c", "key": "/k"},
+    "hub.admins": ["other"],
+    "hub.authenticator": "pam",
+    "hub.signup": "open",
+    "hub.ask_email": False,
+    "hub.passwords": {"min_length": 11},
+    "hub.landing": "/tree",
+    "hub.stop_idle_after": "31m",
+    "hub.database": "postgresql://u@h/d",
+    "hub.traits": {"A": {"b": 1}},
+    "servers": {"other": {"memory": "1G"}},
+    "nginx.max_body": "1G",
+    "nginx.websocket_drain": "1h",
+    "metrics": {"listen": "127.0.0.1:9000"},
+    "apply": {"drift": "warn"},
+}
+
+
+@pytest.mark.parametrize("path", EDITS)
+def test_the_reference_tells_the_truth_about_hub_restarts(path: str) -> None:
+    """hub.json is read when the hub starts, servers.json at the next start of a server."""
+    keys = _all_keys(Section(Config))
+    section, _, name = path.partition(".")
+    said = keys[path].setting.interrupts
+    level = keys[section].setting.interrupts if said is None else said
+    edited = read(json.dumps({section: {name: EDITS[path]} if name else EDITS[path]}))
+    hub_before, servers_before = _hub_files(Config())
+    hub_after, servers_after = _hub_files(edited)
+    assert (level is Interrupts.HUB_RESTART) == (hub_before != hub_after)
+    assert (level is Interrupts.NEXT_SPAWN) == (servers_before != servers_after)
