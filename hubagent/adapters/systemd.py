@@ -75,7 +75,7 @@ class SystemdUnitManager:
                     return self._wait(waiter, job, deadline, f"{verb.value} of {name}", timeout_s)
         except BusError as error:
             if error.is_answer_lost:
-                _LOG.warning("%s", error)
+                _LOG.warning("%s", str(error))
                 return JobResult.LOST
             raise
         finally:
@@ -137,7 +137,7 @@ class SystemdUnitManager:
             number = int(job.rpartition("/")[2])
             guarded(f"cannot cancel {job}", lambda: manager.CancelJob(number, timeout=_LOOK_TIMEOUT_S))
         except BusError as error:
-            _LOG.warning("%s", error)
+            _LOG.warning("%s", str(error))
 
     def _subscribe(self, bus: Any) -> None:
         """Before any call on this connection: a job's signal must not come before we listen."""
@@ -178,7 +178,13 @@ class SystemdUnitManager:
     def _ask_for_signals(self, bus: Any) -> None:
         """systemd sends most of its signals only to connections that asked for them."""
         manager = objects.manager(bus)
-        guarded("cannot subscribe to systemd's signals", lambda: manager.Subscribe(timeout=_CALL_TIMEOUT_S))
+        try:
+            guarded(
+                "cannot subscribe to systemd's signals", lambda: manager.Subscribe(timeout=_CALL_TIMEOUT_S)
+            )
+        except BusError as error:
+            if error.remote_name != "org.freedesktop.systemd1.AlreadySubscribed":
+                raise
 
     def _systemd_moved(self, bus: Any, values: Any) -> None:
         """systemd left the bus, or came back to it (daemon-reexec)."""
@@ -187,7 +193,7 @@ class SystemdUnitManager:
             try:
                 self._ask_for_signals(bus)
             except BusError as error:
-                _LOG.warning("%s", error)
+                _LOG.warning("%s", str(error))
         self._look_again()
 
     def _job_removed(self, _path: str, values: Any) -> None:
