@@ -150,7 +150,7 @@ def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
     agent = Agent(layout, serve_metrics=False)
     try:
         number, current = arguments.generation, agent.generations.current()
-        earlier = [one for one in agent.generations.numbers() if current is not None and one < current]
+        earlier = [one for one in agent.generations.served() if current is not None and one < current]
         if number is None and not earlier:
             raise HubagentError("there is no earlier generation to go back to")
         wanted = number if number is not None else earlier[-1]

@@ -19,6 +19,7 @@ from hubagent.state import manifest
 from hubagent.state.desired import Desired
 
 KEEP = 5
+_TAKEN_BACK = "taken-back"
 _MAX_BYTES = 4 * 1024**2
 
 
@@ -58,6 +59,12 @@ class Generations:
     def numbers(self) -> tuple[int, ...]:
         return tuple(
             sorted(int(name) for name in self._files.list_dir(self._layout.generations) if name.isdecimal())
+        )
+
+    def served(self) -> tuple[int, ...]:
+        """Those that were in force and verified: where a rollback may go."""
+        return tuple(
+            number for number in self.numbers() if _TAKEN_BACK not in self._files.list_dir(self.folder(number))
         )
 
     def next_number(self) -> int:
@@ -126,13 +133,14 @@ class Generations:
             if number != current:
                 self._files.remove(self.folder(number))
 
-    def abort(self, switch: Switch) -> None:
-        """Point back at the origin (at nothing before the first generation); the switch stays open until
-        `commit` closes it."""
+    def abort(self, switch: Switch, reason: str) -> None:
+        """Point back at the origin (at nothing before the first generation), and mark the target with why.
+        The switch stays open until `commit` closes it."""
         if switch.origin is not None:
             self._point_at(switch.origin)
         else:
             self._files.remove(self._layout.current)
+        self._files.write(self.folder(switch.target) / _TAKEN_BACK, f"{reason}\n".encode(), mode=0o600)
 
     def discard(self, number: int) -> None:
         """Remove a generation that never came into force."""

@@ -174,7 +174,7 @@ class Reconciler:
 
     def _refuse(self, prepared: Prepared, switch: Switch, error: PreflightError) -> Look:
         if switch.origin is None:
-            self._generations.abort(switch)
+            self._generations.abort(switch, str(error))
             self._generations.commit()
         self._generations.discard(switch.target)
         problem = Problem(None, Reason.PREFLIGHT, str(error))
@@ -200,7 +200,7 @@ class Reconciler:
             return Look(
                 Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
             )
-        self._generations.abort(switch)
+        self._generations.abort(switch, reason)
         assert prepared.intent.desired is not None
         if blame:
             held = Held(
@@ -248,7 +248,7 @@ class Reconciler:
         log.warning(
             "an apply of generation %d was interrupted; starting again from %s", switch.target, switch.origin
         )
-        self._generations.abort(switch)
+        self._generations.abort(switch, "interrupted")
         if switch.attempt >= _MAX_ATTEMPTS:
             reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
             self._quarantine.hold(Held(switch.source_sha256, None, reason, self._tools.clock.time()))

@@ -41,7 +41,7 @@ def test_a_file_edit_is_seen_and_applied_without_being_told(pristine: Hub) -> No
     ("text", "words"),
     [
         ("", "empty"),
-        ("host: [", "line"),
+        ("host: [", "bracket"),
         ("hots: hub.example.org\n", "host"),
         ("nginx: {max_body: many}\n", "max_body"),
         ("hub: {admins: [admin]}\nhub: {signup: open}\n", "hub"),
@@ -124,8 +124,8 @@ def test_a_reload_that_failed_once_is_repaired_without_being_told(pristine: Hub)
     marker = machine.run(["curl", "-s", "http://127.0.0.1/-/hubagent"]).stdout
     include = machine.read("/etc/nginx/conf.d/hubagent.conf")
     machine.run(["sh", "-c", "echo > /etc/nginx/conf.d/hubagent.conf && systemctl reload nginx"])
+    until(lambda: machine.read("/etc/nginx/conf.d/hubagent.conf") == include, 60.0, "the include")
     until(lambda: machine.run(["curl", "-s", "http://127.0.0.1/-/hubagent"]).stdout == marker, 60.0, "the repair")
-    assert machine.read("/etc/nginx/conf.d/hubagent.conf") == include
 
 
 def test_a_stopped_service_is_started_and_a_masked_one_respected(pristine: Hub) -> None:

@@ -207,3 +207,12 @@ def test_a_first_generation_that_is_refused_leaves_nothing_in_force() -> None:
         None,
     )
     assert world.look().result is Result.OK
+
+
+def test_a_generation_that_was_taken_back_is_no_place_to_roll_back_to(world: World) -> None:
+    world.units.fail(UnitVerb.RELOAD, NGINX, JobResult.FAILED)
+    world.edit(BODY)
+    assert world.look().result is Result.ROLLED_BACK
+    world.edit(ADMINS)
+    assert world.look().result is Result.OK
+    assert world.generations.served() == (1, 3)
