@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from docker.types import HostConfig, LogConfig, Mount  # type: ignore[import-untyped]  # stubs not locked
+from docker.types import HostConfig, LogConfig, Mount
 
 from hubagent.hub.naming import volume_name
 from hubagent.hub.servers import ServerDefinition

@@ -19,10 +19,12 @@ _SCOPE: Final = "admin:users"
 class AccountsPage(Page):
     """All accounts, those that wait first; POST makes a new one with a one-time password."""
 
+    @web.authenticated
     @needs_scope(_SCOPE)  # type: ignore[untyped-decorator]  # jupyterhub is untyped here
     async def get(self) -> None:
         await self._list()
 
+    @web.authenticated
     @needs_scope(_SCOPE)  # type: ignore[untyped-decorator]
     async def post(self) -> None:
         name = self.native.normalize_username(self.field("username"))
@@ -55,10 +57,12 @@ class AccountsPage(Page):
 class AccountPage(Page):
     """One thing to do with one account: GET asks whether to do it, POST does it."""
 
+    @web.authenticated
     @needs_scope(_SCOPE)  # type: ignore[untyped-decorator]
     async def get(self, action: str, name: str) -> None:
         await self.show("native-account.html", action=action, account=self._account(action, name))
 
+    @web.authenticated
     @needs_scope(_SCOPE)  # type: ignore[untyped-decorator]
     async def post(self, action: str, name: str) -> None:
         account = self._account(action, name)
