@@ -161,7 +161,8 @@ def _read_once(path: Path, max_bytes: int) -> FileState | None:
         after = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if _identity(before) != _identity(after):
+    # Timestamps move only every few milliseconds; a length that does not fit shows what they missed.
+    if _identity(before) != _identity(after) or len(content) not in (after.st_size, max_bytes + 1):
         return None
     if len(content) > max_bytes:
         raise _too_large(path, len(content), max_bytes)
