@@ -147,15 +147,15 @@ class _Builder:
         if self._nodes > MAX_NODES:
             self._refuse(event, f"the file holds more than {MAX_NODES} values; write fewer", stop=True)
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"the alias *{event.anchor} is not accepted; write the value out")
+            self._refuse(event, f"the alias {shown('*' + event.anchor)} is not accepted; write the value out")
             return Text(_place(event), "", plain=False)
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             raise TypeError(f"the parser sent {event} where a value starts")
         if event.anchor is not None:
             self._refuse(
                 event,
-                f"the anchor &{event.anchor} is not accepted; remove it and write values out where they are"
-                " used",
+                f"the anchor {shown(f'&{event.anchor}')} is not accepted; remove it and write values out where"
+                " they are used",
             )
         if event.tag is not None:
             self._refuse(event, f"the tag {shown(event.tag)} is not accepted; remove it")

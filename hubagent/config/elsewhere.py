@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,7 @@ from hubagent.config.composites import ListOf, Named, Section
 from hubagent.config.keys import keys_of
 from hubagent.config.model import Config
 from hubagent.config.scalars import Kind
+from hubagent.config.traits import CLASS_PATTERN
 from hubagent.config.walk import Path
 
 _FAMILIAR: Final = {
@@ -56,8 +58,10 @@ def advice(path: Path) -> str | None:
     homes = [home for home in _homes().get(name, ()) if home.rpartition(".")[0] != _spelled(path[:-1])]
     if len(homes) == 1:
         return f"write it as {homes[0]}"
-    if name in _FAMILIAR:
-        return f"write {_FAMILIAR[name]} instead"
+    if name.lower() in _FAMILIAR:
+        return f"write {_FAMILIAR[name.lower()]} instead"
+    if re.fullmatch(CLASS_PATTERN, name):
+        return f"write it as hub.traits.{name}, if it is a class of JupyterHub"
     return None
 
 

@@ -12,7 +12,7 @@ from hubagent.config.composites import ListOf, Named, Section
 from hubagent.config.keys import Interrupts, Key, keys_of
 from hubagent.config.model import Config
 from hubagent.config.notation import flow
-from hubagent.config.scalars import Kind
+from hubagent.config.scalars import Kind, Word
 
 _LEVELS: Final = {
     Interrupts.NOTHING: ("nothing", "Nobody notices anything."),
@@ -81,9 +81,12 @@ def _sections(
 
 def _row(known: Key, inherited: Interrupts) -> str:
     level = inherited if known.setting.interrupts is None else known.setting.interrupts
+    kind = known.kind.label
+    if isinstance(known.kind, Word) and known.kind.example and known.default is None:
+        kind += f", such as `{known.kind.example}`"
     cells = (
         f"`{known.name}`",
-        known.kind.label,
+        kind,
         _default(known),
         known.setting.doc,
         f"{level.value}: {_LEVELS[level][0]}",

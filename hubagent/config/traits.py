@@ -18,7 +18,7 @@ from hubagent.config.scalars import MASK, Schema
 from hubagent.config.secrecy import names_secret
 from hubagent.config.walk import At, UnreadableError
 
-_CLASS: Final = r"[A-Z][A-Za-z0-9_]{0,99}"
+CLASS_PATTERN: Final = r"[A-Z][A-Za-z0-9_]{0,99}"
 _TRAIT: Final = r"[A-Za-z][A-Za-z0-9_]{0,99}"
 _TEXT_LIMIT: Final = 65536
 
@@ -93,7 +93,7 @@ class Traits:
         return classes
 
     def _read_class(self, name: str, node: Node, at: At) -> dict[str, object]:
-        if not re.fullmatch(_CLASS, name):
+        if not re.fullmatch(CLASS_PATTERN, name):
             raise RefusedError(
                 f"{shown(name)} is not a class of JupyterHub; write one such as GitHubOAuthenticator"
             )
@@ -116,14 +116,14 @@ class Traits:
 
     def write(self, value: Mapping[str, Mapping[str, object]], *, masked: bool = False) -> object:
         return {
-            name: {trait: MASK if masked and names_secret(trait) else item for trait, item in traits.items()}
+            name: {trait: _masked(trait, item) if masked else item for trait, item in traits.items()}
             for name, traits in value.items()
         }
 
     def schema(self) -> Schema:
         return {
             "type": "object",
-            "propertyNames": {"pattern": f"^(?:{_CLASS})$"},
+            "propertyNames": {"pattern": f"^(?:{CLASS_PATTERN})$"},
             "additionalProperties": {"type": "object", "propertyNames": {"pattern": f"^(?:{_TRAIT})$"}},
         }
 
@@ -145,6 +145,15 @@ def _read_trait(class_name: str, trait: str, node: Node) -> object:
             raise RefusedError("is not a path; write an absolute path such as /etc/hubagent/client-secret")
         parse_path(value)
     return value
+
+
+def _masked(name: str, value: object) -> object:
+    """The value without what is a secret by its name, at any depth."""
+    if names_secret(name):
+        return MASK
+    if isinstance(value, Mapping):
+        return {inner: _masked(inner, item) for inner, item in value.items()}
+    return [_masked("", item) for item in value] if isinstance(value, list) else value
 
 
 def _json(node: Node) -> object:

@@ -129,18 +129,28 @@ def parse_server_name(text: str) -> ServerName:
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):([1-9][0-9]{0,4})", text)
-    if not match or not _is_ip(match[1]) or int(match[2]) > 65535:
+    match = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):([1-9][0-9]{0,4})", text)
+    address = _address(match[1], 6) or _address(match[2], 4) if match else None
+    if not match or address is None or int(match[3]) > 65535:
         advice = "write an IP address and a port, such as 127.0.0.1:9811 or [::1]:9811"
-        if text.startswith("localhost:"):
-            advice = f"write the address: 127.0.0.1{shown(text)[10:-1]}"
+        if re.fullmatch(r"localhost:[0-9]{1,5}", text):
+            advice = f"write the address: 127.0.0.1{text.removeprefix('localhost')}"
         raise RefusedError(f"{shown(text)} is not an address to listen on; {advice}")
-    port = int(match[2])
+    port = int(match[3])
     if port in _TAKEN_PORTS:
         raise RefusedError(
             f"port {port} is {_TAKEN_PORTS[port]}'s on this machine; take another, such as 9811"
         )
-    return ListenAddress(str(ipaddress.ip_address(match[1].strip("[]"))), port)
+    return ListenAddress(address, port)
+
+
+def _address(text: str | None, version: int) -> str | None:
+    """The address in its usual spelling; None when it is not one of this version."""
+    try:
+        address = ipaddress.ip_address(text or "")
+    except ValueError:
+        return None
+    return str(address) if address.version == version else None
 
 
 def parse_email(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hubagent.config.nodes import Node, Place
+from hubagent.config.nodes import Node, Place, Text
 from hubagent.config.refusal import MAX_FAULTS, RefusedError, shown
 
 Path = tuple[str | int, ...]
@@ -64,7 +64,7 @@ class At:
 
     def passed(self, key: Place, node: Node) -> None:
         """Remember where this key is: its value when that is on one line, else the key."""
-        self.walk.places[self.path] = key if not hasattr(node, "text") else node.place
+        self.walk.places[self.path] = node.place if isinstance(node, Text) else key
 
 
 def spell(path: Path) -> str:

@@ -86,6 +86,14 @@ def test_secrets_are_masked() -> None:
         assert secret not in repr(found)
 
 
+def test_secrets_inside_traits_are_masked() -> None:
+    old = "hub: {traits: {A: {params: {api_key: first, list: [{password: second}], open: 1}}}}"
+    new = old.replace("open: 1", "open: 2")
+    (change,) = changes(read(old), read(new))
+    assert change.key == "hub.traits.A.params"
+    assert change.new == "{api_key: (secret), list: [{password: (secret)}], open: 2}"
+
+
 def test_traits_differ_by_trait() -> None:
     old = "hub: {traits: {A: {x: 1, y: [1]}}}"
     new = "hub: {traits: {A: {x: 1, y: [1, 2]}, B: {z_file: /a}}}"

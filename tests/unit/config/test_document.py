@@ -83,9 +83,9 @@ SYNTAX = {
     ),
     "anchor": (
         b"host: &name hub.example.org\n",
-        "1:7: the anchor &name is not accepted; remove it and write values out where they are used",
+        '1:7: the anchor "&name" is not accepted; remove it and write values out where they are used',
     ),
-    "alias": (b"host: *name\n", "1:7: the alias *name is not accepted; write the value out"),
+    "alias": (b"host: *name\n", '1:7: the alias "*name" is not accepted; write the value out'),
     "merge key": (
         b"hub:\n  <<: {signup: open}\n",
         "2:3: the merge key << is not accepted; write the keys out",
@@ -197,7 +197,7 @@ def test_an_alias_bomb_is_refused_before_it_grows() -> None:
     assert time.process_time() - started < 0.2
     assert (
         messages[0]
-        == "1:4: the anchor &a is not accepted; remove it and write values out where they are used"
+        == '1:4: the anchor "&a" is not accepted; remove it and write values out where they are used'
     )
 
 
