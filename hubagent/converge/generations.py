@@ -48,9 +48,12 @@ class Generations:
     def __init__(self, files: FileStore, layout: Layout) -> None:
         self._files = files
         self._layout = layout
+        self._whole: dict[int, Desired] = {}  # generations that this process wrote or read whole
 
     def prepare(self) -> None:
         """Make the folders that everything else relies on."""
+        if {"generations", "secrets", "tls"} <= set(self._files.list_dir(self._layout.state)):
+            return
         self._files.make_dir(self._layout.state, mode=0o711)
         self._files.make_dir(self._layout.generations, mode=0o711)
         self._files.make_dir(self._layout.secrets, mode=0o700)
@@ -108,9 +111,12 @@ class Generations:
             )
         self._files.write(folder / "hubagent.yaml", desired.source, mode=0o600)
         self._files.write(folder / "manifest.json", manifest.dump(desired), mode=0o600)
+        self._whole[number] = desired
 
     def load(self, number: int) -> Desired:
-        """A generation as it is on disk; StorageError when it is not whole."""
+        """A generation as it was written; StorageError when it is not whole on disk any more."""
+        if number in self._whole:
+            return self._whole[number]
         folder = self.folder(number)
         written = self._read(folder / "manifest.json")
         _, files = manifest.expected(written)
@@ -118,7 +124,8 @@ class Generations:
         for path, sha256 in files.items():
             if hashlib.sha256(contents[path]).hexdigest() != sha256:
                 raise StorageError(f"{folder / path} is not as hubagent wrote it; use another generation")
-        return manifest.load(written, self._read(folder / "hubagent.yaml"), contents)
+        self._whole[number] = manifest.load(written, self._read(folder / "hubagent.yaml"), contents)
+        return self._whole[number]
 
     def begin(self, switch: Switch) -> None:
         """Write the intent down, then point `current` at the target."""
@@ -131,7 +138,7 @@ class Generations:
         current = self.current()
         for number in self.numbers()[:-KEEP]:
             if number != current:
-                self._files.remove(self.folder(number))
+                self.discard(number)
 
     def abort(self, switch: Switch, reason: str) -> None:
         """Point back at the origin (at nothing before the first generation), and mark the target with why.
@@ -143,7 +150,8 @@ class Generations:
         self._files.write(self.folder(switch.target) / _TAKEN_BACK, f"{reason}\n".encode(), mode=0o600)
 
     def discard(self, number: int) -> None:
-        """Remove a generation that never came into force."""
+        """Remove a generation that nothing points at."""
+        self._whole.pop(number, None)
         self._files.remove(self.folder(number))
 
     def interrupted(self) -> Switch | None:

@@ -18,6 +18,7 @@ from hubagent.observability.status import Problem, Reason
 from hubagent.state.desired import Desired, desired
 
 MAX_CONFIG_BYTES = 1024**2
+_REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
 
 
@@ -42,6 +43,7 @@ class Intents:
         self._tools = tools
         self._generations = generations
         self._quarantine = quarantine
+        self._parsed: dict[bytes, Config] = {}
 
     def today(self) -> Intent:
         """The generation that today's file asks for, or the one in force with the reasons why not."""
@@ -52,7 +54,7 @@ class Intents:
             return self._stay(in_force, None, errors=error.messages, problems=damage)
         sha256 = hashlib.sha256(source).hexdigest()
         try:
-            config = load(source, path=str(self._tools.layout.config))
+            config = self._parse(source)
         except ConfigError as error:
             return self._stay(in_force, sha256, errors=error.messages, problems=damage)
         try:
@@ -112,6 +114,14 @@ class Intents:
             raise ConfigError((fault,))
         return state.content
 
+    def _parse(self, source: bytes) -> Config:
+        """The Config of these bytes; remembered, since most looks find the bytes of the look before."""
+        if source not in self._parsed:
+            if len(self._parsed) >= _REMEMBERED:
+                self._parsed.clear()
+            self._parsed[source] = load(source, path=str(self._tools.layout.config))
+        return self._parsed[source]
+
     def _render(self, config: Config, source: bytes, in_force: Desired | None) -> Desired:
         facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
         return desired(
@@ -156,6 +166,6 @@ class Intents:
         if generation is None:
             return Config()
         try:
-            return load(generation.source, path="(the generation in force)")
+            return self._parse(generation.source)
         except ConfigError:  # written by an older hubagent whose keys have gone since
             return Config()

@@ -20,6 +20,7 @@ UNITS: Mapping[Component, str] = {
     Component.NGINX: NGINX,
     Component.HUB: HUB,
 }
+_LIVE_RESTORE_S = 300.0
 MARKER_PATH = "/-/hubagent"
 _LOADED = {
     Component.HUB: "run/jupyterhub/loaded",
@@ -34,6 +35,7 @@ class Observer:
     def __init__(self, tools: Tools, generations: Generations) -> None:
         self._tools = tools
         self._generations = generations
+        self._live_restore_until_s = 0.0
 
     def observe(self, *, statics: Iterable[str], metrics_listen: str | None) -> Observed:
         in_force = self._generations.in_force()
@@ -82,10 +84,18 @@ class Observer:
             return None
 
     def _live_restore(self) -> bool | None:
-        try:
-            return self._tools.engine.facts().live_restore
-        except ContainerError:
-            return None
+        """Whether containers survive a restart of Docker. Asked seldom while it is on: `docker info` is the
+        dearest question of a look, and nobody turns this off in passing."""
+        now_s = self._tools.clock.monotonic()
+        if self._live_restore_until_s <= now_s:
+            try:
+                is_on = self._tools.engine.facts().live_restore
+            except ContainerError:
+                return None
+            if not is_on:
+                return False
+            self._live_restore_until_s = now_s + _LIVE_RESTORE_S
+        return True
 
     def _content(self, path: Path) -> bytes | None:
         state = self._tools.files.read(path, max_bytes=4 * 1024**2)

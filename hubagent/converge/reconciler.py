@@ -295,12 +295,6 @@ class Reconciler:
                 Problem(component, Reason.DRIFT, f"{what}; left alone (apply.drift: warn)")
                 for component, what in by_hand.items()
             ]
-        if observed.live_restore is None:
-            problems.append(
-                Problem(
-                    Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker"
-                )
-            )
         return tuple(problems)
 
     def _unable(self, error: HubagentError) -> Look:

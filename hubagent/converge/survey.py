@@ -29,6 +29,7 @@ from hubagent.state.model import Component
 
 _CERTIFICATE_WARN_S = 14 * 86400.0
 _DISK_WARN_BYTES = 1024**3
+_NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
 
 
 class Survey:
@@ -65,6 +66,7 @@ class Survey:
             components=self._components(prepared),
             problems=(
                 *look.problems,
+                *(() if containers is not None else (_NO_DOCKER,)),
                 *self._images(in_force, containers is not None),
                 *certificate_problems,
                 *disk_problems,

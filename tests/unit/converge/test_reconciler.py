@@ -129,7 +129,7 @@ def test_docker_down_is_said_and_the_rest_goes_on(world: World) -> None:
     world.edit(BODY)
     look = world.look()
     assert (look.result, world.taken) == (Result.OK, [(Component.NGINX, "reload")])
-    assert any(problem.reason is Reason.DOCKER for problem in look.problems)
+    assert any(problem.reason is Reason.DOCKER for problem in world.survey.status(look).problems)
 
 
 def test_no_bus_is_survived_and_retried(world: World) -> None:
