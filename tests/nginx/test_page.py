@@ -104,6 +104,7 @@ def test_the_page_waits_and_then_goes_on(stack: Stack) -> None:
         page.on("console", lambda message: complaints.append(message.text))
         stack.hub.down()
         try:
+            page.set_default_timeout(DEADLINE_S * 1000)
             page.goto(address)
             expect(page.get_by_role("heading")).to_have_text("The hub will be back in a moment")
             expect(page.get_by_role("status")).to_have_text("This page goes on by itself.")

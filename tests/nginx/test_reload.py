@@ -70,7 +70,7 @@ def test_websocket_drain_ends_them(stack: Stack) -> None:
         took = time.monotonic() - began
     stack.front.switch(stack.site)
     # nginx waits 0.1 s between starting new workers and retiring old ones.
-    assert 0.5 <= took < 3.0
+    assert 0.5 <= took < 10.0
 
 
 def test_retired_workers_leave_when_nobody_is_connected(stack: Stack) -> None:
