@@ -198,11 +198,7 @@ class Named:
 
 def nullable(schema: Schema) -> Schema:
     """The schema, accepting a key without a value too."""
-    if isinstance(schema.get("type"), str):
-        return {**schema, "type": [schema["type"], "null"]}
-    if "enum" in schema:
-        return {**schema, "enum": [*schema["enum"], None]}
-    return {"anyOf": [schema, {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 def may_be_nothing(known: Key) -> bool:

@@ -147,7 +147,7 @@ class _Builder:
         if self._nodes > MAX_NODES:
             self._refuse(event, f"the file holds more than {MAX_NODES} values; write fewer", stop=True)
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, f"the alias {shown('*' + event.anchor)} is not accepted; write the value out")
+            self._refuse(event, f"the alias {shown(f'*{event.anchor}')} is not accepted; write the value out")
             return Text(_place(event), "", plain=False)
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
             raise TypeError(f"the parser sent {event} where a value starts")

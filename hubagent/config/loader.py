@@ -61,10 +61,8 @@ def _touches(one: Path, other: Path) -> bool:
 
 def _place(walk: Walk, path: Path) -> Place:
     """Where the key is, or the nearest mapping around it that is in the file."""
-    for length in range(len(path), 0, -1):
-        if path[:length] in walk.places:
-            return walk.places[path[:length]]
-    return Place(1, 1)
+    around = (walk.places.get(path[:length]) for length in range(len(path), 0, -1))
+    return next(filter(None, around), Place(1, 1))
 
 
 def _config_error(faults: list[Fault], path: str) -> ConfigError:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hubagent.config.changes import Change, changes
 from hubagent.config.model import Config
+from hubagent.config.notation import flow
 from tests.unit.config.reading import read
 
 ONE_HASH = "$2y$10$" + "a" * 53
@@ -101,3 +104,8 @@ def test_traits_differ_by_trait() -> None:
         ("hub.traits.A.y", "[1]", "[1, 2]"),
         ("hub.traits.B.z_file", "not set", "/a"),
     ]
+
+
+def test_only_data_has_a_notation() -> None:
+    with pytest.raises(TypeError):
+        flow({"a": object()})

@@ -209,6 +209,11 @@ def test_a_chain_of_merge_keys_is_refused_before_it_grows() -> None:
     assert time.process_time() - started < 0.2
 
 
+def test_a_long_anchor_is_shortened() -> None:
+    (message,) = faults(b"host: &" + b"x" * 10_000 + b" a")
+    assert len(message) < 300
+
+
 def test_a_hundred_messages_are_enough() -> None:
     messages = faults("".join(f"key{i}: 1\n" for i in range(5000)))
     assert len(messages) == 101

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,15 @@ def test_the_shipped_reference_is_up_to_date() -> None:
     assert (ROOT / "docs/reference.md").read_text() == reference_text(), (
         "run: build/venv/bin/python -m hubagent.config.reference > docs/reference.md"
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "file"), [("schema", "conf/schema.json"), ("reference", "docs/reference.md")]
+)
+def test_the_commands_print_the_shipped_files(module: str, file: str) -> None:
+    command = [sys.executable, "-m", f"hubagent.config.{module}"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout
+    assert printed == (ROOT / file).read_bytes()
 
 
 def test_the_schema_is_one() -> None:
