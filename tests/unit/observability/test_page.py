@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubagent.config.changes import Change
-from hubagent.observability import page
+from hubagent.observability import page, page_template
 from hubagent.observability.status import CertificateStatus, ComponentStatus, Problem, Reason, Result, Status
 from hubagent.state.model import Component, Level, Step, Verb
 
@@ -124,8 +124,8 @@ def test_nothing_is_loaded_from_elsewhere(status: Status | None) -> None:
     assert [
         link for link in outline.links if link not in own and not link.startswith("data:image/svg+xml,")
     ] == []
-    assert "@import" not in page.page_template.STYLE
-    assert "url(" not in page.page_template.STYLE
+    assert "@import" not in page_template.STYLE
+    assert "url(" not in page_template.STYLE
 
 
 def test_the_policy_names_the_style_and_script_that_are_in_it() -> None:
