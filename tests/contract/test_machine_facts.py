@@ -1,0 +1,161 @@
+"""Facts about this very machine, and about an nginx that runs here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hubagent.adapters.machine_facts import LocalMachineFacts
+from hubagent.adapters.nginx_facts import NginxFacts
+from hubagent.errors import TemporaryError
+from hubagent.ports import MachineFacts
+from tests.contract.small_systemd import SmallSystemd
+from tests.contract.waiting import wait_until
+from tests.fakes import FakeMachineFacts
+
+
+def test_who_listens_is_told_by_name_and_pid() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        port = mine.getsockname()[1]
+        name = Path("/proc/self/comm").read_text().strip()
+        mine_in_words = f"{name} (pid {os.getpid()})"
+        facts: list[MachineFacts] = [LocalMachineFacts(), FakeMachineFacts(listeners={port: mine_in_words})]
+        assert [each.listener(port) for each in facts] == [mine_in_words, mine_in_words]
+    assert LocalMachineFacts().listener(port) is None
+
+
+def test_a_connection_is_no_listener() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        port = client.getsockname()[1]
+        assert LocalMachineFacts().listener(port) is None
+        client.close()
+
+
+def test_listeners_on_ipv6_are_seen() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as mine:
+        assert LocalMachineFacts().listener(mine.getsockname()[1]) is not None
+
+
+def test_the_first_of_several_holders_is_named() -> None:
+    """A child inherits the socket; the parent opened it."""
+    with socket.create_server(("127.0.0.1", 0)) as mine:
+        mine.set_inheritable(True)
+        with subprocess.Popen(["sleep", "60"], close_fds=False) as child:
+            told = LocalMachineFacts().listener(mine.getsockname()[1])
+            child.kill()
+    assert told is not None
+    assert f"pid {os.getpid()}" in told
+
+
+@pytest.mark.parametrize(("families", "expected"), [("AF_UNIX AF_INET", "False"), ("", "True")])
+def test_ipv6_is_there_only_when_its_sockets_are(
+    systemd: SmallSystemd, tmp_path: Path, families: str, expected: str
+) -> None:
+    """In a service that may not have IPv6 sockets, and in one that may."""
+    program = tmp_path / "ask.py"
+    program.write_text(
+        f"import sys\nsys.path[:0] = {sys.path!r}\n"
+        "from hubagent.adapters.machine_facts import LocalMachineFacts\n"
+        "print(LocalMachineFacts().ipv6())\n"
+    )
+    systemd.write_unit(
+        "ask.service",
+        f"""
+        [Unit]
+        DefaultDependencies=no
+        [Service]
+        Type=oneshot
+        ExecStart={sys.executable} {program}
+        StandardOutput=truncate:{tmp_path}/answer
+        RestrictAddressFamilies={families}
+        """,
+    )
+    systemd.systemctl("daemon-reload")
+    systemd.systemctl("start", "ask.service")
+    assert (tmp_path / "answer").read_text().strip() == expected
+
+
+class TestNginx:
+    """An nginx of our own, in a temporary folder."""
+
+    @pytest.fixture
+    def nginx(self, tmp_path: Path) -> Iterator[tuple[Path, int]]:
+        """Its folder and its port."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port: int = free.getsockname()[1]
+        (tmp_path / "nginx.conf").write_text(
+            f"pid {tmp_path}/pid; error_log {tmp_path}/log; daemon off; worker_processes 1;\n"
+            f"events {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:{port}; return 200 x; }} }}\n"
+        )
+        with subprocess.Popen(["/usr/sbin/nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]) as master:
+            wait_until(lambda: LocalMachineFacts().listener(port), 10.0)
+            yield tmp_path, port
+            master.terminate()
+
+    def test_old_workers_are_those_that_still_hold_a_connection(self, nginx: tuple[Path, int]) -> None:
+        folder, port = nginx
+        facts = NginxFacts(pid_file=folder / "pid")
+        assert facts.old_workers() == 0
+        with socket.create_connection(("127.0.0.1", port)) as held:
+            held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")  # the rest never comes
+            os.kill(int((folder / "pid").read_text()), 1)
+            wait_until(lambda: facts.old_workers() == 1, 10.0)
+        wait_until(lambda: facts.old_workers() == 0, 10.0)
+
+    def test_its_listener_is_the_master(self, nginx: tuple[Path, int]) -> None:
+        folder, port = nginx
+        pid = int((folder / "pid").read_text())
+        assert LocalMachineFacts().listener(port) == f"nginx (pid {pid})"
+
+    def test_versions_are_those_it_prints(self) -> None:
+        nginx, openssl = LocalMachineFacts().nginx_versions()
+        printed = subprocess.run(["/usr/sbin/nginx", "-V"], capture_output=True, text=True, check=True).stderr
+        assert f"nginx/{'.'.join(map(str, nginx))}" in printed
+        assert f"OpenSSL {'.'.join(map(str, openssl))} " in printed
+
+    def test_versions_are_asked_again_only_for_another_binary(self, tmp_path: Path) -> None:
+        binary = tmp_path / "nginx"
+        _install(
+            binary, "1.22.1", "built with OpenSSL 3.0.9 30 May 2023 (running with OpenSSL 3.0.19 27 Jan 2026)"
+        )
+        facts = NginxFacts(binary)
+        assert [facts.versions() for _ in range(3)] == [((1, 22, 1), (3, 0, 19))] * 3
+        assert (tmp_path / "asked").read_text() == "x"
+        _install(binary, "1.26.3", "built with OpenSSL 3.5.1 1 Jul 2025")
+        assert facts.versions() == ((1, 26, 3), (3, 5, 1))
+
+    @pytest.mark.parametrize("text", ["", "#!/bin/sh\nexit 3\n", "#!/bin/sh\necho hello >&2\n"])
+    def test_no_nginx_is_a_temporary_error(self, tmp_path: Path, text: str) -> None:
+        binary = tmp_path / "nginx"
+        if text:
+            binary.write_text(text)
+            binary.chmod(0o755)
+        facts: list[MachineFacts] = [LocalMachineFacts(NginxFacts(binary)), FakeMachineFacts(nginx=None)]
+        for each in facts:
+            with pytest.raises(TemporaryError, match="nginx"):
+                each.nginx_versions()
+
+    def test_an_nginx_that_does_not_run_has_no_old_workers(self, tmp_path: Path) -> None:
+        assert NginxFacts(pid_file=tmp_path / "absent").old_workers() == 0
+        (tmp_path / "pid").write_text("4194999\n")
+        assert NginxFacts(pid_file=tmp_path / "pid").old_workers() == 0
+
+
+def _install(binary: Path, version: str, ssl: str) -> None:
+    """A program that says what such an nginx says, and counts how often it was asked."""
+    binary.with_name("asked").unlink(missing_ok=True)
+    new = binary.with_name("new")
+    new.write_text(
+        f"#!/bin/sh\nprintf x >>{binary.with_name('asked')}\n"
+        f"echo 'nginx version: nginx/{version} (Debian)' >&2\necho '{ssl}' >&2\n"
+    )
+    new.chmod(0o755)
+    shutil.move(new, binary)
