@@ -1,6 +1,6 @@
 """Real Debian machines for tests: booted from packages, with Docker inside and a network of their own."""
 
-from .errors import CommandFailed, HostUnfit, RigError, WaitTimeout
+from .errors import CommandFailed, CommandTimeout, HostUnfit, RigError, WaitTimeout
 from .images import NOTEBOOK, Image
 from .machine import Machine
 from .process import Completed
@@ -9,6 +9,7 @@ from .roots import Flavour, Suite
 __all__ = [
     "NOTEBOOK",
     "CommandFailed",
+    "CommandTimeout",
     "Completed",
     "Flavour",
     "HostUnfit",

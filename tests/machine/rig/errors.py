@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-class RigError(Exception):
+class RigError(RuntimeError):
     """Anything the rig could not do; the message says what and what to do."""
 
 

@@ -29,20 +29,18 @@ _UNFIT_FILE_SYSTEMS: Final = ("tmpfs", "overlay", "nfs", "fuse")
 @functools.cache
 def require() -> None:
     """Make this host fit, or raise HostUnfit with everything that is missing. Looks once per process."""
+    if os.geteuid() != 0:
+        raise HostUnfit(["root: run this as root, or with sudo"])
     lacks = [lack for check in _CHECKS if (lack := check())]
     if lacks:
         raise HostUnfit(lacks)
-
-
-def _root() -> str | None:
-    return None if os.geteuid() == 0 else "root: run this as root (or with sudo)"
 
 
 def _tools() -> str | None:
     missing = sorted(package for tool, package in _TOOLS.items() if shutil.which(tool) is None)
     if not missing:
         return None
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if shutil.which("apt-get") is None:
         return f"these Debian packages: {' '.join(missing)}"
     try:
         install(missing)
@@ -89,7 +87,7 @@ def _disk() -> str | None:
 
 
 def _registry() -> str | None:
-    if os.geteuid() != 0 or shutil.which("apt-get") is None or sources.archives_known():
+    if shutil.which("apt-get") is None or sources.archives_known():
         return None
     try:
         with locked(places.APT_LOCK):
@@ -100,7 +98,6 @@ def _registry() -> str | None:
 
 
 _CHECKS: Final[tuple[Callable[[], str | None], ...]] = (
-    _root,
     _tools,
     _namespaces,
     _control_groups,
