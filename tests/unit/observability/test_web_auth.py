@@ -130,7 +130,7 @@ def test_guessing_does_not_keep_scrapes_waiting(rig: Rig) -> None:
         guesser.start()
     began = time.monotonic()
     assert ask(address).status == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
     for guesser in guessers:
         guesser.join()
     assert set(statuses) <= {401, 503}
