@@ -71,8 +71,12 @@ class EngineEvents:
     def _follow(self, client: Any) -> None:
         try:
             stream = client.events(until=int(time.time()) + _STREAM_LIFE_S, filters=_FILTERS)
-            with self._lock:
-                self._stream = stream
+        except _FAULTS as error:
+            _LOG.info("Docker sends no events: %s", error)
+            return
+        with self._lock:
+            self._stream = stream
+        try:
             if not self._stopping.is_set():
                 for _event in stream:
                     self._on_change()
@@ -81,6 +85,7 @@ class EngineEvents:
         finally:
             with self._lock:
                 self._stream = None
+            _close(stream)
 
 
 def _close(stream: Any) -> None:

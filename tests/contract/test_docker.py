@@ -1,0 +1,286 @@
+"""ContainerRuntime: the fake and a real engine give the same answers.
+
+The engine is the one at DOCKER_HOST when that is set (e.g. unix:///proc/PID/root/run/docker.sock of a machine), else
+that of a machine booted here. What the tests make there, they take away again.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import tarfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from hubagent.adapters.docker_engine import DockerEngine
+from hubagent.errors import ContainerError
+from hubagent.ports import Container, ContainerRuntime, EngineFacts
+from tests.contract.unix_relay import UnixRelay
+from tests.contract.waiting import wait_until
+from tests.fakes import FakeContainerRuntime
+from tests.machine.rig import Machine
+
+_SUITE = "bookworm"
+
+# Debian 12's python3-docker compares versions with distutils, and leaves a socket that cannot connect to the
+# garbage collector.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:distutils Version classes are deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A real engine, its SDK, and an image that runs `sleep`."""
+
+    url: str
+    image: str
+
+    @contextmanager
+    def sdk(self) -> Iterator[Any]:
+        """Closed after use, so that no pooled connection looks like a leak."""
+        client: Any = docker.APIClient(base_url=self.url, version="auto")
+        yield client
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    url = os.environ.get("DOCKER_HOST")
+    if url:
+        yield from _with_image(url)
+        return
+    with Machine.boot(_SUITE) as machine:
+        yield from _with_image(f"unix:///proc/{machine.leader}/root/run/docker.sock")
+
+
+def _with_image(url: str) -> Iterator[Engine]:
+    engine = Engine(url, f"hubagent-test/{uuid.uuid4().hex[:8]}")
+    with engine.sdk() as sdk:
+        sdk.import_image_from_data(_sleep_image(), repository=engine.image, tag="latest")
+    yield engine
+    with engine.sdk() as sdk:
+        sdk.remove_image(engine.image, force=True)
+
+
+def _sleep_image() -> bytes:
+    """/bin/sleep of this machine with the libraries it needs."""
+    libraries = re.findall(
+        r"(/\S+)", subprocess.run(["ldd", "/bin/sleep"], capture_output=True, text=True).stdout
+    )
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", dereference=True) as archive:
+        for path in ("/bin/sleep", *libraries):
+            archive.add(path)
+    return content.getvalue()
+
+
+@dataclass(frozen=True)
+class World:
+    runtime: ContainerRuntime
+    image: str
+    start: Callable[[str, dict[str, str]], None]
+    """Run a container by name with labels."""
+    prefix: str
+
+
+@pytest.fixture(params=["fake", "real"])
+def world(request: pytest.FixtureRequest, engine: Engine) -> Iterator[World]:
+    prefix = f"t{uuid.uuid4().hex[:6]}"
+    if request.param == "fake":
+        fake = FakeContainerRuntime(images={engine.image: "sha256:1"})
+
+        def add(name: str, labels: dict[str, str]) -> None:
+            fake.running.append(Container(f"id-{name}", name, engine.image, "running", labels))
+
+        yield World(fake, engine.image, add, prefix)
+        return
+    made: list[str] = []
+
+    def run(name: str, labels: dict[str, str]) -> None:
+        made.append(_run(engine, name, labels))
+
+    real = DockerEngine(engine.url)
+    yield World(real, engine.image, run, prefix)
+    real.close()
+    with engine.sdk() as sdk:
+        for container in made:
+            sdk.remove_container(container, force=True)
+        for network in sdk.networks():
+            if network["Name"].startswith(prefix):
+                sdk.remove_network(network["Id"])
+
+
+def test_the_engine_tells_about_itself(world: World) -> None:
+    facts = world.runtime.facts()
+    assert isinstance(facts, EngineFacts)
+    assert int(facts.version.partition(".")[0]) >= 20
+
+
+def test_an_absent_network_or_image_is_none(world: World) -> None:
+    assert world.runtime.network(world.prefix) is None
+    assert world.runtime.image_id(f"{world.prefix}:latest") is None
+
+
+def test_an_image_has_an_id(world: World) -> None:
+    assert (world.runtime.image_id(world.image) or "").startswith("sha256:")
+
+
+def test_a_made_network_is_found_with_its_gateway(world: World) -> None:
+    made = world.runtime.create_network(world.prefix, bridge=world.prefix)
+    assert world.runtime.network(world.prefix) == made
+    assert made.name == world.prefix
+    assert made.gateway.count(".") == 3
+    assert (
+        made.subnet.rpartition(".")[0].rpartition(".")[0]
+        == made.gateway.rpartition(".")[0].rpartition(".")[0]
+    )
+    assert made.labels == {"hubagent.network": world.prefix}
+
+
+def test_a_network_is_found_by_its_whole_name_alone(world: World) -> None:
+    world.runtime.create_network(f"{world.prefix}-long", bridge=world.prefix)
+    assert world.runtime.network(world.prefix) is None
+
+
+def test_a_network_is_made_once(world: World) -> None:
+    world.runtime.create_network(world.prefix, bridge=world.prefix)
+    with pytest.raises(ContainerError, match=f"the network {world.prefix} cannot be made: it exists"):
+        world.runtime.create_network(world.prefix, bridge=f"{world.prefix}b")
+
+
+def test_containers_are_found_by_label(world: World) -> None:
+    label = f"{world.prefix}.user"
+    world.start(f"{world.prefix}-a", {label: "ada", "other": "1"})
+    world.start(f"{world.prefix}-b", {label: "bob"})
+    world.start(f"{world.prefix}-c", {"other": "1"})
+    found = world.runtime.containers(label=label)
+    assert {container.name for container in found} == {f"{world.prefix}-a", f"{world.prefix}-b"}
+    assert {container.state for container in found} == {"running"}
+    assert {container.image for container in found} == {world.image}
+    (ada,) = world.runtime.containers(label=f"{label}=ada")
+    assert ada.labels[label] == "ada"
+    assert ada.labels["other"] == "1"
+    assert world.runtime.containers(label=f"{label}=carol") == ()
+
+
+class TestReal:
+    """What only a real engine, or its absence, can show."""
+
+    @pytest.fixture
+    def relay(self, engine: Engine, tmp_path: Path) -> Iterator[UnixRelay]:
+        relay = UnixRelay(tmp_path / "docker.sock", engine.url.removeprefix("unix://"))
+        yield relay
+        relay.close()
+
+    @pytest.fixture
+    def runtime(self, relay: UnixRelay) -> Iterator[DockerEngine]:
+        runtime = DockerEngine(relay.url, timeout_s=1)
+        yield runtime
+        runtime.close()
+
+    def test_the_network_keeps_containers_apart(self, runtime: DockerEngine, engine: Engine) -> None:
+        name = f"t{uuid.uuid4().hex[:6]}"
+        runtime.create_network(name, bridge=name)
+        with engine.sdk() as sdk:
+            options = sdk.inspect_network(name)["Options"]
+            sdk.remove_network(name)
+        assert options["com.docker.network.bridge.name"] == name
+        assert options["com.docker.network.bridge.enable_icc"] == "false"
+
+    def test_stopped_containers_are_found_too(self, runtime: DockerEngine, engine: Engine) -> None:
+        label = f"t{uuid.uuid4().hex[:6]}"
+        container = _run(engine, label, {label: ""})
+        with engine.sdk() as sdk:
+            sdk.kill(container)
+            try:
+                wait_until(
+                    lambda: [each.state for each in runtime.containers(label=label)] == ["exited"], 10.0
+                )
+            finally:
+                sdk.remove_container(container, force=True)
+
+    def test_nothing_is_asked_before_the_first_call(self, tmp_path: Path) -> None:
+        runtime = DockerEngine(f"unix://{tmp_path}/absent.sock")
+        with pytest.raises(
+            ContainerError, match=r"no connection to Docker at unix://.*systemctl status docker"
+        ):
+            runtime.facts()
+        runtime.close()
+
+    def test_an_engine_that_comes_back_is_used_again(self, runtime: DockerEngine, relay: UnixRelay) -> None:
+        for _ in range(3):
+            assert runtime.facts().version
+            relay.stop()
+            with pytest.raises(ContainerError, match="no connection to Docker"):
+                runtime.facts()
+            relay.start()
+
+    def test_an_engine_that_hangs_meets_the_deadline(self, runtime: DockerEngine, relay: UnixRelay) -> None:
+        assert runtime.facts().version
+        relay.freeze()
+        begin = time.monotonic()
+        with pytest.raises(ContainerError, match="Docker did not answer within 1 s"):
+            runtime.facts()
+        assert time.monotonic() - begin < 5.0
+        relay.stop()
+        relay.start()
+        assert runtime.facts().version
+
+    def test_what_the_engine_refuses_is_said_in_its_words(self, runtime: DockerEngine) -> None:
+        with pytest.raises(
+            ContainerError, match=r"cannot look for the image A B: .*invalid reference format"
+        ):
+            runtime.image_id("A B")
+
+    def test_containers_and_outages_give_hints(
+        self, runtime: DockerEngine, relay: UnixRelay, engine: Engine
+    ) -> None:
+        hints = threading.Semaphore(0)
+        runtime.watch(hints.release)
+        assert hints.acquire(timeout=10.0)  # listening now
+        name = f"t{uuid.uuid4().hex[:6]}"
+        container = _run(engine, name, {})
+        with engine.sdk() as sdk:
+            sdk.remove_container(container, force=True)
+        for _ in ("create", "start", "die", "destroy"):
+            assert hints.acquire(timeout=10.0)
+        relay.stop()
+        relay.start()
+        assert hints.acquire(timeout=10.0)
+
+    def test_closing_ends_the_listener_in_any_state(self, engine: Engine, tmp_path: Path) -> None:
+        for url in (engine.url, f"unix://{tmp_path}/absent.sock"):
+            runtime = DockerEngine(url)
+            hints = threading.Semaphore(0)
+            runtime.watch(hints.release)
+            if url == engine.url:
+                assert hints.acquire(timeout=10.0)
+            begin = time.monotonic()
+            runtime.close()
+            assert time.monotonic() - begin < 3.0
+
+
+def _run(engine: Engine, name: str, labels: dict[str, str]) -> str:
+    with engine.sdk() as sdk:
+        container: str = sdk.create_container(
+            engine.image,
+            ["/bin/sleep", "600"],
+            name=name,
+            labels=labels,
+            host_config=sdk.create_host_config(network_mode="none"),
+        )["Id"]
+        sdk.start(container)
+    return container
