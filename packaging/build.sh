@@ -23,6 +23,11 @@ packaging/apt_install.sh build-essential debhelper dh-python fakeroot python3 py
     python3-setuptools python3-wheel scdoc unzip
 export HUBAGENT_CACHE=${HUBAGENT_CACHE:-$HOME/.cache/hubagent}
 
+# One build at a time: they share build/deb.
+mkdir -p build
+exec 7>build/deb.lock
+flock 7
+
 work=$root/build/deb
 tree=$work/hubagent
 rm -rf "$work"

@@ -37,7 +37,10 @@ ICONS = "@fortawesome/fontawesome-free/"
 UNUSED = tuple(
     COMPONENTS + folder
     for folder in (
-        *(f"{ICONS}{kind}/" for kind in ("js", "metadata", "scss", "sprites", "sprites-full", "svgs", "svgs-full")),
+        *(
+            f"{ICONS}{kind}/"
+            for kind in ("js", "metadata", "scss", "sprites", "sprites-full", "svgs", "svgs-full")
+        ),
         "moment/src/",
         "jquery/src/",
         "requirejs/bin/",
@@ -81,16 +84,16 @@ def assemble(prefix: Path) -> None:
     binaries.mkdir()
     (binaries / "python3").symlink_to("/usr/bin/python3")
     (prefix / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
-    for name, module in SCRIPTS.items():
-        script = binaries / name
+    for command, module in SCRIPTS.items():
+        script = binaries / command
         script.write_text(SCRIPT.format(prefix=PREFIX, module=module))
         script.chmod(0o755)
 
     code = prefix / "share/python/hubagent"
     unwanted = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "hubagent/hub", code / "hub", ignore=unwanted)
-    for shared in ("__init__.py", "errors.py", "layout.py"):
-        shutil.copy(ROOT / "hubagent" / shared, code)
+    for leaf in ("__init__.py", "errors.py", "layout.py"):
+        shutil.copy(ROOT / "hubagent" / leaf, code)
     compiler = prefix / "compile"
     shutil.copy(ROOT / "packaging/jupyterhub/compile", compiler)
     compiler.chmod(0o755)

@@ -46,7 +46,9 @@ def requirement_blocks(text: str) -> Iterator[tuple[str, str]]:
 def pip(*arguments: str) -> None:
     """Run Debian's pip, quiet unless it fails."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(  # noqa: S603 - our own arguments, no shell
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"wheels.py: pip failed; its output:\n{done.stdout}")
 
@@ -57,9 +59,7 @@ def download(python: str, folder: Path) -> None:
     Markers in the lock are evaluated by the running Python: the lock holds none that
     differ between the versions served (tests/packages checks that).
     """
-    source_only = {
-        line for line in SDISTS.read_text().splitlines() if line and not line.startswith("#")
-    }
+    source_only = {line for line in SDISTS.read_text().splitlines() if line and not line.startswith("#")}
     blocks = list(requirement_blocks(LOCK.read_text()))
     missing = source_only - {name for name, _ in blocks}
     if missing:

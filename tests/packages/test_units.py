@@ -1,0 +1,93 @@
+"""The units: how much of the machine each service could touch, and what keeps it running."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hubagent import layout
+from tests.packages.debs import ROOT
+
+UNITS = sorted((ROOT / "units").glob("*.service"))
+
+
+def _load(path: Path) -> configparser.RawConfigParser:
+    unit = configparser.RawConfigParser(strict=False, delimiters=("=",), interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(path.read_text())
+    return unit
+
+
+@pytest.mark.parametrize(
+    ("name", "threshold"),
+    [
+        (layout.AGENT, 25),
+        (layout.HUB, 40),
+        (layout.PROXY, 40),
+        (layout.FIREWALL, 40),
+    ],
+)
+def test_exposure_is_within_its_limit(name: str, threshold: int) -> None:
+    done = subprocess.run(
+        [
+            "systemd-analyze", "security", "--offline=true", "--no-pager",
+            f"--threshold={threshold}", str(ROOT / "units" / name),
+        ],
+        text=True,
+        capture_output=True,
+    )  # fmt: skip
+    overall = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert overall, done.stderr
+    assert done.returncode == 0, overall[0]
+
+
+def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
+    known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.NGINX_TEST.format(generation="")}
+    assert known <= {path.name for path in UNITS}
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_unit_says_where_it_is_explained_and_never_gives_up_on_restarts(path: Path) -> None:
+    unit = _load(path)
+    assert "man:hubagent(8)" in unit["Unit"]["Documentation"]
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit["Service"]["SyslogIdentifier"] == re.sub(r"@?\.service$", "", path.name)
+
+
+@pytest.mark.parametrize("name", [layout.AGENT, layout.HUB, layout.PROXY])
+def test_long_running_services_come_back(name: str) -> None:
+    service = _load(ROOT / "units" / name)["Service"]
+    assert service["Restart"] == "always"
+    assert int(service["OOMScoreAdjust"]) < 0
+
+
+@pytest.mark.parametrize("name", [layout.HUB, layout.PROXY, layout.FIREWALL])
+def test_services_wait_for_the_first_generation(name: str) -> None:
+    condition = _load(ROOT / "units" / name)["Unit"]["ConditionPathExists"]
+    assert condition.startswith(f"{layout.Layout().current}/")
+
+
+def test_secrets_reach_services_as_credentials_alone() -> None:
+    assert _load(ROOT / "units" / layout.HUB)["Service"]["LoadCredential"].endswith(
+        "/current/hub/secrets.json"
+    )
+    assert _load(ROOT / "units" / layout.PROXY)["Service"]["LoadCredential"].endswith("/current/proxy/token")
+
+
+def test_agent_may_write_what_it_manages_and_nothing_else() -> None:
+    service = _load(ROOT / "units" / layout.AGENT)["Service"]
+    where = layout.Layout()
+    written = {
+        where.nginx_include.parent,
+        where.nginx_main_include.parent,
+        where.docker_config.parent,
+        where.hub_state,
+    }
+    assert {Path(path.lstrip("-")) for path in service["ReadWritePaths"].split()} == written
+    assert service["StateDirectory"] == where.state.name
+    assert service["RuntimeDirectory"] == where.run.name
+    assert set(service["CapabilityBoundingSet"].split()) == {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
