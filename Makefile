@@ -65,7 +65,7 @@ deb: ## dist/*.deb
 	packaging/build.sh
 
 .PHONY: repo
-repo: ## dist/repo, a signed APT repository of dist/*.deb
+repo: deb ## dist/repo, a signed APT repository of dist/*.deb
 	packaging/repo.sh
 
 .PHONY: lint-deb

@@ -134,7 +134,7 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
     if arguments.json:
         print(json.dumps(plan_json(prepared.plan), indent=1))
     else:
-        print(plan_text(prepared.plan, colour=_colour()))
+        print(plan_text(prepared.plan, colour=_colour()), end="")
     for message in prepared.intent.errors:
         print(message, file=sys.stderr)
     return USAGE if prepared.intent.errors else OK
@@ -225,7 +225,7 @@ def _finish(status: Status, layout: Layout, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(to_json(status), indent=1))
     else:
-        print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()))
+        print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()), end="")
         _show_one_time_passwords(layout)
     return WRONG if status.degraded or status.result in _BAD else OK
 

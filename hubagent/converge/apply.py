@@ -44,19 +44,37 @@ class Applier:
         self._on_job = on_job
 
     def apply(self, plan: Plan, desired: Desired, statics: Mapping[str, bytes]) -> None:
-        """Take every step and verify it. VerifyError when the machine does not do what was asked;
-        TemporaryError when it does not answer."""
-        for path, content in statics.items():
-            if any(step.verb is Verb.WRITE for step in plan.steps):
-                self._tools.files.write(Path(path), content, mode=0o644)
+        """Take every step and verify it; the first that fails ends it. VerifyError when the machine does not
+        do what was asked, PreflightError when the metrics' address is taken, TemporaryError when the machine
+        does not answer."""
+        self._write(plan, statics)
+        for step in plan.steps:
+            self._step(step, desired)
+
+    def repair(self, plan: Plan, desired: Desired, statics: Mapping[str, bytes]) -> tuple[HubagentError, ...]:
+        """Take every step although some fail: what can run shall run. Returns what went wrong."""
+        self._write(plan, statics)
+        errors = []
         for step in plan.steps:
             try:
-                self._take(step, desired)
-                self._verifier.after(step, desired)
-            except HubagentError:
-                self._on_step(step, False)  # noqa: FBT003
-                raise
-            self._on_step(step, True)  # noqa: FBT003
+                self._step(step, desired)
+            except HubagentError as error:
+                errors.append(error)
+        return tuple(errors)
+
+    def _write(self, plan: Plan, statics: Mapping[str, bytes]) -> None:
+        if any(step.verb is Verb.WRITE for step in plan.steps):
+            for path, content in statics.items():
+                self._tools.files.write(Path(path), content, mode=0o644)
+
+    def _step(self, step: Step, desired: Desired) -> None:
+        try:
+            self._take(step, desired)
+            self._verifier.after(step, desired)
+        except HubagentError:
+            self._on_step(step, False)  # noqa: FBT003
+            raise
+        self._on_step(step, True)  # noqa: FBT003
 
     def _take(self, step: Step, desired: Desired) -> None:
         if step.verb in (Verb.NONE, Verb.WRITE):

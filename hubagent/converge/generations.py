@@ -67,7 +67,9 @@ class Generations:
     def served(self) -> tuple[int, ...]:
         """Those that were in force and verified: where a rollback may go."""
         return tuple(
-            number for number in self.numbers() if _TAKEN_BACK not in self._files.list_dir(self.folder(number))
+            number
+            for number in self.numbers()
+            if _TAKEN_BACK not in self._files.list_dir(self.folder(number))
         )
 
     def next_number(self) -> int:

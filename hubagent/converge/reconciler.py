@@ -6,6 +6,7 @@ nothing depends on having seen an event, and starting up is recovery.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable
@@ -139,12 +140,7 @@ class Reconciler:
         intent, steps = prepared.intent, prepared.plan
         assert intent.desired is not None
         if steps.generation is None:
-            try:
-                self._applier.apply(steps, intent.desired, prepared.statics)
-            except VerifyError as error:
-                problem = Problem(None, Reason.VERIFY, str(error))
-                return Look(Result.FAILED, prepared, (*prepared.problems, problem), str(error), retry=True)
-            return Look(Result.OK, prepared, prepared.problems, retry=intent.retry)
+            return self._repair(prepared, intent.desired)
         origin = prepared.observed.generation
         try:
             previous = self._generations.load(origin) if origin is not None else None
@@ -159,7 +155,16 @@ class Reconciler:
             self._preflight.candidate(switch.target, intent.desired, previous)
         except PreflightError as error:
             return self._refuse(prepared, switch, error)
+        except TemporaryError:
+            with contextlib.suppress(TemporaryError):  # a full disk, most likely: leave no half generation
+                self._generations.discard(switch.target)
+            raise
         self._generations.begin(switch)
+        if (
+            origin is None
+        ):  # nothing to go back to: what can run shall run, and the next looks repair the rest
+            self._generations.commit()
+            return self._repair(prepared, intent.desired)
         try:
             self._applier.apply(steps, intent.desired, prepared.statics)
         except HubagentError as error:
@@ -171,6 +176,18 @@ class Reconciler:
             self._quarantine.release()
         log.info("generation %d is in force: %s", switch.target, _words(steps))
         return Look(Result.OK, prepared, prepared.problems)
+
+    def _repair(self, prepared: Prepared, wished: Desired) -> Look:
+        """The wished generation is in force, the machine is not as it says."""
+        errors = self._applier.repair(prepared.plan, wished, prepared.statics)
+        if not errors:
+            return Look(Result.OK, prepared, prepared.problems, retry=prepared.intent.retry)
+        problems = tuple(
+            Problem(None, Reason.METRICS if isinstance(error, PreflightError) else Reason.VERIFY, str(error))
+            for error in errors
+        )
+        failure = "; ".join(str(error) for error in errors)
+        return Look(Result.FAILED, prepared, (*prepared.problems, *problems), failure, retry=True)
 
     def _refuse(self, prepared: Prepared, switch: Switch, error: PreflightError) -> Look:
         if switch.origin is None:
@@ -195,7 +212,7 @@ class Reconciler:
         log.error("generation %d does not work, going back: %s", switch.target, cause)
         blame = isinstance(cause, (VerifyError, PreflightError))  # not a machine that did not answer
         reason = str(cause)
-        if switch.origin is None or previous is None:
+        if previous is None:
             problem = Problem(None, Reason.VERIFY, reason)
             return Look(
                 Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True

@@ -100,13 +100,17 @@ class Survey:
 
     def _components(self, prepared: Prepared | None) -> tuple[ComponentStatus, ...]:
         found = []
+        untouched = prepared is not None and prepared.plan.is_empty
         for component, name in UNITS.items():
             try:
-                unit = self._tools.units.unit(name)
+                if prepared is not None and untouched:  # then what the look saw is still so
+                    unit, loaded = prepared.observed.units[component], prepared.observed.loaded[component]
+                else:
+                    unit = self._tools.units.unit(name)
+                    loaded = self._observer.loaded(component, unit)
             except TemporaryError as error:
                 found.append(ComponentStatus(component, name, "unknown", healthy=False, detail=str(error)))
                 continue
-            loaded = self._observer.loaded(component, unit)
             wanted = (
                 prepared.intent.desired.markers[component] if prepared and prepared.intent.desired else None
             )

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.people import Person
-from tests.machine.fixtures import hub  # noqa: F401 (a fixture)
+from tests.machine.fixtures import hub
 from tests.machine.hub import Hub
 
 _FLAGS = (

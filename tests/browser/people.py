@@ -69,12 +69,14 @@ class Person:
     def start_server(self) -> None:
         self.visit("/hub/spawn")
         self.page.wait_for_url("**/user/**/lab**", timeout=START_MS)
-        expect(self.page.locator("#jp-main-dock-panel, #main")).to_be_visible(timeout=START_MS)
+        expect(self.page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START_MS)
 
     def open_notebook(self) -> None:
         card = self.page.locator(".jp-LauncherCard[data-category='Notebook']").first
         card.click(timeout=START_MS)
         expect(self.page.locator(".jp-Notebook .cm-content").first).to_be_visible()
+        # JupyterLab drops what is run before its kernel has answered.
+        expect(self.page.get_by_role("button", name="| Idle")).to_be_visible(timeout=START_MS)
 
     def run_cell(self, code: str) -> None:
         """Run code in the last cell; does not wait for its end."""

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.machine.hub import Hub, install
-from tests.machine.rig import Machine
+from tests.machine.rig import NOTEBOOK, Machine
 
 REPOSITORY = Path("dist/repo")
 
 
 @pytest.fixture(scope="session", params=["bookworm", "trixie"])
 def hub(request: pytest.FixtureRequest) -> Iterator[Hub]:
-    with Machine.boot(request.param) as machine:
+    with Machine.boot(request.param, image=NOTEBOOK) as machine:
         yield install(machine, REPOSITORY)
 
 

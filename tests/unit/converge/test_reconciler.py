@@ -216,3 +216,28 @@ def test_a_generation_that_was_taken_back_is_no_place_to_roll_back_to(world: Wor
     world.edit(ADMINS)
     assert world.look().result is Result.OK
     assert world.generations.served() == (1, 3)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_taken_metrics_port_at_start_degrades_and_everything_else_comes_up(*, is_new: bool) -> None:
+    world = World()
+    if not is_new:
+        world.look()
+    world.taken_ports = {9811}
+    world.reboot_agent()
+    look = world.look()
+    assert look.result is Result.FAILED
+    assert [problem.reason for problem in look.problems] == [Reason.METRICS]
+    assert world.served
+    assert "/" in world.routes
+    world.taken_ports = set()
+    assert world.look().result is Result.OK
+
+
+def test_a_full_disk_changes_nothing_and_leaves_no_half_generation(world: World) -> None:
+    world.files.fail("write", world.layout.generations, "No space left on device")
+    world.edit(BODY)
+    look = world.look()
+    assert (look.result, world.generations.current(), world.generations.numbers()) == (Result.FAILED, 1, (1,))
+    assert "No space left" in str(look.failure)
+    assert world.look().result is Result.OK
