@@ -80,7 +80,7 @@ def _hub(config: Config, settings: HubSettings, state: Path) -> None:
     hub.cookie_secret_file = str(state / "cookie_secret")
     hub.cleanup_servers = False
     hub.concurrent_spawn_limit = 64
-    hub.init_spawners_timeout = 10
+    hub.init_spawners_timeout = 1  # seconds; logins need not wait for servers that are too busy to answer
     hub.last_activity_interval = 60  # seconds; how often lost routes are noticed, too
     # The proxy reaches the hub from the hub's own address, nginx reaches the proxy from loopback.
     hub.trusted_downstream_ips = ["127.0.0.1", "::1", str(urlsplit(settings.hub_bind_url).hostname)]
@@ -109,7 +109,7 @@ def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> Non
     ]
     if settings.stop_idle_after_s > 0:
         timeout = max(1, math.ceil(settings.stop_idle_after_s))
-        command = [sys.executable, "-m", "jupyterhub_idle_culler"]
+        command = [sys.executable, "-m", "hubagent.hub.culler"]
         command += [f"--timeout={timeout}", f"--cull-every={max(1, min(timeout // 2, 60))}"]
         services.append({"name": "idle-culler", "command": command})
         roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": list(CULLER_SCOPES)})

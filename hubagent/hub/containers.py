@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from docker.types import HostConfig, LogConfig, Mount
@@ -132,9 +133,12 @@ def home_owner(user: str, passwd: str) -> tuple[int, int] | None:
     return found
 
 
-def ownership_archive(owner: tuple[int, int]) -> bytes:
-    """A tar archive that, unpacked in a folder, gives the folder this owner and group, mode 0755."""
-    entry = tarfile.TarInfo(".")
+def ownership_archive(folder: str, owner: tuple[int, int]) -> bytes:
+    """A tar archive that gives a folder this owner and group, mode 0755, when unpacked in its parent.
+
+    (Docker passes over an entry for the very folder in which it unpacks.)
+    """
+    entry = tarfile.TarInfo(PurePosixPath(folder).name)
     entry.type = tarfile.DIRTYPE
     entry.mode = 0o755
     entry.uid, entry.gid = owner

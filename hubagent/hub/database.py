@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 from hubagent.hub.reading import SettingsError
 
@@ -24,4 +24,5 @@ def database_url(database: str, password: str | None, state: Path) -> str:
                 "hub.database: there is a password but no user: postgresql://USER@host/database"
             )
         user = f"{user}:{quote(password, safe='')}"
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg", netloc=f"{user}{at}{host}"))
+    query = f"?{parts.query}" if parts.query else ""
+    return f"postgresql+psycopg://{user}{at}{host}{parts.path}{query}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from logging import Logger, LoggerAdapter
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from hubagent.hub.containers import Container, Image, file_in_archive, home_owner, ownership_archive
@@ -106,7 +107,8 @@ class Engine:
             raise failure(
                 f"Image {name} runs as {image.user!r}, whom its /etc/passwd does not know.", reason="image"
             )
-        if not await self._docker("put_archive", identifier, home, ownership_archive(owner)):
+        parent = str(PurePosixPath(home).parent)
+        if not await self._docker("put_archive", identifier, parent, ownership_archive(home, owner)):
             raise failure(f"Image {name} does not let {home} be the home of {image.user!r}.", reason="image")
 
     async def _passwd(self, identifier: str) -> str:

@@ -88,8 +88,8 @@ RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """What `hub.traits` may not set, by the class that defines it, with what to do instead."""
 
-EXTENDED: Final = frozenset({"services", "load_roles"})
-"""Lists of JupyterHub to which `hub.traits` adds: replacing them would cut off the agent."""
+EXTENDED: Final = frozenset({"load_roles", "services", "template_vars"})
+"""Settings of JupyterHub to which `hub.traits` adds: replacing them would cut off the agent, for one."""
 
 
 def merge_traits(config: Config, *sources: Traits, classes: Iterable[type[Configurable]] = ()) -> None:
@@ -140,8 +140,13 @@ def _check(cls: type[Configurable], class_name: str, name: str, value: object) -
 
 
 def _extended(section: Config, class_name: str, name: str, value: object) -> object:
-    if class_name == "JupyterHub" and name in EXTENDED and isinstance(value, list):
-        return [*section.get(name, []), *value]
+    present = section.get(name)
+    if class_name != "JupyterHub" or name not in EXTENDED:
+        return value
+    if isinstance(value, list) and isinstance(present, list):
+        return [*present, *value]
+    if isinstance(value, dict) and isinstance(present, dict):
+        return {**present, **value}
     return value
 
 

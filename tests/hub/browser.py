@@ -19,17 +19,21 @@ class Form:
 class Page(HTMLParser):
     """An answer: its forms and its text."""
 
-    def __init__(self, answer: requests.Response) -> None:
+    def __init__(self, html: str, url: str, status: int = 200) -> None:
         super().__init__()
-        self.status = answer.status_code
-        self.url = answer.url
-        self.html = answer.text
+        self.status = status
+        self.url = url
+        self.html = html
         self.forms: list[Form] = []
         self.alerts: list[str] = []
         self.ids: dict[str, str] = {}
         self._alert = False
         self._id: str | None = None
-        self.feed(answer.text)
+        self.feed(html)
+
+    @classmethod
+    def of(cls, answer: requests.Response) -> Page:
+        return cls(answer.text, answer.url, answer.status_code)
 
     @property
     def alert(self) -> str:
@@ -73,11 +77,11 @@ class Browser:
         self.session.headers["Sec-Fetch-Mode"] = "navigate"
 
     def open(self, path: str) -> Page:
-        return Page(self.session.get(urljoin(self.url, path), timeout=60))
+        return Page.of(self.session.get(urljoin(self.url, path), timeout=60))
 
     def submit(self, form: Form, **fields: str) -> Page:
         answer = self.session.post(form.action, data={**form.fields, **fields}, timeout=60)
-        return Page(answer)
+        return Page.of(answer)
 
     def sign_in(self, username: str, password: str, *, following: str = "/hub/home") -> Page:
         page = self.open(f"/hub/login?next={following}")

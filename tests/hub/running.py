@@ -53,13 +53,13 @@ def get(url: str, *, token: str | None = None, timeout_s: float = 5.0) -> tuple[
 class RunningHub:
     """The agent's files, the proxy and the hub. `settings` and `secrets` may be changed between starts."""
 
-    def __init__(self, folder: Path, *, config: Path = CONFIG) -> None:
+    def __init__(self, folder: Path, *, hub_host: str = "127.0.0.1", config: Path = CONFIG) -> None:
         self.folder = folder
         self.config = config
         proxy, api, metrics, hub = free_ports(4)
         self.url = f"http://127.0.0.1:{proxy}"
         self.proxy_api_url = f"http://127.0.0.1:{api}"
-        self.hub_url = f"http://127.0.0.1:{hub}"
+        self.hub_url = f"http://{hub_host}:{hub}"
         self.secrets: dict[str, Any] = {
             "proxy_token": secrets.token_hex(32),
             "agent_token": secrets.token_hex(32),

@@ -34,7 +34,9 @@ def test_also_with_long_names(one: str, other: str) -> None:
 @example("a", "b", "a--b", "")
 @example("a-", "b", "a", "-b")
 @example("x" * 300, "", "x", "x")
-def test_different_servers_have_different_containers(user: str, name: str, other: str, other_name: str) -> None:
+def test_different_servers_have_different_containers(
+    user: str, name: str, other: str, other_name: str
+) -> None:
     same = container_name(user, name) == container_name(other, other_name)
     assert same == ((user, name) == (other, other_name))
 

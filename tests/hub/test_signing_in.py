@@ -8,7 +8,7 @@ import time
 import pytest
 import requests
 from browser import Browser
-from conftest import ADMIN_PASSWORD, choose_first_password
+from conftest import ADMIN_PASSWORD
 from running import RunningHub
 
 PASSWORD = "a rather long password"
@@ -231,10 +231,7 @@ def test_nobody_is_sent_elsewhere_after_signing_in(admin: Browser, hub: RunningH
     assert page.url.startswith(hub.url)
 
 
-def test_one_time_password_must_be_changed_first(tmp_path_factory: pytest.TempPathFactory, hub: RunningHub) -> None:
-    """In the hub of this module `admin` is past that; a reset brings it back."""
-    admin = Browser(hub.url)
-    admin.sign_in("admin", ADMIN_PASSWORD)
+def test_one_time_password_must_be_changed_first(admin: Browser, hub: RunningHub) -> None:
     page = admin.submit(admin.open("/hub/authorize").forms[-1], username="newcomer")
     one_time = page.ids["one-time-password"]
 
@@ -255,7 +252,7 @@ def test_one_time_password_must_be_changed_first(tmp_path_factory: pytest.TempPa
     assert late.open("/hub/new-password").path.startswith("hub/login"), "without the cookie there is no page"
 
 
-def test_closed_sign_up_and_open_sign_up(hub: RunningHub, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_closed_sign_up_and_open_sign_up(hub: RunningHub) -> None:
     browser = Browser(hub.url)
     assert 'href="/hub/signup"' in browser.open("/hub/login").html
     hub.settings.update(signup="closed")

@@ -27,7 +27,7 @@ def test_normalising_twice_changes_nothing_more(name: str) -> None:
         ("Alice", "alice"),
         (" alice ", "alice"),
         ("A@B.C", "a@b.c"),
-        ("ＡＬＩＣＥ", "alice"),
+        ("\uff21lice", "alice"),
         ("Jose\u0301", "josé"),
     ],
 )
@@ -71,5 +71,5 @@ def test_what_is_allowed_fits_where_it_is_put(name: str) -> None:
     name = normalise(name)
     if problem(name) is None:
         assert len(f"jupyterhub-user-{quote(name)}") < 255  # a column, and a cookie's name
-        assert not set(name) & set("/\\\0\n\r<>&\"{}%;, ")
+        assert not set(name) & set('/\\\0\n\r<>&"{}%;, ')
         assert name not in {".", ".."}
