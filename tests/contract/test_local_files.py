@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -19,6 +21,8 @@ from hubagent.errors import StorageError
 from tests.contract.waiting import wait_until
 
 _LIMIT = 1 << 20
+_FS_IOC_SETFLAGS = 0x40086602  # ioctl_iflags(2), on 64-bit machines
+_IMMUTABLE = 0x10
 
 
 @pytest.fixture
@@ -208,7 +212,7 @@ def test_the_umask_changes_nothing(store: LocalFileStore, tmp_path: Path) -> Non
 def test_an_immutable_file_is_explained(store: LocalFileStore, tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"theirs")
-    subprocess.run(["chattr", "+i", path], check=True)
+    _set_flags(path, _IMMUTABLE)
     try:
         with pytest.raises(
             StorageError, match=r"f: cannot be written: Operation not permitted; .*chattr \+i"
@@ -219,7 +223,7 @@ def test_an_immutable_file_is_explained(store: LocalFileStore, tmp_path: Path) -
         ):
             store.remove(path)
     finally:
-        subprocess.run(["chattr", "-i", path], check=True)
+        _set_flags(path, 0)
     assert store.list_dir(tmp_path) == ("f",)
 
 
@@ -229,6 +233,12 @@ def test_owners_without_a_name_are_numbers(store: LocalFileStore, tmp_path: Path
     state = store.read(tmp_path / "f", max_bytes=_LIMIT)
     assert state is not None
     assert (state.owner, state.group) == ("54321", "54322")
+
+
+def _set_flags(path: Path, flags: int) -> None:
+    """As chattr(1) does."""
+    with path.open("rb") as file:
+        fcntl.ioctl(file, _FS_IOC_SETFLAGS, struct.pack("l", flags))
 
 
 def _system_calls(action: Callable[[], None]) -> list[str]:
