@@ -7,8 +7,6 @@ from pathlib import Path
 
 from . import docker_data
 
-_DOCKER = "/var/lib/docker"
-
 _MOUNT = """\
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3,redirect_dir=on" "$4"
 shift 4
@@ -54,14 +52,6 @@ class Disk:
         file = self.own / path.lstrip("/")
         file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         file.write_text(text)
-
-    def binds(self) -> list[str]:
-        """systemd-nspawn's options for what is mounted over the root."""
-        found = [f"--bind={self.docker}:{_DOCKER}"]
-        if self.images is not None:
-            layers = docker_data.layers(self.images, self.docker)
-            found += [f"--bind-ro={content}:{_DOCKER}/{inside}" for content, inside in layers.items()]
-        return found
 
     def mounting(self) -> list[str]:
         """Starts a command line: what follows sees the disk, in a mount namespace that ends with it."""

@@ -56,7 +56,7 @@ def start(name: str, disk: Disk, network: Network, groups: Sequence[Path], conso
         "--timezone=off",
         "--link-journal=no",
         "--console=pipe",
-        *disk.binds(),
+        f"--bind={disk.docker}:/var/lib/docker",
         # for Debian 13's systemd, which takes version 1 of cgroups only when told twice
         "systemd.unified_cgroup_hierarchy=0",
         "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
