@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -37,10 +38,12 @@ def _sockets(port: int) -> Iterator[tuple[int, int]]:
 
 def _program(sockets: set[str]) -> str | None:
     """The oldest process that holds one of them: the one that opened it, before any worker."""
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdecimal()):
-        if any(target in sockets for target in _descriptors(pid)):
-            return f"{_name(pid)} (pid {pid})"
-    return None
+    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    holders = [pid for pid in pids if any(target in sockets for target in _descriptors(pid))]
+    if not holders:
+        return None
+    oldest = min(holders, key=_started)
+    return f"{_name(oldest)} (pid {oldest})"
 
 
 def _descriptors(pid: int) -> Iterator[str]:
@@ -50,6 +53,15 @@ def _descriptors(pid: int) -> Iterator[str]:
         for descriptor in os.listdir(folder):
             with suppress(OSError):
                 yield os.readlink(f"{folder}/{descriptor}")
+
+
+def _started(pid: int) -> int:
+    """In clock ticks since boot (proc_pid_stat(5), field 22)."""
+    try:
+        # The second field, the name in parentheses, may itself hold spaces and parentheses.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return sys.maxsize
 
 
 def _name(pid: int) -> str:

@@ -56,7 +56,7 @@ class Engine:
         client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
     url = os.environ.get("DOCKER_HOST")
     if url:
