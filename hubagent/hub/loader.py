@@ -9,6 +9,7 @@ from pathlib import Path
 from traitlets.config import Config
 
 from hubagent.hub.configuration import build_config
+from hubagent.hub.database import prepare_sqlite, sqlite_file
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import Places, load_hub, load_secrets
 
@@ -25,6 +26,8 @@ def load(config: Config) -> None:
         config.merge(build_config(settings, load_secrets(places.secrets_json), places.state))
     except SettingsError as error:
         sys.exit(f"jupyterhub: {error}")
+    if settings.database == "sqlite":
+        prepare_sqlite(sqlite_file(places.state))
     # JupyterHub runs `alembic` by name to upgrade its database; a service's PATH does not have it.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     if places.runtime is not None:

@@ -24,39 +24,59 @@ from browser import Page
 from running import ROOT, RunningHub
 
 LOGINS = 30
+PROBE_S = 0.02
+IDLE_S = 3.0
+LIMIT_S = 0.3
+"""How much longer than at rest /hub/health may take while everybody signs in."""
 PASSWORD = "a rather long password"
 STOCK = Path(__file__).with_name("stock_config.py")
 
 
+class Watch:
+    """Asks /hub/health every PROBE_S seconds while its context is open, and keeps how long each answer took."""
+
+    def __init__(self, hub: RunningHub) -> None:
+        self._url = f"{hub.hub_url}/hub/health"
+        self.answers_s: list[float] = []
+
+    async def __aenter__(self) -> Watch:
+        self._session = aiohttp.ClientSession()
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self._session.close()
+
+    async def _run(self) -> None:
+        while True:
+            start = time.perf_counter()
+            async with self._session.get(self._url) as answer:
+                assert answer.status == 200
+            self.answers_s.append(time.perf_counter() - start)
+            await asyncio.sleep(PROBE_S)
+
+
 async def measure(hub: RunningHub) -> dict[str, float]:
-    """Sign in LOGINS users at once, asking /hub/health all the while; seconds."""
-    async with aiohttp.ClientSession() as probe:
-        stalls: list[float] = []
-        done = asyncio.Event()
-
-        async def watch() -> None:
-            while not done.is_set():
-                start = time.perf_counter()
-                async with probe.get(f"{hub.hub_url}/hub/health") as answer:
-                    assert answer.status == 200
-                stalls.append(time.perf_counter() - start)
-                await asyncio.sleep(0.005)
-
-        people = [await Person.at_the_form(hub, f"student{number}") for number in range(LOGINS)]
-        watcher = asyncio.create_task(watch())
+    """Sign in LOGINS users at once, asking /hub/health before and meanwhile; seconds."""
+    people = [await Person.at_the_form(hub, f"student{number}") for number in range(LOGINS)]
+    async with Watch(hub) as idle:
+        await asyncio.sleep(IDLE_S)
+    async with Watch(hub) as busy:
         start = time.perf_counter()
         times = await asyncio.gather(*(person.sign_in() for person in people))
         total = time.perf_counter() - start
-        done.set()
-        await watcher
-        for person in people:
-            await person.session.close()
+        await asyncio.sleep(2 * PROBE_S)  # the last answer may be the one that waited
+    for person in people:
+        await person.session.close()
     return {
         "all_signed_in_s": total,
         "login_median_s": statistics.median(times),
         "login_max_s": max(times),
-        "health_median_s": statistics.median(stalls),
-        "health_max_s": max(stalls),
+        "health_idle_max_s": max(idle.answers_s),
+        "health_median_s": statistics.median(busy.answers_s),
+        "health_max_s": max(busy.answers_s),
     }
 
 
@@ -74,6 +94,7 @@ class Person:
         url = f"{hub.url}/hub/login"
         async with session.get(url) as answer:
             text = await answer.text()
+            assert answer.status == 200, text
         return cls(session, url, name, Page(text, url).form("/hub/login").fields["_xsrf"])
 
     async def sign_in(self) -> float:
@@ -124,9 +145,9 @@ def main(target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
-    limit_s = 0.3
-    if ours["health_max_s"] > limit_s:
-        sys.exit(f"/hub/health stalled for {ours['health_max_s']:.2f} s, more than {limit_s} s")
+    stall_s = ours["health_max_s"] - ours["health_idle_max_s"]
+    if stall_s > LIMIT_S:
+        sys.exit(f"/hub/health was held up for {stall_s:.2f} s, more than {LIMIT_S} s")
 
 
 if __name__ == "__main__":

@@ -23,4 +23,5 @@ BaseHandler.statsd = _Timer()
 c = get_config()  # noqa: F821 - JupyterHub puts get_config into this namespace
 load(c)
 c.JupyterHub.authenticator_class = NativeAuthenticator
+c.JupyterHub.template_paths = []
 c.Authenticator.allow_all = True
