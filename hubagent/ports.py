@@ -232,7 +232,7 @@ class CertificateStore(Protocol):
 
     def create_self_signed(self, certificate: Path, key: Path, *, host: str | None) -> None:
         """Write a new key (0600) and a certificate for host (or the machine's name), valid for
-        397 days, P-256."""
+        365 days, P-256."""
         ...
 
 
@@ -272,6 +272,11 @@ class MachineFacts(Protocol):
 
     def nginx_old_workers(self) -> int:
         """Workers that are shutting down but still hold connections."""
+        ...
+
+    def nginx_complaint(self, since_s: float) -> str | None:
+        """The last thing that kept nginx from starting or reloading, logged from `since_s` (unix
+        seconds) on; None when there is none."""
         ...
 
     def listener(self, port: int) -> str | None:

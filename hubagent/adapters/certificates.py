@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.x509 import Certificate, GeneralName
 
-VALIDITY_DAYS: Final = 397
+VALIDITY_DAYS: Final = 365
 """As long as browsers accept for certificates from public authorities (398 days), less a day for clocks."""
 
 _MAX_FILE_BYTES: Final = 1 << 20

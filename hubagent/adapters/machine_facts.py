@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 
 from hubagent.adapters import listeners
-from hubagent.adapters.nginx_facts import NginxFacts, Version
+from hubagent.adapters.nginx_facts import NginxFacts
+from hubagent.state.nginx import Version
 
 
 class LocalMachineFacts:
@@ -19,6 +20,9 @@ class LocalMachineFacts:
 
     def nginx_old_workers(self) -> int:
         return self._nginx.old_workers()
+
+    def nginx_complaint(self, since_s: float) -> str | None:
+        return self._nginx.complaint(since_s)
 
     def listener(self, port: int) -> str | None:
         return listeners.listener(port)

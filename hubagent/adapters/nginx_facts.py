@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Final
 
-from hubagent.errors import TemporaryError
-
-Version = tuple[int, int, int]
+from hubagent.errors import PreflightError, TemporaryError
+from hubagent.state.nginx import Version, parse_versions
 
 _TIMEOUT_S: Final = 10.0
-_NGINX_VERSION: Final = re.compile(r"^nginx version: \S*?/(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
-# "built with OpenSSL 3.0.9 …", and if the library was updated since: "(running with OpenSSL 3.0.19 …)"
-_SSL_VERSION: Final = re.compile(r"(?:built|running) with OpenSSL (\d+)\.(\d+)\.(\d+)")
+_TAIL_BYTES: Final = 16 * 1024
+# "2026/11/23 00:59:34 [emerg] 85#85: bind() to 0.0.0.0:443 failed (98: Address already in use)", local time
+_COMPLAINT: Final = re.compile(r"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[emerg\] [\d#]+: (.+)$", re.MULTILINE)
 _OLD_WORKER: Final = b"nginx: worker process is shutting down"
 
 
@@ -23,10 +23,14 @@ class NginxFacts:
     """Asks the nginx binary, and /proc about its processes."""
 
     def __init__(
-        self, binary: Path = Path("/usr/sbin/nginx"), pid_file: Path = Path("/run/nginx.pid")
+        self,
+        binary: Path = Path("/usr/sbin/nginx"),
+        pid_file: Path = Path("/run/nginx.pid"),
+        error_log: Path = Path("/var/log/nginx/error.log"),
     ) -> None:
         self._binary = binary
         self._pid_file = pid_file
+        self._error_log = error_log
         self._known: tuple[tuple[int, int, int], tuple[Version, Version]] | None = None
 
     def versions(self) -> tuple[Version, Version]:
@@ -49,6 +53,21 @@ class NginxFacts:
             return 0
         return sum(_title(child).startswith(_OLD_WORKER) for child in children)
 
+    def complaint(self, since_s: float) -> str | None:
+        """The last [emerg] line of nginx's error log from `since_s` (unix seconds) on: why a reload had no
+        effect, which no exit code tells."""
+        try:
+            with open(self._error_log, "rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                lines = _COMPLAINT.findall(log.read().decode(errors="replace"))
+        except OSError:
+            return None
+        if not lines:
+            return None
+        when, what = lines[-1]
+        logged_s = time.mktime(time.strptime(when, "%Y/%m/%d %H:%M:%S"))
+        return str(what) if logged_s >= int(since_s) else None
+
     def _ask(self) -> tuple[Version, Version]:
         try:
             answer = subprocess.run(  # noqa: S603 (the fixed path of a system binary)
@@ -56,17 +75,10 @@ class NginxFacts:
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise TemporaryError(f"{self._binary} -V: {error}; reinstall the package nginx") from error
-        nginx = _NGINX_VERSION.findall(answer.stderr)
-        ssl = _SSL_VERSION.findall(answer.stderr)
-        if not nginx or not ssl:
-            raise TemporaryError(
-                f"{self._binary} -V: names no version of nginx with OpenSSL; install Debian's package nginx"
-            )
-        return _version(nginx[0]), _version(ssl[-1])
-
-
-def _version(parts: tuple[str, str, str]) -> Version:
-    return int(parts[0]), int(parts[1]), int(parts[2])
+        try:
+            return parse_versions(answer.stderr)
+        except PreflightError as error:
+            raise TemporaryError(f"{self._binary}: {error}") from error
 
 
 def _title(pid: str) -> bytes:

@@ -18,6 +18,7 @@ STABLE_S = 2.0
 _POLL_S = {Component.NGINX: 0.004}
 _DEFAULT_POLL_S = 0.05
 _UNIT_EVERY_S = 0.25
+_JUST_NOW_S = 15.0
 
 
 class Verifier:
@@ -49,7 +50,8 @@ class Verifier:
                 self._alive(component, baseline)
                 next_unit_s = now + _UNIT_EVERY_S
             if now >= deadline:
-                raise VerifyError(f"{UNITS[component]}: {missing} within {DEADLINE_S[component]:.0f} s")
+                why = f" ({self._nginx_hint()})" if component is Component.NGINX else ""
+                raise VerifyError(f"{UNITS[component]}: {missing} within {DEADLINE_S[component]:.0f} s{why}")
             clock.sleep(_POLL_S.get(component, _DEFAULT_POLL_S))
         if stable and component is not Component.FIREWALL:
             self._stays_up(component)
@@ -68,11 +70,11 @@ class Verifier:
 
     def _nginx(self, desired: Desired) -> str:
         if self._observer.nginx_marker() != desired.markers[Component.NGINX]:
-            return f"does not serve the new configuration ({self._port_holder()})"
+            return "does not serve the new configuration"
         host = desired.host or "localhost"
         answer = self._ask(f"https://{host}{MARKER_PATH}", connect_to="127.0.0.1")
         if answer is None:
-            return f"does not answer on port 443 ({self._port_holder()})"
+            return "does not answer on port 443"
         status, certificate = answer
         if status != 200 or certificate != desired.certificate.fingerprint_sha256:
             return "does not serve the configured certificate"
@@ -112,9 +114,17 @@ class Verifier:
                     f"{now.name} did not stay up for {STABLE_S:.0f} s; see journalctl -u {now.name} -n 50"
                 )
 
-    def _port_holder(self) -> str:
+    def _nginx_hint(self) -> str:
+        """Why nginx does not do as it was told, as well as can be known."""
+        complaint = self._tools.machine.nginx_complaint(self._tools.clock.time() - _JUST_NOW_S)
         holders = {port: self._tools.machine.listener(port) for port in (80, 443)}
-        others = [
-            f"port {port} is held by {who}" for port, who in holders.items() if who and "nginx" not in who
-        ]
-        return "; ".join(others) or "see journalctl -u nginx and /var/log/nginx/error.log"
+        others = (
+            []
+            if self._nginx_runs()
+            else [f"port {port} is held by {who}" for port, who in holders.items() if who]
+        )
+        hints = [complaint] if complaint else others
+        return "; ".join(hints) or "see journalctl -u nginx and /var/log/nginx/error.log"
+
+    def _nginx_runs(self) -> bool:
+        return self._tools.units.unit(UNITS[Component.NGINX]).active is ActiveState.ACTIVE

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, WebSocket, expect
-from playwright.sync_api import Error as PlaywrightError
 
 STEP_MS = 30_000
 START_MS = 120_000
@@ -32,14 +31,6 @@ class Person:
         self.page.screenshot(path=str(self._screenshots / f"{name}.png"))
 
     def visit(self, path: str) -> None:
-        for _ in range(3):
-            try:
-                self.page.goto(self._url + path)
-            except PlaywrightError as error:
-                if "ERR_NETWORK_CHANGED" not in str(error):  # another test machine came or went beside
-                    raise
-            else:
-                return
         self.page.goto(self._url + path)
 
     def log_in(self, name: str, password: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,20 @@ class TestNginx:
             os.kill(int((folder / "pid").read_text()), 1)
             wait_until(lambda: facts.old_workers() == 1, 10.0)
         wait_until(lambda: facts.old_workers() == 0, 10.0)
+
+    def test_a_reload_without_effect_is_explained_by_the_log(self, nginx: tuple[Path, int]) -> None:
+        folder, _ = nginx
+        facts = NginxFacts(pid_file=folder / "pid", error_log=folder / "log")
+        before_s = time.time()
+        assert facts.complaint(before_s) is None
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            text = (folder / "nginx.conf").read_text()
+            other = f"127.0.0.1:{taken.getsockname()[1]}"
+            (folder / "nginx.conf").write_text(text.replace("server {", f"server {{ listen {other};"))
+            os.kill(int((folder / "pid").read_text()), 1)
+            wait_until(lambda: facts.complaint(before_s), 10.0)
+        assert f"bind() to {other} failed" in str(facts.complaint(before_s))
+        assert facts.complaint(time.time() + 60) is None
 
     def test_its_listener_is_the_master(self, nginx: tuple[Path, int]) -> None:
         folder, port = nginx

@@ -61,7 +61,7 @@ class FakeCertificateStore:
         secret = f"self-signed {next(self._keys)}"
         now = self._clock.time()
         self._files.write(key, key_text(secret), mode=0o600)
-        text = certificate_text(*names, key=secret, not_before_s=now, not_after_s=now + 397 * _DAY_S)
+        text = certificate_text(*names, key=secret, not_before_s=now, not_after_s=now + 365 * _DAY_S)
         self._files.write(certificate, text, mode=0o644)
 
     def _read(self, path: Path) -> bytes:

@@ -20,12 +20,14 @@ class FakeMachineFacts:
         old_workers: int = 0,
         listeners: Mapping[int, str] | None = None,
         has_ipv6: bool = True,
+        complaint: str | None = None,
     ) -> None:
         self.nginx = nginx
         self.openssl = openssl
         self.old_workers = old_workers
         self.listeners = dict(listeners or {})
         self.has_ipv6 = has_ipv6
+        self.complaint = complaint
 
     def nginx_versions(self) -> tuple[Version, Version]:
         if self.nginx is None:
@@ -34,6 +36,9 @@ class FakeMachineFacts:
 
     def nginx_old_workers(self) -> int:
         return self.old_workers
+
+    def nginx_complaint(self, since_s: float) -> str | None:  # noqa: ARG002 (it has always just happened)
+        return self.complaint
 
     def listener(self, port: int) -> str | None:
         return self.listeners.get(port)

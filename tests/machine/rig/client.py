@@ -1,0 +1,23 @@
+"""A network of a client's own, so that machines which come and go beside do not change the network under it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from . import host, ledger, network
+
+
+@contextmanager
+def client_network() -> Iterator[network.Network]:
+    """A namespace that reaches all machines; gone when the block, or this process, ends."""
+    host.require()
+    ledger.sweep()
+    record = ledger.reserve(f"client-{os.getpid()}", "none", "/", keep=False)
+    try:
+        made = network.create(record.name)
+        ledger.update(record, index=made.index)
+        yield made
+    finally:
+        ledger.remove(record.name)
