@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib.resources
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ _NOBODY: Final = b"$2b$12$abcdefghijklmnopqrstuu8iVOOjWZ4KtHU6aQV9fX3PfQBnKYsa6"
 """Checked for unknown users, so that an answer takes as long as for known ones."""
 
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+
+NICE: Final = 10
 
 Result = TypeVar("Result")
 
@@ -69,7 +73,9 @@ class PasswordHasher:
     """bcrypt in a few threads of its own. bcrypt releases the GIL, so the hub goes on meanwhile."""
 
     def __init__(self, *, workers: int | None = None, max_waiting: int = 500) -> None:
-        self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="bcrypt")
+        self._pool = ThreadPoolExecutor(
+            workers or os.cpu_count() or 1, thread_name_prefix="bcrypt", initializer=_step_back
+        )
         self._max_waiting = max_waiting
         self._waiting = 0
 
@@ -94,3 +100,9 @@ class PasswordHasher:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
+
+
+def _step_back() -> None:
+    """Let the hub's event loop go before this thread where both want a processor."""
+    with contextlib.suppress(PermissionError):  # a sandbox may not allow it; then the kernel shares evenly
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
