@@ -26,11 +26,13 @@ from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
 from hubagent.converge.apply import Applier
 from hubagent.converge.beat import BeatingClock
+from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
+from hubagent.converge.look import Look, Order
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.preflight import Preflight
 from hubagent.converge.quarantine import Quarantine
-from hubagent.converge.reconciler import Look, Order, Reconciler
+from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests
 from hubagent.converge.survey import Survey
 from hubagent.converge.tools import Tools
@@ -100,7 +102,7 @@ class Agent:
             generations=self.generations,
             quarantine=Quarantine(self.tools.files, layout),
             observer=observer,
-            preflight=Preflight(self.tools),
+            candidates=Candidates(self.generations, Preflight(self.tools)),
             applier=Applier(
                 self.tools,
                 Verifier(self.tools, observer),
@@ -162,6 +164,9 @@ class Agent:
             why = self.triggers.take(max(0.0, min(beat_s, next_poll_s - now_s)))
             self._beat()
             if self._stop or (not why and self.tools.clock.monotonic() < next_poll_s):
+                continue
+            if why == {Trigger.EARLY}:
+                self.reconciler.rehearse()
                 continue
             if Trigger.SIGNAL in why:
                 self.notifier.reloading()

@@ -27,7 +27,7 @@ from hubagent.config.loader import load
 from hubagent.config.notices import not_yet
 from hubagent.converge import doctor
 from hubagent.converge.intent import MAX_CONFIG_BYTES
-from hubagent.converge.reconciler import Order
+from hubagent.converge.look import Order
 from hubagent.converge.requests import Request, Requests
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError
 from hubagent.layout import Layout

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hubagent.converge.look import Order, Prepared
 from hubagent.converge.observe import UNITS
-from hubagent.converge.reconciler import Order, Prepared, Reconciler
+from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER

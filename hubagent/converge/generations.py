@@ -19,6 +19,7 @@ from hubagent.state import manifest
 from hubagent.state.desired import Desired
 
 KEEP = 5
+_SERVED = "served"
 _TAKEN_BACK = "taken-back"
 _MAX_BYTES = 4 * 1024**2
 
@@ -67,9 +68,7 @@ class Generations:
     def served(self) -> tuple[int, ...]:
         """Those that were in force and verified: where a rollback may go."""
         return tuple(
-            number
-            for number in self.numbers()
-            if _TAKEN_BACK not in self._files.list_dir(self.folder(number))
+            number for number in self.numbers() if _SERVED in self._files.list_dir(self.folder(number))
         )
 
     def next_number(self) -> int:
@@ -129,15 +128,24 @@ class Generations:
         self._whole[number] = manifest.load(written, self._read(folder / "hubagent.yaml"), contents)
         return self._whole[number]
 
+    def show(self, number: int | None) -> None:
+        """Point `current` at a generation, or at nothing, without a switch: only before the first one."""
+        if number is None:
+            self._files.remove(self._layout.current)
+        else:
+            self._point_at(number)
+
     def begin(self, switch: Switch) -> None:
         """Write the intent down, then point `current` at the target."""
         self._files.write(self._journal, json.dumps(_switch_to_json(switch)).encode(), mode=0o600)
         self._point_at(switch.target)
 
     def commit(self) -> None:
-        """The target serves: close the switch and drop the oldest generations."""
+        """What `current` points at serves: close the switch and drop the oldest generations."""
         self._files.remove(self._journal)
         current = self.current()
+        if current is not None and _SERVED not in self._files.list_dir(self.folder(current)):
+            self._files.write(self.folder(current) / _SERVED, b"", mode=0o600)
         for number in self.numbers()[:-KEEP]:
             if number != current:
                 self.discard(number)
@@ -145,10 +153,7 @@ class Generations:
     def abort(self, switch: Switch, reason: str) -> None:
         """Point back at the origin (at nothing before the first generation), and mark the target with why.
         The switch stays open until `commit` closes it."""
-        if switch.origin is not None:
-            self._point_at(switch.origin)
-        else:
-            self._files.remove(self._layout.current)
+        self.show(switch.origin)
         self._files.write(self.folder(switch.target) / _TAKEN_BACK, f"{reason}\n".encode(), mode=0o600)
 
     def discard(self, number: int) -> None:

@@ -10,21 +10,21 @@ import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hubagent.config.model import Disruptive, Drift
 from hubagent.converge.apply import Applier
+from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
+from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
-from hubagent.converge.preflight import Preflight
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError, PreflightError, TemporaryError, VerifyError
 from hubagent.observability.metrics import Metrics
 from hubagent.observability.status import Problem, Reason, Result
 from hubagent.state.desired import Desired
-from hubagent.state.model import Component, Plan
+from hubagent.state.model import Plan
 from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
 from hubagent.state.window import contains
@@ -32,38 +32,6 @@ from hubagent.state.window import contains
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a person asked for beyond "look again"."""
-
-    allow_disruption: bool = False
-    rollback_to: int | None = None
-    retry: bool = False  # try again what is in quarantine
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Everything a look knows before it touches anything; `hubagent plan` prints this."""
-
-    intent: Intent
-    observed: Observed
-    plan: Plan
-    statics: dict[str, bytes]
-    problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How one look ended."""
-
-    result: Result
-    prepared: Prepared | None = None
-    problems: tuple[Problem, ...] = ()
-    failure: str | None = None
-    candidate: int | None = None
-    retry: bool = False
 
 
 class Reconciler:
@@ -76,7 +44,7 @@ class Reconciler:
         generations: Generations,
         quarantine: Quarantine,
         observer: Observer,
-        preflight: Preflight,
+        candidates: Candidates,
         applier: Applier,
         metrics: Metrics,
         metrics_listen: Callable[[], str | None],
@@ -85,7 +53,7 @@ class Reconciler:
         self._generations = generations
         self._quarantine = quarantine
         self._observer = observer
-        self._preflight = preflight
+        self._candidates = candidates
         self._applier = applier
         self._metrics = metrics
         self._metrics_listen = metrics_listen
@@ -106,13 +74,26 @@ class Reconciler:
             intent.desired,
             observed,
             policy,
-            next_generation=self._generations.next_number(),
+            next_generation=self._candidates.number_for(intent.desired),
             statics=statics,
             changes=intent.changes,
         )
         return Prepared(
             intent, observed, found, statics, intent.problems + self._seen(intent, observed, statics)
         )
+
+    def rehearse(self) -> None:
+        """Do ahead what touches nothing in force: render, write and test the generation that today's file
+        asks for. A look that follows finds this done; one that finds other bytes does it again.
+
+        Meant for the moments in which more edits are waited for. Says nothing: the look will.
+        """
+        with contextlib.suppress(HubagentError):
+            prepared = self.preview(Order())
+            wished, origin = prepared.intent.desired, prepared.observed.generation
+            number = prepared.plan.generation
+            if wished is not None and number is not None and origin is not None:
+                self._candidates.prepare(wished, number, self._generations.load(origin), first=False)
 
     def look(self, order: Order) -> Look:
         """Look once and act on it. Never raises for what the world does; the Look says what happened."""
@@ -137,36 +118,25 @@ class Reconciler:
         return ended
 
     def _carry_out(self, prepared: Prepared, order: Order) -> Look:
-        intent, steps = prepared.intent, prepared.plan
-        assert intent.desired is not None
-        if steps.generation is None:
-            return self._repair(prepared, intent.desired)
+        wished, number = prepared.intent.desired, prepared.plan.generation
+        assert wished is not None
+        if number is None:
+            return self._repair(prepared, wished)
         origin = prepared.observed.generation
+        previous = self._whole(origin)
+        switch = self._switch(origin, number, wished.source_sha256)
         try:
-            previous = self._generations.load(origin) if origin is not None else None
-        except TemporaryError:
-            previous = None  # damaged: nothing to compare with, so everything is tested
-        switch = self._switch(origin, steps.generation, intent.desired.source_sha256)
-        try:
-            self._preflight.disk()
-            self._generations.stage(intent.desired, switch.target)
-            if origin is None:
-                self._generations.begin(switch)  # the tests need a `current` to look through
-            self._preflight.candidate(switch.target, intent.desired, previous)
+            self._candidates.prepare(wished, number, previous, first=origin is None)
         except PreflightError as error:
-            return self._refuse(prepared, switch, error)
-        except TemporaryError:
-            with contextlib.suppress(TemporaryError):  # a full disk, most likely: leave no half generation
-                self._generations.discard(switch.target)
-            raise
+            return self._refuse(prepared, number, error)
         self._generations.begin(switch)
-        if (
-            origin is None
-        ):  # nothing to go back to: what can run shall run, and the next looks repair the rest
+        self._candidates.taken()
+        if origin is None:
+            # Nothing to go back to: what can run shall run, and the next looks repair the rest.
             self._generations.commit()
-            return self._repair(prepared, intent.desired)
+            return self._repair(prepared, wished)
         try:
-            self._applier.apply(steps, intent.desired, prepared.statics)
+            self._applier.apply(prepared.plan, wished, prepared.statics)
         except HubagentError as error:
             return self._take_back(prepared, switch, previous, error)
         self._generations.commit()
@@ -174,8 +144,15 @@ class Reconciler:
             self._hold_todays_file(f"rolled back by hand to generation {order.rollback_to}")
         else:
             self._quarantine.release()
-        log.info("generation %d is in force: %s", switch.target, _words(steps))
+        log.info("generation %d is in force: %s", number, _words(prepared.plan))
         return Look(Result.OK, prepared, prepared.problems)
+
+    def _whole(self, number: int | None) -> Desired | None:
+        """A generation to compare with and to return to; None when there is none, or it is damaged."""
+        try:
+            return self._generations.load(number) if number is not None else None
+        except TemporaryError:
+            return None
 
     def _repair(self, prepared: Prepared, wished: Desired) -> Look:
         """The wished generation is in force, the machine is not as it says."""
@@ -189,21 +166,11 @@ class Reconciler:
         failure = "; ".join(str(error) for error in errors)
         return Look(Result.FAILED, prepared, (*prepared.problems, *problems), failure, retry=True)
 
-    def _refuse(self, prepared: Prepared, switch: Switch, error: PreflightError) -> Look:
-        if switch.origin is None:
-            self._generations.abort(switch, str(error))
-            self._generations.commit()
-        self._generations.discard(switch.target)
+    def _refuse(self, prepared: Prepared, number: int, error: PreflightError) -> Look:
         problem = Problem(None, Reason.PREFLIGHT, str(error))
-        log.error("generation %d refused, nothing was changed: %s", switch.target, error)
-        return Look(
-            Result.REJECTED,
-            prepared,
-            (*prepared.problems, problem),
-            str(error),
-            candidate=switch.target,
-            retry=True,
-        )
+        log.error("generation %d refused, nothing was changed: %s", number, error)
+        problems = (*prepared.problems, problem)
+        return Look(Result.REJECTED, prepared, problems, str(error), candidate=number, retry=True)
 
     def _take_back(
         self, prepared: Prepared, switch: Switch, previous: Desired | None, cause: HubagentError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hubagent.converge.reconciler import Order
+from hubagent.converge.look import Order
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
 

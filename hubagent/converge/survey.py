@@ -6,8 +6,8 @@ import dataclasses
 import json
 
 from hubagent.converge.generations import Generations
+from hubagent.converge.look import Look, Prepared
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.reconciler import Look, Prepared
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import HUB_PORT, LABEL_DIGEST, LABEL_SERVER, LABEL_USER, PROXY_METRICS_PORT

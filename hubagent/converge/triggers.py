@@ -18,6 +18,7 @@ class Trigger(enum.Enum):
     RETRY = "retry"
     POLL = "poll"
     STOP = "stop"
+    EARLY = "early"  # a file event has come, and more are waited for: time to prepare
 
 
 # Seconds of quiet to wait for after a hint, and at most altogether. An editor writes a file in several
@@ -34,6 +35,7 @@ class Triggers:
         self._condition = threading.Condition()
         self._first_s: dict[Trigger, float] = {}
         self._due_s: dict[Trigger, float] = {}
+        self._early = False
 
     def put(self, trigger: Trigger, *, delay_s: float = 0.0) -> None:
         """Ask for a look; hints of one kind are held together until they pause."""
@@ -42,10 +44,13 @@ class Triggers:
             first = self._first_s.setdefault(trigger, now)
             quiet = delay_s or _QUIET_S.get(trigger, 0.0)
             self._due_s[trigger] = min(now + quiet, first + _AT_MOST_S.get(trigger, quiet))
+            self._early = self._early or trigger is Trigger.FILE
             self._condition.notify()
 
     def take(self, timeout_s: float) -> frozenset[Trigger]:
-        """Wait until something is due and return all that is pending; empty after `timeout_s`."""
+        """Wait until something is due and return all that is pending; empty after `timeout_s`.
+
+        EARLY alone comes at once with a file event, while its quiet time runs."""
         with self._condition:
             end = self._monotonic() + timeout_s
             while True:
@@ -55,7 +60,11 @@ class Triggers:
                     taken = frozenset(self._due_s)
                     self._due_s.clear()
                     self._first_s.clear()
+                    self._early = False
                     return taken
+                if self._early:
+                    self._early = False
+                    return frozenset({Trigger.EARLY})
                 if now >= end:
                     return frozenset()
                 self._condition.wait(min(due, end) - now)

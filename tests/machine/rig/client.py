@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from . import host, ledger, network
 
@@ -14,7 +15,7 @@ def client_network() -> Iterator[network.Network]:
     """A namespace that reaches all machines; gone when the block, or this process, ends."""
     host.require()
     ledger.sweep()
-    record = ledger.reserve(f"client-{os.getpid()}", "none", "/", keep=False)
+    record = ledger.reserve(f"client-{os.getpid()}", "none", Path("/"), None, keep=False)
     try:
         made = network.create(record.name)
         ledger.update(record, index=made.index)

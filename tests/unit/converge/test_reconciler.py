@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.converge.reconciler import Order
+from hubagent.converge.look import Order
 from hubagent.layout import HUB, NGINX, PROXY
 from hubagent.observability.status import Reason, Result
 from hubagent.ports import JobResult, UnitVerb
@@ -241,3 +241,31 @@ def test_a_full_disk_changes_nothing_and_leaves_no_half_generation(world: World)
     assert (look.result, world.generations.current(), world.generations.numbers()) == (Result.FAILED, 1, (1,))
     assert "No space left" in str(look.failure)
     assert world.look().result is Result.OK
+
+
+def test_a_rehearsal_touches_nothing_and_saves_the_look_its_work(world: World) -> None:
+    world.edit(BODY)
+    world.reconciler.rehearse()
+    assert world.generations.current() == 1
+    assert [call for call in world.units.journal if call[0] == "reload"] == []
+    before = list(world.units.journal)
+    assert world.look().result is Result.OK
+    assert world.generations.current() == 2
+    assert [call for call in world.units.journal[len(before) :] if "test@" in call[1]] == []
+
+
+def test_a_rehearsal_of_other_bytes_is_forgotten(world: World) -> None:
+    world.edit(BODY)
+    world.reconciler.rehearse()
+    world.edit(ADMINS)
+    assert world.look().result is Result.OK
+    assert (world.generations.numbers(), world.generations.served()) == ((1, 3), (1, 3))
+    assert b"ada" in world.current("hub/hub.json")
+
+
+def test_a_rehearsal_that_fails_leaves_it_to_the_look_to_say_so(world: World) -> None:
+    world.units.fail(UnitVerb.START, "hubagent-nginx-test@2.service", JobResult.FAILED, times=2)
+    world.edit(BODY)
+    world.reconciler.rehearse()
+    assert world.generations.numbers() == (1,)
+    assert world.look().result is Result.REJECTED

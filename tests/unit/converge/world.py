@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 
 from hubagent.converge.apply import Applier
+from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
+from hubagent.converge.look import Look, Order
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.preflight import HUB_TEST, NGINX_TEST, Preflight
 from hubagent.converge.quarantine import Quarantine
-from hubagent.converge.reconciler import Look, Order, Reconciler
+from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.survey import Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
@@ -55,7 +57,7 @@ class World:
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
-            {name: ActiveState.INACTIVE for name in UNITS.values()} | {DOCKER: ActiveState.ACTIVE},
+            dict.fromkeys(UNITS.values(), ActiveState.INACTIVE) | {DOCKER: ActiveState.ACTIVE},
             clock=self.clock,
         )
         for number in range(1, 30):  # systemd makes instances of a template by itself
@@ -101,7 +103,7 @@ class World:
             generations=self.generations,
             quarantine=Quarantine(self.files, self.layout),
             observer=observer,
-            preflight=Preflight(tools),
+            candidates=Candidates(self.generations, Preflight(tools)),
             applier=Applier(
                 tools,
                 Verifier(tools, observer),
@@ -200,5 +202,5 @@ class World:
             raise PreflightError(f"metrics.listen: {desired.metrics.listen}: address in use")
         self.metrics_on = str(desired.metrics.listen)
 
-    def _on_step(self, step: Step, done: bool) -> None:  # noqa: FBT001
+    def _on_step(self, step: Step, done: bool) -> None:
         self.steps.append((step.component, step.verb.value, done))

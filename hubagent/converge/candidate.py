@@ -1,0 +1,67 @@
+"""A candidate generation: written and tested, possibly ahead of time, and forgotten when it is not wanted."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from hubagent.converge.generations import Generations
+from hubagent.converge.preflight import Preflight
+from hubagent.errors import HubagentError, TemporaryError
+from hubagent.state.desired import Desired
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """On disk and tested, never in force."""
+
+    number: int
+    digest: str
+
+
+class Candidates:
+    """At most one candidate is kept ready, in the moments in which more edits are waited for."""
+
+    def __init__(self, generations: Generations, preflight: Preflight) -> None:
+        self._generations = generations
+        self._preflight = preflight
+        self._ready: _Ready | None = None
+
+    def number_for(self, wished: Desired) -> int:
+        """The number that this generation has, or would get."""
+        if self._ready is not None and self._ready.digest == wished.digest:
+            return self._ready.number
+        return self._generations.next_number()
+
+    def prepare(self, wished: Desired, number: int, previous: Desired | None, *, first: bool) -> None:
+        """Write generation `number` and test it, unless that has been done for these very bytes.
+
+        PreflightError when it would not work, TemporaryError when the machine does not let it be tried;
+        with either, nothing of it stays on disk.
+        """
+        if self._ready is not None and self._ready.digest == wished.digest:
+            return
+        self.forget()
+        self._preflight.disk()
+        try:
+            self._generations.stage(wished, number)
+            if first:
+                self._generations.show(number)  # the tests look through `current`
+            self._preflight.candidate(number, wished, previous)
+        except HubagentError:
+            with contextlib.suppress(TemporaryError):  # a full disk, most likely: leave no half generation
+                if first:
+                    self._generations.show(None)
+                self._generations.discard(number)
+            raise
+        self._ready = _Ready(number, wished.digest)
+
+    def taken(self) -> None:
+        """The candidate is in force now, or was: it is not ours to remove any more."""
+        self._ready = None
+
+    def forget(self) -> None:
+        """Remove a candidate that nobody wants."""
+        if self._ready is not None:
+            self._generations.discard(self._ready.number)
+            self._ready = None

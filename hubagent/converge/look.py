@@ -1,0 +1,42 @@
+"""The values of one look: what was ordered, what was found out, how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hubagent.converge.intent import Intent
+from hubagent.observability.status import Problem, Result
+from hubagent.state.model import Plan
+from hubagent.state.observed import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asked for beyond "look again"."""
+
+    allow_disruption: bool = False
+    rollback_to: int | None = None
+    retry: bool = False  # try again what is in quarantine
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a look knows before it touches anything; `hubagent plan` prints this."""
+
+    intent: Intent
+    observed: Observed
+    plan: Plan
+    statics: dict[str, bytes]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one look ended."""
+
+    result: Result
+    prepared: Prepared | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: str | None = None
+    candidate: int | None = None
+    retry: bool = False
