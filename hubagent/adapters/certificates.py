@@ -7,6 +7,7 @@ lives, and several commands get by without it.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 import socket
 from pathlib import Path
@@ -33,8 +34,16 @@ class PemCertificateStore:
     def __init__(self, files: FileStore, clock: Clock) -> None:
         self._files = files
         self._clock = clock
+        self._known: tuple[bytes, CertificateFacts] | None = None
 
     def inspect(self, certificate: Path, key: Path) -> CertificateFacts:
+        """Asked at every look, so what these very bytes certify is remembered (as a hash: one is a key)."""
+        both = hashlib.sha256(self._read(certificate)).digest() + hashlib.sha256(self._read(key)).digest()
+        if self._known is None or self._known[0] != both:
+            self._known = (both, self._parse(certificate, key))
+        return self._known[1]
+
+    def _parse(self, certificate: Path, key: Path) -> CertificateFacts:
         from cryptography.hazmat.primitives import hashes
 
         leaf = self._leaf(certificate)

@@ -15,7 +15,8 @@ from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.observability.status import Problem, Reason
-from hubagent.state.desired import Desired, desired
+from hubagent.state.desired import Desired, Facts, desired
+from hubagent.state.secrets import Secrets
 
 MAX_CONFIG_BYTES = 1024**2
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
@@ -44,6 +45,7 @@ class Intents:
         self._generations = generations
         self._quarantine = quarantine
         self._parsed: dict[bytes, Config] = {}
+        self._rendered: tuple[tuple[bytes, Facts, Secrets], Desired] | None = None
 
     def today(self) -> Intent:
         """The generation that today's file asks for, or the one in force with the reasons why not."""
@@ -124,14 +126,13 @@ class Intents:
 
     def _render(self, config: Config, source: bytes, in_force: Desired | None) -> Desired:
         facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
-        return desired(
-            config,
-            facts,
-            read_secrets(config.hub, self._tools),
-            source=source,
-            templates=self._tools.templates,
-            layout=self._tools.layout,
-        )
+        secrets = read_secrets(config.hub, self._tools)
+        made_from = (source, facts, secrets)
+        if self._rendered is None or self._rendered[0] != made_from:
+            templates, layout = self._tools.templates, self._tools.layout
+            wished = desired(config, facts, secrets, source=source, templates=templates, layout=layout)
+            self._rendered = (made_from, wished)
+        return self._rendered[1]
 
     def _in_force(self) -> tuple[Desired | None, tuple[Problem, ...]]:
         number = self._generations.current()

@@ -29,6 +29,7 @@ from hubagent.state.model import Component
 
 _CERTIFICATE_WARN_S = 14 * 86400.0
 _DISK_WARN_BYTES = 1024**3
+_FIGURES_S = 15.0  # how old the hub's and the proxy's own figures may be; a look may come much more often
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
 
 
@@ -41,6 +42,8 @@ class Survey:
         self._tools = tools
         self._generations = generations
         self._observer = observer
+        self._asked = Figures()
+        self._asked_at_s = -_FIGURES_S
         self._last = Status(version=version, pid=pid, looks=0, looked_at_s=0.0, result=Result.NOOP)
 
     def status(self, look: Look) -> Status:
@@ -76,7 +79,7 @@ class Survey:
             pending_changes=prepared.plan.changes if prepared and prepared.plan.pending else (),
             certificate=certificate,
             servers=_servers(in_force, containers or ()),
-            figures=self._figures(in_force, prepared),
+            figures=self._figures(in_force, prepared, now_s),
             dbus_up=prepared is not None,
             docker_up=containers is not None,
             disk_free_bytes=free,
@@ -173,17 +176,20 @@ class Survey:
             return free, ()
         return free, (Problem(None, Reason.DISK, f"{path}: only {free // 1024**2} MiB free on this disk"),)
 
-    def _figures(self, in_force: Desired | None, prepared: Prepared | None) -> Figures:
+    def _figures(self, in_force: Desired | None, prepared: Prepared | None, now_s: float) -> Figures:
         if in_force is None:
             return Figures()
-        token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
-        hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
-        proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
+        if not 0 <= now_s - self._asked_at_s < _FIGURES_S:
+            self._asked_at_s = now_s
+            token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
+            hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
+            proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
+            self._asked = figures.merge(figures.parse_hub(hub or ""), figures.parse_proxy(proxy or ""))
         own = Figures(
             proxy_routes=prepared.observed.routes if prepared else None,
             nginx_old_workers=self._tools.machine.nginx_old_workers(),
         )
-        return figures.merge(figures.parse_hub(hub or ""), figures.parse_proxy(proxy or ""), own)
+        return figures.merge(own, self._asked)
 
     def _text(self, url: str, token: str | None) -> str | None:
         headers = {"Authorization": f"token {token}"} if token else {}
