@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tests.machine.rig import NOTEBOOK, Flavour, HostUnfit, Machine, RigError, Suite, host, ledger
+from tests.machine.rig import NOTEBOOK, Flavour, HostUnfit, Machine, RigError, Suite, host, ledger, places
 from tests.machine.rig.progress import Stages
 
 TOP = Path(__file__).resolve().parents[2]
@@ -52,16 +52,17 @@ def main() -> int:
 
 def up(suite: Suite, flavour: Flavour) -> int:
     """Everything from nothing to a login page."""
+    LOG.parent.mkdir(parents=True, exist_ok=True)
     stages = Stages()
     outdated = _outdated()
     with stages.stage("Check this host"):
         host.require()
         if shutil.which("make") is None:
             raise HostUnfit(["make (apt install make)"])
-    if _running():
+    if _running() and _serves(Machine.attach(NAME)):
         print("\nIt is up already; its first password was shown when it started.")
         return status()
-    ledger.remove(NAME)
+    _remove()
     if outdated:
         with stages.stage("Build the packages"):
             _build()
@@ -69,22 +70,23 @@ def up(suite: Suite, flavour: Flavour) -> int:
         f"Boot Debian {suite.release} (made from packages the first time, which takes minutes)"
     ):
         machine = Machine.boot(suite, name=NAME, flavour=flavour, image=NOTEBOOK, keep=True)
-    with stages.stage("apt install hubagent"):
-        machine.push(REPOSITORY, "/srv/hubagent")
-        machine.run(["sh", "/srv/hubagent/add.sh"])
-        machine.run(["apt-get", "update", "-q"], timeout_s=_INSTALL_S)
-        LOG.parent.mkdir(parents=True, exist_ok=True)
-        LOG.write_text(machine.run(["apt", "install", "-y", "hubagent"], timeout_s=_INSTALL_S).stdout)
-    with stages.stage("Wait for the login page through nginx"):
-        machine.wait_until(lambda: _serves(machine), _SERVES_S, "the login page")
+    try:
+        with stages.stage("apt install hubagent"):
+            _install(machine)
+        with stages.stage("Wait for the login page through nginx"):
+            machine.wait_until(lambda: _serves(machine), _SERVES_S, "the login page")
+    except BaseException:
+        LOG.write_text(machine.journal(lines=5000))
+        print(f"\nThe machine's journal is in {LOG}; the machine is removed.", file=sys.stderr)
+        machine.close()
+        raise
     print(f"\nUp in {stages.elapsed_s:.0f} s.")
     return status()
 
 
 def down() -> int:
     """Remove the machine and everything of it on this host."""
-    ledger.remove(NAME)
-    ledger.sweep()
+    _remove()
     print("The demonstration is gone.")
     return 0
 
@@ -114,6 +116,20 @@ hubagent status:
     return 0
 
 
+def _remove() -> None:
+    """Nothing that another session with another cache calls by the same name is touched."""
+    if (places.machines() / NAME).exists():
+        ledger.remove(NAME)
+        ledger.sweep()
+
+
+def _install(machine: Machine) -> None:
+    machine.push(REPOSITORY, "/srv/hubagent")
+    machine.run(["sh", "/srv/hubagent/add.sh"])
+    machine.run(["apt-get", "update", "-q"], timeout_s=_INSTALL_S)
+    machine.run(["apt", "install", "-y", "hubagent"], timeout_s=_INSTALL_S)
+
+
 def _running() -> bool:
     record = ledger.load(NAME)
     return record is not None and record.leader is not None and record.leader.alive()
@@ -134,7 +150,6 @@ def _files(path: Path) -> list[Path]:
 
 
 def _build() -> None:
-    LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("w") as log:
         built = subprocess.run(
             ["make", "-C", str(TOP), "deb", "repo"], stdout=log, stderr=log, timeout=_BUILD_S, check=False

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from . import docker_data
 
+# systemd-nspawn leaves folders and locks in its own place in /run; here they go with the namespace
 _MOUNT = """\
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs -o mode=755 tmpfs /run/systemd/nspawn
 mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3,redirect_dir=on" "$4"
 shift 4
 exec "$@"

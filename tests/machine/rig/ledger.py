@@ -79,15 +79,15 @@ def records() -> list[Record]:
 
 
 def load(name: str) -> Record | None:
-    """The record of one machine, or None when there is none."""
+    """The record of one machine; None when there is none, or one of another version of the rig."""
     try:
         fields = json.loads((places.machines() / name / "record.json").read_text())
-    except FileNotFoundError:
+        for key in ("owner", "supervisor", "leader"):
+            if fields[key] is not None:
+                fields[key] = ProcessIdentity(**fields[key])
+        return Record(**fields)
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
-    for key in ("owner", "supervisor", "leader"):
-        if fields[key] is not None:
-            fields[key] = ProcessIdentity(**fields[key])
-    return Record(**fields)
 
 
 def remove(name: str) -> None:
@@ -112,8 +112,8 @@ def sweep() -> list[str]:
     with locked(places.machines() / ".lock"):
         known = {record.name: record for record in records()}
         left = {name for name, record in known.items() if record.left_over}
-        left |= {folder.name for folder in places.machines().glob("*/") if folder.name not in known}
-        left |= {name for name in _names_on_host() if name not in known and not _owned_elsewhere(name)}
+        unknown = {folder.name for folder in places.machines().glob("*/")} | _names_on_host()
+        left |= {name for name in unknown - set(known) if not _owned_elsewhere(name)}
         for name in sorted(left):
             remove(name)
     return sorted(left)
@@ -130,7 +130,7 @@ def _names_on_host() -> set[str]:
 
 
 def _owned_elsewhere(name: str) -> bool:
-    """Another session with a cache of its own may run it: then processes are in it."""
+    """Another session, with a cache or a version of its own, may run it: then processes are in it."""
     return bool(cgroups.members(name))
 
 

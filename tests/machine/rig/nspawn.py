@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import roots
 from .disk import Disk
 from .errors import RigError
 from .identity import ProcessIdentity
@@ -46,7 +47,6 @@ def start(name: str, disk: Disk, network: Network, groups: Sequence[Path], conso
         # without systemd as the host's first process there is nobody to register with
         "--register=no",
         "--keep-unit",
-        "--boot",
         # Docker inside needs all of it; the session keyring is runc's
         "--capability=all",
         "--private-users=no",
@@ -57,6 +57,7 @@ def start(name: str, disk: Disk, network: Network, groups: Sequence[Path], conso
         "--link-journal=no",
         "--console=pipe",
         f"--bind={disk.docker}:/var/lib/docker",
+        roots.INIT,
         # for Debian 13's systemd, which takes version 1 of cgroups only when told twice
         "systemd.unified_cgroup_hierarchy=0",
         "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",

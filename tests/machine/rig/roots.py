@@ -19,7 +19,7 @@ from .locks import locked
 from .process import run
 from .sources import Sources, keyring
 
-_LAYOUT = 4
+_LAYOUT = 5
 """Counts up when this module writes other files into a root, so that cached ones are made anew."""
 
 _BUILD_S = 900.0
@@ -56,32 +56,20 @@ _MASKED = (
     "fstrim.timer",
 )
 
-_CGROUPS_UNIT = """\
-[Unit]
-Description=Make the cgroup controllers writable for Docker
-DefaultDependencies=no
-After=local-fs.target
-Before=sysinit.target
+INIT = "/usr/local/lib/machine/init"
+"""What starts a root as a machine; hands over to systemd."""
 
-[Service]
-Type=oneshot
-ExecStart=/usr/local/lib/machine/cgroups
-
-[Install]
-WantedBy=sysinit.target
-"""
-
-# systemd-nspawn mounts version 1 controllers read-only; inside a cgroup namespace a new mount is writable
-# and shows the machine's own part of the hierarchy.
-_CGROUPS_SCRIPT = """\
+# systemd-nspawn mounts version 1 controllers read-only; inside a cgroup namespace a new mount is writable and shows
+# the machine's own part of the hierarchy. Before systemd starts, or it would not enforce the limits of units.
+_INIT_SCRIPT = """\
 #!/bin/sh
 set -eu
 for controller in memory cpu cpuacct cpuset pids devices freezer blkio; do
     mounted=/sys/fs/cgroup/$controller
-    mountpoint -q "$mounted" || continue
     umount "$mounted"
     mount -t cgroup -o "rw,nosuid,nodev,noexec,$controller" cgroup "$mounted"
 done
+exec /lib/systemd/systemd "$@"
 """
 
 
@@ -209,16 +197,14 @@ def _build(recipe: Recipe, folder: Path) -> None:
 
 def _write_files(recipe: Recipe, files: Path) -> None:
     units = files / "etc/systemd/system"
-    (units / "sysinit.target.wants").mkdir(parents=True)
-    (units / "machine-cgroups.service").write_text(_CGROUPS_UNIT)
-    (units / "sysinit.target.wants/machine-cgroups.service").symlink_to("../machine-cgroups.service")
+    units.mkdir(parents=True)
     for unit in _MASKED:
         (units / unit).symlink_to("/dev/null")
 
-    script = files / "usr/local/lib/machine/cgroups"
-    script.parent.mkdir(parents=True)
-    script.write_text(_CGROUPS_SCRIPT)
-    script.chmod(0o755)
+    init = files / INIT.lstrip("/")
+    init.parent.mkdir(parents=True)
+    init.write_text(_INIT_SCRIPT)
+    init.chmod(0o755)
 
     apt = files / "etc/apt/apt.conf.d/90host"
     apt.parent.mkdir(parents=True)
