@@ -1,0 +1,229 @@
+"""A Docker daemon as far as the spawner asks it, over a unix socket, for the real Docker SDK.
+
+Containers are processes on loopback addresses of their own. What only a real kernel and a real Docker can
+show (limits, mounts, ownership) is shown in the machine tests.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+USER_SERVER = Path(__file__).with_name("user_server.py")
+
+
+@dataclass
+class Container:
+    id: str
+    name: str
+    address: str
+    created: dict[str, Any]  # the body of the request
+    process: subprocess.Popen[bytes] | None = None
+    out_of_memory: bool = False
+    archives: list[tuple[str, bytes]] = field(default_factory=list)  # path, tar
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(item.split("=", 1) for item in self.created["Env"])
+
+
+class DockerDaemon:
+    """Start and stop it as one does a daemon; `fault` makes every call fail with that status."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.socket = folder / "docker.sock"
+        self.port = port
+        self.images: dict[str, dict[str, Any]] = {"hubagent/julia": {"User": "jovyan", "Cmd": ["serve"]}}
+        self.containers: dict[str, Container] = {}
+        self.volumes: set[str] = set()
+        self.fault: int | None = None
+        self.calls: list[str] = []
+        self._made = 0
+        self._server: _Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    @property
+    def hold_file(self) -> Path:
+        return self.folder / "hold"
+
+    def start(self) -> None:
+        self.socket.unlink(missing_ok=True)
+        self._server = _Server(self)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+            self.socket.unlink()
+
+    def close(self) -> None:
+        self.stop()
+        for container in list(self.containers.values()):
+            self.kill(container)
+
+    def named(self, name: str) -> Container | None:
+        return next((item for item in self.containers.values() if name in {item.id, item.name}), None)
+
+    def kill(self, container: Container) -> None:
+        if container.process is not None:
+            container.process.kill()
+            container.process.wait()
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, object]:
+        """Status and JSON value (or bytes) for one call."""
+        self.calls.append(f"{method} {path}")
+        if self.fault is not None:
+            return self.fault, {"message": "something is wrong with the daemon"}
+        if path == "/version":
+            return 200, {"ApiVersion": "1.41", "Version": "20.10.24"}
+        if match := re.fullmatch(r"/images/(.+)/json", path):
+            config = self.images.get(match[1])
+            return (200, {"Config": config}) if config else (404, {"message": f"No such image: {match[1]}"})
+        if match := re.fullmatch(r"/volumes/(.+)", path):
+            if method == "DELETE":
+                self.volumes.discard(match[1])
+                return 204, b""
+            return (200, {}) if match[1] in self.volumes else (404, {"message": "no such volume"})
+        if path == "/containers/create":
+            return self._create(query["name"], json.loads(body))
+        match = re.fullmatch(r"/containers/([^/]+)(?:/(\w+))?", path)
+        container = self.named(match[1]) if match else None
+        if match is None or container is None:
+            return 404, {"message": f"No such container: {path}"}
+        return self._about(container, method, match[2], query, body)
+
+    def _create(self, name: str, body: dict[str, Any]) -> tuple[int, object]:
+        if self.named(name):
+            return 409, {"message": "Conflict. The container name is already in use"}
+        for mount in body["HostConfig"]["Mounts"]:
+            if mount["Type"] == "volume":
+                self.volumes.add(mount["Source"])
+            elif not Path(mount["Source"]).exists():
+                return 400, {
+                    "message": f"invalid mount config: bind source path does not exist: {mount['Source']}"
+                }
+        self._made += 1
+        container = Container(f"{self._made:064x}", name, f"127.77.0.{self._made}", body)
+        self.containers[container.id] = container
+        return 201, {"Id": container.id, "Warnings": []}
+
+    def _about(
+        self, container: Container, method: str, what: str | None, query: dict[str, str], body: bytes
+    ) -> tuple[int, object]:
+        match method, what:
+            case "GET", "json":
+                return 200, self._inspection(container)
+            case "POST", "start":
+                return self._start(container)
+            case "POST", "stop":
+                self.kill(container)
+                return 204, b""
+            case "DELETE", None:
+                self.kill(container)
+                del self.containers[container.id]
+                return 204, b""
+            case "PUT", "archive":
+                container.archives.append((query["path"], body))
+                return 200, b""
+            case "GET", "archive":
+                return 200, _archive(
+                    "passwd", b"root:x:0:0::/root:/bin/sh\njovyan:x:1000:100::/home/jovyan:/bin/sh\n"
+                )
+            case "GET", "logs":
+                text = b"the last words\n"
+                return 200, b"\x02\0\0\0" + len(text).to_bytes(4, "big") + text
+        return 404, {"message": "page not found"}
+
+    def _start(self, container: Container) -> tuple[int, object]:
+        network = container.created["HostConfig"]["NetworkMode"]
+        if network != "hubagent":
+            return 404, {"message": f"network {network} not found"}
+        if container.created["Cmd"] == ["serve"]:
+            command = [str(USER_SERVER), container.address, str(self.port), str(self.hold_file)]
+        else:
+            container.out_of_memory = container.created["Cmd"] == ["eat"]
+            command = ["-c", "raise SystemExit(3)"]
+        container.process = subprocess.Popen([sys.executable, *command])
+        return 204, b""
+
+    def _inspection(self, container: Container) -> dict[str, Any]:
+        code = container.process.poll() if container.process is not None else 0
+        return {
+            "Id": container.id,
+            "Name": f"/{container.name}",
+            "Config": {"Tty": False},
+            "HostConfig": {"LogConfig": {"Type": "local"}},
+            "State": {
+                "Running": container.running,
+                "ExitCode": code or 0,
+                "OOMKilled": container.out_of_memory,
+            },
+            "NetworkSettings": {"Networks": {"hubagent": {"IPAddress": container.address}}},
+        }
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, daemon: DockerDaemon) -> None:
+        self.docker = daemon
+        super().__init__(str(daemon.socket), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.0"  # one call for each connection: a stopped daemon answers nothing more
+
+    def _any(self) -> None:
+        parts = urlsplit(self.path)
+        path = re.sub(r"^/v[0-9.]+", "", unquote(parts.path))
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, value = self.server.docker.answer(self.command, path, query, body)
+        content = value if isinstance(value, bytes) else json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        if self.path.partition("?")[0].endswith("/archive"):
+            self.send_header("X-Docker-Container-Path-Stat", "e30=")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815 - the base class's names
+
+    def address_string(self) -> str:
+        return "hub"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _archive(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
