@@ -78,7 +78,9 @@ class Agent:
         self.endpoints = Endpoints(self.metrics)
         self.exposition = Exposition(self.endpoints, self.metrics)
         self.units = SystemdUnitManager(
-            watched=tuple(UNITS.values()), on_change=lambda: self.triggers.put(Trigger.UNIT)
+            watched=tuple(UNITS.values()),
+            on_change=lambda: self.triggers.put(Trigger.UNIT),
+            on_lost=self.metrics.dbus_reconnect,
         )
         self.engine = DockerEngine()
         files, clock = LocalFileStore(), SystemClock()
@@ -127,7 +129,10 @@ class Agent:
             threading.Thread(target=self._obey, name="signals", daemon=True).start()
             self.requests.prepare()
             watch = ConfigWatch(
-                self.layout.config, on_change=lambda: self.triggers.put(Trigger.FILE), poll_s=POLL_S / 2
+                self.layout.config,
+                on_change=lambda: self.triggers.put(Trigger.FILE),
+                poll_s=POLL_S / 2,
+                on_fault=self.metrics.watch_error,
             )
             watch.start()
             self.engine.watch(lambda: self.triggers.put(Trigger.DOCKER))

@@ -23,10 +23,10 @@ from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
 from hubagent.agent import Agent
+from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
 from hubagent.config.notices import not_yet
 from hubagent.converge import doctor
-from hubagent.converge.intent import MAX_CONFIG_BYTES
 from hubagent.converge.look import Order
 from hubagent.converge.requests import Request, Requests
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError
@@ -112,9 +112,9 @@ def _run(_arguments: argparse.Namespace, layout: Layout) -> int:
 def _check(arguments: argparse.Namespace, layout: Layout) -> int:
     path: Path = arguments.file or layout.config
     if str(path) == "-":
-        content = sys.stdin.buffer.read(MAX_CONFIG_BYTES + 1)
+        content = sys.stdin.buffer.read(MAX_BYTES + 1)
     else:
-        state = LocalFileStore().read(path, max_bytes=MAX_CONFIG_BYTES)
+        state = LocalFileStore().read(path, max_bytes=MAX_BYTES)
         if state is None:
             raise ConfigError((f"{path}: does not exist",))
         content = state.content

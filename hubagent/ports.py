@@ -286,12 +286,3 @@ class MachineFacts(Protocol):
     def ipv6(self) -> bool:
         """Sockets of the IPv6 family can be made."""
         ...
-
-
-class MetricsListener(Protocol):
-    """The agent's own HTTP endpoint, which moves when the configuration says so."""
-
-    @property
-    def listening_on(self) -> str | None:
-        """The address served now, as in the configuration."""
-        ...

@@ -40,7 +40,8 @@ class SystemdUnitManager:
     """`ports.UnitManager` on the system bus.
 
     `on_change` is called from another thread whenever something happened to one of the `watched` units, or to
-    the connection. It may be called without cause, and must not block.
+    the connection. It may be called without cause, and must not block. `on_lost` is called each time the
+    connection is gone and made anew.
     """
 
     def __init__(
@@ -49,13 +50,19 @@ class SystemdUnitManager:
         address: str = SYSTEM_BUS,
         watched: Collection[str] = (),
         on_change: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._watched = frozenset(watched)
         self._names = {objects.unit_path(name): name for name in self._watched}
         self._on_change = on_change
         self._jobs = JobBoard()
         self._states = UnitStates()
-        self._connection = BusConnection(address, on_up=self._subscribe, on_down=self._look_again)
+        self._on_lost = on_lost
+        self._connection = BusConnection(address, on_up=self._subscribe, on_down=self._lost)
+
+    def _lost(self) -> None:
+        self._on_lost()
+        self._look_again()
 
     def unit(self, name: str) -> UnitState:
         return self._states.read(self._connection.bus(), name, timeout_s=_CALL_TIMEOUT_S)

@@ -35,13 +35,19 @@ class ConfigWatch:
     It may be called several times for one edit, and without cause; it must not block.
     """
 
-    def __init__(self, path: Path, on_change: Callable[[], None], poll_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        on_change: Callable[[], None],
+        poll_s: float = 2.0,
+        on_fault: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = path
         self._on_change = on_change
         self._poll_s = poll_s
         self._stopping = threading.Event()
         self._seen = _signature(path)
-        self._events = _FolderEvents(path, self._changed)
+        self._events = _FolderEvents(path, self._changed, on_fault)
         self._thread = threading.Thread(target=self._poll, name="config-watch", daemon=True)
 
     def start(self) -> None:
@@ -68,10 +74,11 @@ class ConfigWatch:
 class _FolderEvents(FileSystemEventHandler):
     """watchdog on one folder, set up again when the folder is another one or the watching thread died."""
 
-    def __init__(self, path: Path, on_event: Callable[[], None]) -> None:
+    def __init__(self, path: Path, on_event: Callable[[], None], on_fault: Callable[[], None]) -> None:
         self._folder = path.parent
         self._names = frozenset({path.name, _KUBERNETES_LINK})
         self._on_event = on_event
+        self._on_fault = on_fault
         self._observer: Any = None
         self._watched: tuple[int, int] | None = None
         self._fault = ""
@@ -108,6 +115,7 @@ class _FolderEvents(FileSystemEventHandler):
         """Once, not at every attempt."""
         if fault != self._fault:
             _LOG.warning("%s", fault)
+            self._on_fault()
         self._fault = fault
 
     def _is_alive(self) -> bool:

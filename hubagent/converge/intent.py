@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from hubagent.config.changes import Change, changes
+from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
 from hubagent.config.model import Config
 from hubagent.config.source import check_ownership
@@ -18,7 +19,6 @@ from hubagent.observability.status import Problem, Reason
 from hubagent.state.desired import Desired, Facts, desired
 from hubagent.state.secrets import Secrets
 
-MAX_CONFIG_BYTES = 1024**2
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
 
@@ -104,7 +104,7 @@ class Intents:
     def _source(self) -> bytes:
         path = self._tools.layout.config
         try:
-            state = self._tools.files.read(path, max_bytes=MAX_CONFIG_BYTES)
+            state = self._tools.files.read(path, max_bytes=MAX_BYTES)
         except StorageError as error:
             raise ConfigError((str(error),)) from error
         if state is None:

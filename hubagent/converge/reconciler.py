@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 
 from hubagent.config.model import Disruptive, Drift
+from hubagent.config.notices import not_yet
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations, Switch
@@ -20,7 +21,15 @@ from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.tools import Tools
-from hubagent.errors import HubagentError, PreflightError, TemporaryError, VerifyError
+from hubagent.errors import (
+    ContainerError,
+    HubagentError,
+    PreflightError,
+    StorageError,
+    TemporaryError,
+    UnitError,
+    VerifyError,
+)
 from hubagent.observability.metrics import Metrics
 from hubagent.observability.status import Problem, Reason, Result
 from hubagent.state.desired import Desired
@@ -32,6 +41,8 @@ from hubagent.state.window import contains
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
+
+_REASONS = {UnitError: Reason.DBUS, ContainerError: Reason.DOCKER, StorageError: Reason.DISK}
 
 
 class Reconciler:
@@ -145,6 +156,8 @@ class Reconciler:
         else:
             self._quarantine.release()
         log.info("generation %d is in force: %s", number, _words(prepared.plan))
+        for notice in not_yet(prepared.intent.config):
+            log.info("%s", notice)
         return Look(Result.OK, prepared, prepared.problems)
 
     def _whole(self, number: int | None) -> Desired | None:
@@ -283,9 +296,9 @@ class Reconciler:
 
     def _unable(self, error: HubagentError) -> Look:
         log.error("%s", error)
-        return Look(
-            Result.FAILED, problems=(Problem(None, Reason.UNIT, str(error)),), failure=str(error), retry=True
-        )
+        reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.UNIT)
+        problem = Problem(None, reason, str(error))
+        return Look(Result.FAILED, problems=(problem,), failure=str(error), retry=True)
 
 
 def _words(steps: Plan) -> str:

@@ -16,7 +16,6 @@ class Trigger(enum.Enum):
     UNIT = "unit"
     DOCKER = "docker"
     RETRY = "retry"
-    POLL = "poll"
     STOP = "stop"
     EARLY = "early"  # a file event has come, and more are waited for: time to prepare
 

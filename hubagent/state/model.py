@@ -23,7 +23,6 @@ class Verb(enum.Enum):
     """What a step does, mildest first."""
 
     NONE = "none"  # read at the next spawn; nothing is run
-    CREATE = "create"
     WRITE = "write"
     RESYNC = "resync"  # ask the hub to put its routes back into the proxy
     START = "start"

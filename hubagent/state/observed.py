@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hubagent.ports import ActiveState, LoadState, UnitState
 from hubagent.state.model import Component
@@ -23,7 +23,6 @@ class Observed:
     hub_route: bool  # the proxy has its route to the hub; a restarted proxy has lost it
     metrics_listen: str | None  # where our own metrics are served now
     live_restore: bool | None = None  # of the container engine, None when it does not answer
-    problems: Mapping[Component, str] = field(default_factory=dict)
 
     def runs(self, component: Component) -> bool:
         """The unit is there and active."""
