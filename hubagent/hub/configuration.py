@@ -13,6 +13,7 @@ from jupyterhub.auth import Authenticator
 from traitlets import import_item
 from traitlets.config import Config
 
+from hubagent.hub import usernames
 from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url
 from hubagent.hub.reading import SettingsError
@@ -81,7 +82,6 @@ def _hub(config: Config, settings: HubSettings, state: Path) -> None:
     hub.cleanup_servers = False
     hub.concurrent_spawn_limit = 64
     hub.init_spawners_timeout = 1  # seconds; logins need not wait for servers that are too busy to answer
-    hub.last_activity_interval = 60  # seconds; how often lost routes are noticed, too
     # The proxy reaches the hub from the hub's own address, nginx reaches the proxy from loopback.
     hub.trusted_downstream_ips = ["127.0.0.1", "::1", str(urlsplit(settings.hub_bind_url).hostname)]
     hub.template_paths = [str(TEMPLATES)]
@@ -101,6 +101,10 @@ def _proxy(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
 
 
 def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
+    # Who is at work is asked more often than the culler looks: what it then hears is at most this old, and
+    # a notebook left open says something every 30 seconds. It is how often lost routes are noticed, too.
+    look_every = _look_every_s(settings)
+    config.JupyterHub.last_activity_interval = max(1, look_every // 2)
     services: list[dict[str, object]] = [{"name": "hubagent", "api_token": secrets.agent_token}]
     roles: list[dict[str, object]] = [
         # A named list of users: whoever is taken off the list is no admin any more.
@@ -110,11 +114,17 @@ def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> Non
     if settings.stop_idle_after_s > 0:
         timeout = max(1, math.ceil(settings.stop_idle_after_s))
         command = [sys.executable, "-m", "hubagent.hub.culler"]
-        command += [f"--timeout={timeout}", f"--cull-every={max(1, min(timeout // 2, 60))}"]
+        command += [f"--timeout={timeout}", f"--cull-every={look_every}"]
         services.append({"name": "idle-culler", "command": command})
         roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": list(CULLER_SCOPES)})
     config.JupyterHub.services = services
     config.JupyterHub.load_roles = roles
+
+
+def _look_every_s(settings: HubSettings) -> int:
+    """How often the culler looks, where it does."""
+    timeout = math.ceil(settings.stop_idle_after_s)
+    return max(1, min(timeout // 2, 60)) if timeout else 60
 
 
 def _spawner(config: Config, settings: HubSettings) -> None:
@@ -131,8 +141,12 @@ def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticato
     users that an admin added on the hub's admin page (or by traits such as `allowed_users`).
     """
     config.JupyterHub.authenticator_class = cls
-    config.Authenticator.admin_users = set(settings.admins)
     if issubclass(cls, HubagentAuthenticator):
+        for name in settings.admins:
+            problem = usernames.problem(usernames.normalise(name))
+            if problem is not None:
+                raise SettingsError(f"hub.admins: {name!r}: {problem}")
+        config.HubagentAuthenticator.admins = set(settings.admins)
         native = config.NativeAuthenticator
         native.enable_signup = settings.signup is not Signup.CLOSED
         native.open_signup = settings.signup is Signup.OPEN
@@ -143,6 +157,8 @@ def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticato
         native.seconds_before_next_try = math.ceil(settings.passwords.lockout_s)
         config.HubagentAuthenticator.one_time_dir = str(settings.one_time_dir)
         return
+    # Some authenticators refuse users whom they do not know, but not these, and only log it.
+    config.Authenticator.admin_users = set(settings.admins)
     config.Authenticator.allow_all = settings.signup is Signup.OPEN
     config.Authenticator.allow_existing_users = settings.signup is not Signup.OPEN
     # Servers are containers: a PAM session on the host would do nothing for them, and needs root.

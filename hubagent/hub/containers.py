@@ -18,6 +18,9 @@ from hubagent.layout import LABEL_DIGEST, LABEL_SERVER, LABEL_USER
 API_VERSION: Final = "1.41"
 """Docker 20.10, the oldest that is installed with (Debian 12). HostConfig only checks its fields with it."""
 
+CPU_PERIOD_US: Final = 100_000
+"""The kernel's usual period for limits of processor time."""
+
 OOM_SCORE_ADJ: Final = 500
 """When the machine runs out of memory, servers go before the hub, the proxy and the agent."""
 
@@ -98,7 +101,9 @@ def _host_arguments(container: Container, image: Image) -> dict[str, Any]:
         "network_mode": container.network,
         "mem_limit": definition.memory_bytes,
         "memswap_limit": definition.memory_bytes,  # of both together: no swap, which would only be slow
-        "nano_cpus": round(definition.cpus * 1e9),
+        # As a share of time: the same limit given as `nano_cpus` is refused where it exceeds the machine.
+        "cpu_period": CPU_PERIOD_US,
+        "cpu_quota": round(definition.cpus * CPU_PERIOD_US),
         "pids_limit": definition.processes,
         "oom_score_adj": OOM_SCORE_ADJ,
         "cap_drop": ["ALL"],
