@@ -1,0 +1,566 @@
+"""Users' servers on a real machine: what a container may and may not, and what it lives through."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.machine.client import Person
+from tests.machine.hub import Hub, until
+
+# Names that a careless escape would make one: the second is how `a@b.c` looks when only `@` is replaced.
+ADA = "a@b.c"
+BOB = "a-40b.c"
+FORWARDED_TO = "198.51.100.7"
+METADATA = "169.254.169.254"
+
+_CONFIG = """\
+hub:
+  signup: open
+  landing: /lab/tree/coursefiles
+servers:
+  julia:
+    title: The course
+    image: hubagent/julia
+    memory: 512M
+    cpus: 1.5
+    processes: 200
+    mounts:
+      - {from: /srv/coursefiles, to: /home/jovyan/work/coursefiles, mode: ro}
+      - {from: /srv/shared, to: /home/jovyan/work/shared, mode: rw}
+    environment: {COURSE: "numerics; $HOME {1}"}
+  large:
+    title: More processors than there are
+    image: hubagent/julia
+    memory: 768M
+    cpus: 64
+"""
+
+# Runs in a container: which of these addresses accept a connection?
+_KNOCK = """
+import json, socket, sys
+from concurrent.futures import ThreadPoolExecutor
+def knock(address):
+    host, port = address.rsplit(':', 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=3).close()
+    except OSError:
+        return False
+    return True
+addresses = sys.argv[1:]
+with ThreadPoolExecutor(len(addresses)) as pool:
+    print(json.dumps(dict(zip(addresses, pool.map(knock, addresses)))))
+"""
+
+# Runs in a container: how many threads can there be?
+_BREED = """
+import threading
+stop = threading.Event()
+count = 0
+try:
+    while count < 5000:
+        threading.Thread(target=stop.wait).start()
+        count += 1
+except RuntimeError:
+    pass
+stop.set()
+print(count)
+"""
+
+# Runs on the machine as root: where do the tokens turn up? Names only leave the machine, never the tokens.
+_LOOK = """
+import json, os, pathlib, subprocess
+current = pathlib.Path('/var/lib/hubagent/current')
+secrets = json.loads((current / 'hub/secrets.json').read_text())
+tokens = {'proxy': (current / 'proxy/token').read_text().strip(), 'agent': secrets['agent_token']}
+assert all(len(token) >= 32 for token in tokens.values())
+def found(data):
+    return {name for name, token in tokens.items() if token.encode() in data}
+def output(*argv, stdin=b''):
+    return subprocess.run(argv, input=stdin, stdout=subprocess.PIPE, timeout=60).stdout
+seen = {'argv': [], 'environment': []}
+for process in pathlib.Path('/proc').glob('[0-9]*'):
+    try:
+        name = (process / 'exe').readlink().name
+        seen['argv'] += [[name, token] for token in found((process / 'cmdline').read_bytes())]
+        seen['environment'] += [[name, token] for token in found((process / 'environ').read_bytes())]
+    except OSError:
+        continue
+every = output('docker', 'ps', '-aq', '--filter', 'label=hubagent.user').split()
+seen['containers'] = len(every)
+for where, data in {
+    'journal': output('journalctl', '--no-pager', '--all', '-o', 'export'),
+    'metrics': output('curl', '-s', 'http://127.0.0.1:9811/metrics', 'http://127.0.0.1:8002/metrics'),
+    'page': output('curl', '-s', 'http://127.0.0.1:9811/'),
+    'status': output('hubagent', 'status', '--json') + pathlib.Path('/run/hubagent/status.json').read_bytes(),
+    'inspect': output('docker', 'inspect', *every),
+}.items():
+    assert data, where
+    seen[where] = sorted(found(data))
+patterns = '\\n'.join(tokens.values()).encode()
+search = ['grep', '-rlsIF', '-D', 'skip', '-f', '-']
+places = ['/etc', '/run', '/var', '/tmp', '/srv', '/home', '/usr/share/hubagent']
+seen['files'] = output('runuser', '-u', 'nobody', '--', *search, *places, stdin=patterns).decode().split()
+seen['files of root'] = output(*search, str(current) + '/', stdin=patterns).decode().split()
+print(json.dumps(seen))
+"""
+
+
+@dataclass
+class Classroom:
+    """The hub with the configuration above, and people who have signed up to it."""
+
+    hub: Hub
+    people: dict[str, Person] = field(default_factory=dict)
+
+    def person(self, name: str, *, running: bool = True) -> Person:
+        """Signed in; with a server that runs, unless that does not matter."""
+        if name not in self.people:
+            newcomer = self.people[name] = Person(self.hub, name)
+            page = newcomer.sign_up().text
+            assert "Your account is ready" in page or "taken" in page  # by themselves, earlier
+            newcomer.log_in()
+        person = self.people[name]
+        if running and not person.servers().get("", {}).get("ready"):
+            person.start()
+        return person
+
+    def container(self, name: str) -> str:
+        """The name of this person's container, by the label that tells whose it is."""
+        listed = self.docker(
+            "ps", "--filter", f"label=hubagent.user={name}", "--format", "{{.Names}}"
+        ).split()
+        assert len(listed) == 1, listed
+        return listed[0]
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        value = json.loads(self.docker("inspect", self.container(name)))[0]
+        assert isinstance(value, dict)
+        return value
+
+    def address(self, name: str) -> str:
+        return str(self.inspect(name)["NetworkSettings"]["Networks"]["hubagent"]["IPAddress"])
+
+    @property
+    def gateway(self) -> str:
+        return self.docker(
+            "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "hubagent"
+        ).strip()
+
+    def docker(self, *words: str) -> str:
+        return self.hub.machine.run(["docker", *words]).stdout
+
+    def inside(self, name: str, *argv: str) -> str:
+        return self.docker("exec", self.container(name), *argv)
+
+    def change(self, old: str, new: str) -> dict[str, Any]:
+        """Edit the file, wait for the end of it; nothing may be restarted by it."""
+        before = self.hub.main_pid("jupyterhub")
+        self.hub.replace(old, new)
+        _, status = self.hub.apply()
+        assert status["result"] in ("ok", "noop"), status["problems"]
+        assert self.hub.main_pid("jupyterhub") == before
+        return status
+
+    def empty(self) -> None:
+        """Take away every server and every home."""
+        for listing, removal in ((("ps", "-aq"), ("rm", "-f")), (("volume", "ls", "-q"), ("volume", "rm"))):
+            found = self.docker(*listing, "--filter", "label=hubagent.user").split()
+            if found:
+                self.docker(*removal, *found)
+
+
+@pytest.fixture(scope="module")
+def classroom(hub: Hub) -> Iterator[Classroom]:
+    machine = hub.machine
+    machine.run(["sh", "-ec", "install -d /srv/coursefiles; install -d -o 1000 /srv/shared"])
+    machine.write("/srv/coursefiles/lecture.txt", "Lecture 1\n")
+    before = hub.edit(_CONFIG)
+    _, status = hub.apply("--allow-disruption")
+    assert status["result"] in ("ok", "noop"), status["problems"]
+    until(lambda: hub.get("/hub/signup")[0] == 200, 60.0, "the sign-up page")
+    room = Classroom(hub)
+    yield room
+    for person in room.people.values():
+        if person.servers():
+            person.stop()
+        person.close()
+    room.empty()
+    hub.edit(before)
+    assert hub.apply("--allow-disruption")[1]["result"] in ("ok", "noop")
+    machine.run(["rm", "-r", "/srv/coursefiles", "/srv/shared"])
+
+
+# -- what a container is
+
+
+def test_limits_are_in_force(classroom: Classroom) -> None:
+    ada = classroom.person(ADA)
+    limits = classroom.inspect(ADA)["HostConfig"]
+    assert limits["Memory"] == limits["MemorySwap"] == 512 * 1024**2
+    assert limits["LogConfig"] == {"Type": "local", "Config": {"max-size": "10m", "max-file": "2"}}
+    assert limits["NetworkMode"] == "hubagent"
+    assert not limits["Privileged"]
+    assert not limits["Devices"]
+    assert not limits["PortBindings"] or not any(limits["PortBindings"].values())
+
+    status = dict(
+        line.split(":\t", 1) for line in classroom.inside(ADA, "cat", "/proc/1/status").splitlines()
+    )
+    assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb")} == {0}
+    assert status["NoNewPrivs"] == "1"
+    assert status["Seccomp"] == "2"
+    assert status["Uid"].split() == ["1000"] * 4
+
+    group = classroom.inside(
+        ADA, "cat", "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"
+    )
+    quota, period = map(int, group.split())
+    assert quota / period == 1.5
+
+    threads = int(classroom.inside(ADA, "python3", "-c", _BREED))
+    assert 50 < threads < 200
+    hog = classroom.hub.machine.run(
+        [
+            "docker",
+            "exec",
+            classroom.container(ADA),
+            "python3",
+            "-c",
+            "x = bytearray(700 * 1024**2); print(len(x))",
+        ],
+        check=False,
+    )
+    assert (hog.rc, hog.stdout) == (137, "")
+    assert ada.answers()
+
+
+def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
+    classroom.person(ADA)
+    inspection = classroom.inspect(ADA)
+    declared = json.loads(classroom.hub.machine.read("/var/lib/hubagent/current/hub/servers.json"))[
+        "servers"
+    ]["julia"]
+    labels = {
+        name: value for name, value in inspection["Config"]["Labels"].items() if name.startswith("hubagent.")
+    }
+    assert labels == {
+        "hubagent.user": ADA,
+        "hubagent.server": "julia",
+        "hubagent.digest": declared["digest"],
+    }
+    assert list(inspection["NetworkSettings"]["Networks"]) == ["hubagent"]
+
+
+def test_the_landing_page_and_the_environment(classroom: Classroom) -> None:
+    ada = classroom.person(ADA)
+    assert ada.enter().url.endswith(f"{ada.home}/lab/tree/coursefiles")
+    with ada.kernel() as kernel:
+        kernel.execute("import os; print('COURSE is', os.environ['COURSE'])")
+        kernel.sees("COURSE is numerics; $HOME {1}\n")
+
+
+def test_course_files_are_read_only_and_shared_ones_are_not(classroom: Classroom) -> None:
+    ada = classroom.person(ADA)
+    read = ada.jupyter("GET", "/api/contents/coursefiles/lecture.txt")
+    assert read.json()["content"] == "Lecture 1\n"
+    text = {"type": "file", "format": "text", "content": "mine\n"}
+    assert ada.jupyter("PUT", "/api/contents/coursefiles/lecture.txt", text).status_code >= 400
+    assert classroom.hub.machine.read("/srv/coursefiles/lecture.txt") == "Lecture 1\n"
+    assert ada.jupyter("PUT", "/api/contents/shared/ours.txt", text).status_code == 201
+    assert classroom.hub.machine.read("/srv/shared/ours.txt") == "mine\n"
+
+
+def test_homes_are_kept_and_nobody_gets_another_ones(classroom: Classroom) -> None:
+    ada, bob = classroom.person(ADA), classroom.person(BOB)
+    owner = classroom.inside(ADA, "stat", "-c", "%U %G", "/home/jovyan/work")
+    assert owner == "jovyan jovyan\n"
+    note = {"type": "file", "format": "text", "content": "Ada's\n"}
+    assert ada.jupyter("PUT", "/api/contents/note.txt", note).status_code == 201
+    assert bob.jupyter("GET", "/api/contents/note.txt").status_code == 404
+    assert bob.call("GET", f"{ada.home}/api/contents/note.txt").status_code in (403, 404)
+    homes = {
+        name: mount["Name"]
+        for name in (ADA, BOB)
+        for mount in classroom.inspect(name)["Mounts"]
+        if mount["Destination"] == "/home/jovyan/work"
+    }
+    assert homes == {ADA: "jupyterhub-user-a-40b-2ec", BOB: "jupyterhub-user-a-2d40b-2ec"}
+
+    impostor = Person(classroom.hub, "A@B.c")
+    assert "taken" in impostor.sign_up().text
+    impostor.close()
+
+    container = classroom.container(ADA)
+    ada.stop()
+    assert container not in classroom.docker("ps", "-a", "--format", "{{.Names}}")
+    ada.start()
+    assert ada.jupyter("GET", "/api/contents/note.txt").json()["content"] == "Ada's\n"
+
+
+# -- what can be started
+
+
+def test_several_servers_show_as_a_choice(classroom: Classroom) -> None:
+    carl = classroom.person("carl", running=False)
+    form = carl.open("/hub/spawn").text
+    assert 'value="julia"' in form
+    assert 'value="large"' in form
+    assert "More processors than there are" in form
+    refused = carl.ask_for_server("huge")
+    assert refused.status_code == 400
+    assert refused.json()["message"] == "There is no server 'huge' here; available: julia, large."
+
+
+def test_an_edit_holds_from_the_next_start(classroom: Classroom) -> None:
+    """A running server is left alone and called stale; neither hub nor anything else is restarted."""
+    carl = classroom.person("carl", running=False)
+    carl.start("large")  # of 64 processors: as many as there are
+    first = classroom.inspect("carl")
+    classroom.docker("tag", "hubagent/julia", "hubagent/next")
+    old = "image: hubagent/julia\n    memory: 768M"
+    new = "image: hubagent/next\n    memory: 640M"
+    try:
+        classroom.change(old, new)
+        status = classroom.hub.settled(after=lambda now: any(server["stale"] for server in now["servers"]))
+        assert [server["user"] for server in status["servers"] if server["stale"]] == ["carl"]
+        assert classroom.inspect("carl")["Id"] == first["Id"]
+        assert carl.answers()
+        carl.stop()
+        carl.start("large")
+        second = classroom.inspect("carl")
+        assert second["HostConfig"]["Memory"] == 640 * 1024**2
+        assert second["Config"]["Image"] == "hubagent/next"
+        classroom.hub.machine.wait_until(
+            lambda: not any(server["stale"] for server in classroom.hub.status()["servers"]),
+            60.0,
+            "nothing stale",
+        )
+    finally:
+        carl.stop()
+        classroom.change(new, old)
+        classroom.docker("rmi", "hubagent/next")
+
+
+def test_a_missing_image_is_named_to_the_user_and_to_the_admin(classroom: Classroom) -> None:
+    carl = classroom.person("carl", running=False)
+    old = "image: hubagent/julia\n    memory: 768M"
+    new = "image: hubagent/absent\n    memory: 768M"
+    try:
+        status = classroom.change(old, new)
+        problems = [problem["message"] for problem in status["problems"] if problem["reason"] == "image"]
+        assert len(problems) == 1
+        assert "servers.large.image: hubagent/absent is not on this machine" in problems[0]
+        shown = classroom.hub.machine.run(["hubagent", "status"], check=False).stdout
+        assert "hubagent/absent" in shown
+        answer = carl.ask_for_server("large")
+        assert answer.status_code == 500
+        assert answer.json()["message"] == (
+            "Image hubagent/absent is not on this server; an administrator sees why with `hubagent status`."
+        )
+        assert classroom.person(ADA).answers()
+    finally:
+        classroom.change(new, old)
+
+
+# -- what a container reaches
+
+
+@pytest.fixture
+def beyond(classroom: Classroom) -> Iterator[None]:
+    """A host beyond the machine that has an ordinary address and the one of a cloud's metadata service."""
+    machine = classroom.hub.machine
+    machine.run(
+        [
+            "sh",
+            "-ec",
+            "ip netns add beyond; ip link add beyond0 type veth peer name eth0 netns beyond; ip link set beyond0 up;"
+            "ip -n beyond link set lo up; ip -n beyond link set eth0 up;"
+            f"for a in {FORWARDED_TO} {METADATA}; do"
+            "  ip -n beyond addr add $a/32 dev eth0; ip route add $a dev beyond0; done;"
+            "ip -n beyond route add default dev eth0;"
+            "systemd-run -q --unit=beyond --property=NetworkNamespacePath=/run/netns/beyond"
+            " python3 -m http.server --directory /usr/share/doc/base-files 80",
+        ]
+    )
+    yield
+    machine.run(["sh", "-c", "systemctl stop beyond; ip netns del beyond"])
+
+
+@pytest.fixture
+def host_service(classroom: Classroom) -> Iterator[int]:
+    """A service of the machine itself that listens on every address."""
+    machine, port = classroom.hub.machine, 2222
+    machine.run(["systemd-run", "-q", "--unit=everywhere", "python3", "-m", "http.server", str(port)])
+    yield port
+    machine.run(["systemctl", "stop", "everywhere"])
+
+
+@pytest.fixture
+def outside(classroom: Classroom) -> Iterator[str]:
+    """A web server outside the machine, on the other side of its network cable."""
+    address = classroom.hub.machine.network.gateway
+    with http.server.ThreadingHTTPServer((address, 0), http.server.SimpleHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"{address}:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_container_reaches_the_hub_and_the_internet_alone(
+    classroom: Classroom, beyond: None, host_service: int, outside: str
+) -> None:
+    classroom.person(ADA), classroom.person(BOB)
+    machine, gateway = classroom.hub.machine, classroom.gateway
+    other = f"{classroom.address(BOB)}:8888"
+    open_on_host = [
+        f"{address}:{port}" for address in (gateway, machine.address) for port in (host_service, 80, 443)
+    ]
+    closed_ports = (22, 2375, 8000, 8001, 8002, 9811)
+    metadata = f"{METADATA}:80"
+    allowed = [f"{gateway}:8081", outside, f"{FORWARDED_TO}:80"]
+
+    def from_machine() -> bool:
+        knocked = json.loads(
+            machine.run(["python3", "-", *open_on_host, metadata, *allowed, other], input=_KNOCK).stdout
+        )
+        return all(knocked.values())
+
+    until(from_machine, 20.0, "every one of these addresses to be there for the machine itself")
+    forbidden = [*open_on_host, *(f"{gateway}:{port}" for port in closed_ports), metadata, other]
+    forbidden += [f"172.17.0.1:{host_service}", f"{machine.address}:8081"]
+    reached = json.loads(classroom.inside(ADA, "python3", "-c", _KNOCK, *forbidden, *allowed))
+    assert [address for address in forbidden if reached[address]] == []
+    assert [address for address in allowed if not reached[address]] == []
+
+
+# -- what a running server lives through
+
+
+def _none_fails(person: Person, during: Callable[[], object]) -> int:
+    """Ask the person's server again and again; how many answers came. Each must be the right one."""
+    person.enter()  # so that the server has asked the hub just now who this is
+    answers: list[str] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                answer = person.jupyter("GET", "/api/status")
+                answers.append(
+                    "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"
+                )
+            except OSError as error:
+                answers.append(repr(error))
+            done.wait(0.02)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        during()
+    finally:
+        done.set()
+        asking.join()
+    assert [answer for answer in answers if answer] == []
+    return len(answers)
+
+
+def _restart_hub(hub: Hub) -> None:
+    before = hub.main_pid("jupyterhub")
+    hub.machine.run(["systemctl", "restart", "jupyterhub"])
+    until(lambda: hub.get("/hub/api/health")[0] == 200, 60.0, "the hub to answer again")
+    assert hub.main_pid("jupyterhub") != before
+
+
+def test_a_hub_restart_is_not_noticed(classroom: Classroom) -> None:
+    ada = classroom.person(ADA)
+    with ada.kernel() as kernel:
+        kernel.tick()
+        assert _none_fails(ada, lambda: _restart_hub(classroom.hub)) > 10
+        kernel.still_ticks("a hub restart")
+    until(lambda: ada.servers().get("", {}).get("ready", False), 60.0, "the hub to know the server again")
+
+
+def test_a_restart_of_docker_is_not_noticed(classroom: Classroom) -> None:
+    ada = classroom.person(ADA)
+    before = classroom.inspect(ADA)
+    with ada.kernel() as kernel:
+        kernel.tick()
+        _none_fails(
+            ada, lambda: classroom.hub.machine.run(["systemctl", "restart", "docker"], timeout_s=90.0)
+        )
+        kernel.still_ticks("a restart of Docker")
+    after = classroom.inspect(ADA)
+    assert (after["Id"], after["State"]["Pid"]) == (before["Id"], before["State"]["Pid"])
+    assert ada.servers()[""]["ready"]
+    reached = json.loads(
+        classroom.inside(
+            ADA, "python3", "-c", _KNOCK, f"{classroom.gateway}:443", f"{classroom.gateway}:8081"
+        )
+    )
+    assert list(reached.values()) == [False, True]
+    ada.stop()
+    ada.start()
+
+
+def test_a_restarted_proxy_serves_running_servers_within_ten_seconds(classroom: Classroom) -> None:
+    ada = classroom.person(ADA)
+    classroom.hub.machine.run(["systemctl", "restart", "configurable-http-proxy"])
+    assert until(ada.answers, 30.0, "the way to the running server") < 10.0
+
+
+# -- secrets
+
+
+def test_secrets_stay_where_they_belong(classroom: Classroom) -> None:
+    classroom.person(ADA)
+    seen = json.loads(classroom.hub.machine.run(["python3", "-"], input=_LOOK, timeout_s=120.0).stdout)
+    assert seen["containers"] >= 1
+    assert seen["argv"] == []
+    assert seen["environment"] == [["node", "proxy"]]
+    assert {name: seen[name] for name in ("journal", "metrics", "page", "status", "inspect", "files")} == {
+        "journal": [],
+        "metrics": [],
+        "page": [],
+        "status": [],
+        "inspect": [],
+        "files": [],
+    }
+    assert seen["files of root"] != []  # the search does find what there is
+
+
+def test_the_hub_cannot_read_the_agents_secrets(classroom: Classroom) -> None:
+    machine = classroom.hub.machine
+    look = (
+        'ls /var/lib/hubagent/secrets; cat /var/lib/hubagent/secrets/* "$1"/proxy/token "$1"/hub/secrets.json'
+    )
+    for user in ("jupyterhub", "nobody"):
+        denied = machine.run(
+            ["runuser", "-u", user, "--", "sh", "-c", look, "sh", "/var/lib/hubagent/current"], check=False
+        )
+        assert denied.rc != 0
+        assert denied.stdout == ""
+
+
+# -- idleness
+
+
+def test_an_idle_server_is_stopped_and_a_used_one_is_not(classroom: Classroom) -> None:
+    ada, bob = classroom.person(ADA), classroom.person(BOB)
+    with ada.kernel() as kernel:
+        kernel.tick()
+        classroom.hub.replace("signup: open", "signup: open\n  stop_idle_after: 1m")
+        assert classroom.hub.apply("--allow-disruption")[1]["result"] in ("ok", "noop")
+        begun = time.monotonic()
+        until(lambda: not bob.servers(), 150.0, "the end of the idle server")
+        assert time.monotonic() - begun > 10.0
+        kernel.still_ticks("a look for idle servers")
+    assert ada.servers()[""]["ready"]
