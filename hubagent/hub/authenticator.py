@@ -14,7 +14,7 @@ from jupyterhub import orm
 from nativeauthenticator import NativeAuthenticator
 from sqlalchemy.orm import Session
 from tornado import web
-from traitlets import Integer, Unicode, default
+from traitlets import Integer, Set, Unicode, default
 
 from hubagent.hub import usernames
 from hubagent.hub.accounts import Accounts
@@ -39,6 +39,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
     one_time_dir = Unicode(
         "/var/lib/jupyterhub/one-time", config=True, help="Folder for the first passwords of admins."
     )
+    admins = Set(Unicode(), config=True, help="Users with an account of their own, whom nobody else can be.")
     auth_refresh_age = Integer(
         60, config=True, help="Seconds after which a session notices that its account is no longer approved."
     )
@@ -55,6 +56,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.admins = {self.normalize_username(name) for name in self.admins}
         self.accounts = Accounts(self.db)
         self.hasher = PasswordHasher()
         self.policy = PasswordPolicy(self.minimum_password_length, bool(self.check_common_password))
@@ -124,7 +126,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
 
     def name_taken(self, name: str) -> bool:
         """May nobody sign up under this name? It has an account, or belongs to an admin."""
-        if name in self.admin_users or self.accounts.find(name) is not None:
+        if name in self.admins or self.accounts.find(name) is not None:
             return True
         known = orm.User.find(self.db, name)
         return known is not None and bool(known.admin)
@@ -140,7 +142,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
     async def add_user(self, user: User) -> None:
         """JupyterHub's hook, for every user at its start and for each new one. Admins get their account."""
         super().add_user(user)
-        if user.name in self.admin_users:
+        if user.name in self.admins:
             await self._seed_admin(user.name)
 
     async def _seed_admin(self, name: str) -> None:

@@ -65,7 +65,7 @@ RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
             _FIXED,
         ),
     },
-    "HubagentAuthenticator": {"one_time_dir": _FIXED},
+    "HubagentAuthenticator": {"admins": "use hub.admins", "one_time_dir": _FIXED},
     "HubagentSpawner": {"servers_file": _FIXED},
     "Spawner": {
         **dict.fromkeys(("notebook_dir", "options_form"), _SERVERS),

@@ -99,6 +99,7 @@ def test_secrets_come_from_the_credentials(files: RunningHub, tmp_path: Path) ->
             {},
             "hub.traits.HubagentSpawner.volumes: cannot be set here: it comes from the `servers` entries",
         ),
+        ({"admins": ["a/b"]}, {}, "hub.admins: 'a/b': A user name has letters, digits and"),
         (
             {"authenticator": "githup"},
             {},

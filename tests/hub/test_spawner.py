@@ -140,7 +140,7 @@ def test_a_container_as_the_definition_says(scene: Scene, tmp_path) -> None:
         "hubagent.user": "alice@example.org",
     }
     assert host["Memory"] == host["MemorySwap"] == 2 * 1024**3
-    assert host["NanoCpus"] == 1_500_000_000
+    assert (host["CpuQuota"], host["CpuPeriod"]) == (150_000, 100_000)
     assert host["PidsLimit"] == 100
     assert host["CapDrop"] == ["ALL"]
     assert not host.get("CapAdd")

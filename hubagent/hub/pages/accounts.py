@@ -50,7 +50,7 @@ class AccountsPage(Page):
             problem=problem,
             waiting=[account for account in accounts if not account.approved],
             approved=[account for account in accounts if account.approved],
-            admins=self.native.admin_users,
+            admins=self.native.admins,
         )
 
 
@@ -94,6 +94,6 @@ class AccountPage(Page):
             raise web.HTTPError(404, f"There is no account {name}.")
         if action == "discard" and account.approved:
             raise web.HTTPError(409, "This account is approved. Delete the user on the admin page instead.")
-        if action == "withdraw" and name in self.native.admin_users:
+        if action == "withdraw" and name in self.native.admins:
             raise web.HTTPError(409, "hubagent.yaml names this admin; take the name off hub.admins first.")
         return account
