@@ -1,0 +1,192 @@
+"""The life of the packages on a machine: install, upgrade, remove, reinstall, purge."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.machine.hub import Hub, install
+from tests.machine.rig import Machine, Suite
+
+REPOSITORY = Path("dist/repo")
+NEWER = "99.0"  # higher than any real version
+UNITS = ("hubagent", "jupyterhub", "configurable-http-proxy", "hubagent-firewall")
+LEFT_ALONE = ("jupyterhub", "configurable-http-proxy", "hubagent-firewall", "nginx", "docker")
+VOLUME = "jupyterhub-user-alice"
+
+# What a package manager, Docker and the system itself change at any time, and this test's own files.
+ELSEWHERE = re.compile(
+    r"/(proc|sys|dev|run|tmp|srv|root)(/|$)|/var/(cache|log|tmp|backups)(/|$)"
+    r"|/var/lib/(apt|dpkg|docker|containerd|systemd|private)(/|$)"
+    r"|/etc/((passwd|group|shadow|gshadow|subuid|subgid)-?|\.pwd\.lock|apt/.*|docker/key\.json|mtab)$"
+    r"|/usr/share/keyrings/hubagent\.gpg$"
+)
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository under test, as it is now: apt refuses one that is older than what it has seen."""
+    folder = tmp_path_factory.mktemp("packaged") / "repo"
+    shutil.copytree(REPOSITORY, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def newer(packaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the same packages under a higher version, made after the other."""
+    assert packaged.exists()
+    folder = tmp_path_factory.mktemp("newer")
+    packages, repository = str(folder / "packages"), str(folder / "repo")
+    subprocess.run(["packaging/build.sh", "--version", NEWER, "--into", packages], check=True)
+    subprocess.run(["packaging/repo.sh", "--from", packages, "--into", repository], check=True)
+    return Path(repository)
+
+
+def _everything(machine: Machine) -> set[str]:
+    """Every path on the machine's own disk that somebody must have put there."""
+    paths = machine.run(["find", "/", "-xdev"], timeout_s=120.0).stdout.splitlines()
+    return {path for path in paths if not ELSEWHERE.match(path)}
+
+
+def _starts(machine: Machine) -> dict[str, str]:
+    """When each unit that users work through was last started, to the microsecond, and its process."""
+    show = ["systemctl", "show", "--property=ActiveEnterTimestampMonotonic,MainPID", "--value"]
+    return {unit: machine.run([*show, unit]).stdout for unit in LEFT_ALONE}
+
+
+def _fingerprint(machine: Machine, *paths: str) -> str:
+    return machine.run(["sha256sum", *paths]).stdout
+
+
+def _users(machine: Machine) -> list[str]:
+    query = "select name from users order by name"
+    return machine.run(["sqlite3", "/var/lib/jupyterhub/jupyterhub.sqlite", query]).stdout.split()
+
+
+def _apt(machine: Machine, *arguments: str) -> str:
+    return machine.run(["apt-get", "-yq", *arguments], timeout_s=600.0).stdout
+
+
+def _serves_debians_page(machine: Machine) -> bool:
+    return "Welcome to nginx" in machine.run(["curl", "-s", "http://127.0.0.1/"]).stdout
+
+
+@pytest.mark.parametrize("suite", list(Suite), ids=lambda suite: suite.value)
+def test_packages_come_are_upgraded_go_and_come_back(suite: Suite, packaged: Path, newer: Path) -> None:
+    with Machine.boot(suite) as machine:
+        machine.run(["docker", "volume", "create", VOLUME])
+        before = _everything(machine)
+        hub = install(machine, packaged)
+        _installed(hub)
+        _upgraded(hub, newer)
+        _removed(hub)
+        _reinstalled(hub)
+        _purged(hub, before)
+        _installed_again(hub)
+
+
+def _installed(hub: Hub) -> None:
+    machine = hub.machine
+    assert [machine.unit_state(unit) for unit in UNITS] == ["active"] * len(UNITS)
+    assert hub.get("/hub/login")[0] == 200
+    assert not machine.exists("/etc/nginx/sites-enabled/default")
+    assert machine.run(["systemctl", "is-enabled", *UNITS]).stdout.split() == ["enabled"] * len(UNITS)
+    python = {Suite.BOOKWORM: "3.11", Suite.TRIXIE: "3.13"}[machine.suite]
+    packages = f"/usr/lib/hubagent-jupyterhub/lib/python{python}/site-packages"
+    assert machine.exists(f"{packages}/aiohttp/__pycache__")
+    assert machine.run(["man", "--where", "hubagent", "hubagent.yaml"], check=False).rc in (0, 127)
+    assert _users(machine) == ["admin"]
+
+
+def _upgraded(hub: Hub, newer: Path) -> None:
+    """`apt upgrade` brings the higher version, restarts the agent alone, and keeps an edited file."""
+    machine = hub.machine
+    hub.replace("max_body: 100M", "max_body: 7M")
+    hub.settled()
+    starts, agent, config = _starts(machine), hub.main_pid("hubagent"), hub.config()
+    machine.run(["rm", "-r", "/srv/repo"])
+    machine.push(newer, "/srv/repo")
+    _apt(machine, "update")
+    _apt(machine, "upgrade")
+    assert machine.run(["hubagent", "--version"]).stdout == f"hubagent {NEWER}\n"
+    assert hub.main_pid("hubagent") not in (0, agent)
+    assert hub.apply()[1]["result"] == "noop"
+    assert _starts(machine) == starts
+    assert hub.config() == config
+    assert hub.get("/hub/login")[0] == 200
+
+
+def _removed(hub: Hub) -> None:
+    """Removal stops everything of ours, gives nginx back, and keeps the state."""
+    machine = hub.machine
+    _apt(machine, "remove", "hubagent")
+    assert [machine.unit_state(unit) for unit in UNITS] == ["inactive"] * len(UNITS)
+    for path in ("conf.d/hubagent.conf", "modules-enabled/90-hubagent.conf"):
+        assert not machine.exists(f"/etc/nginx/{path}")
+    assert machine.run(["readlink", "/etc/nginx/sites-enabled/default"]).stdout.strip() == (
+        "/etc/nginx/sites-available/default"
+    )
+    machine.wait_until(lambda: _serves_debians_page(machine), 10.0, "Debian's page")
+    assert "hubagent" not in machine.run(["nft", "list", "tables"]).stdout
+    for path in (
+        "/etc/hubagent.yaml",
+        "/var/lib/hubagent/generations",
+        "/var/lib/jupyterhub/jupyterhub.sqlite",
+    ):
+        assert machine.exists(path)
+    assert not machine.exists("/run/hubagent")
+
+
+def _reinstalled(hub: Hub) -> None:
+    """Accounts, logins and settings are as they were."""
+    machine = hub.machine
+    kept = ("/var/lib/jupyterhub/cookie_secret", "/etc/hubagent.yaml")
+    before = _fingerprint(machine, *kept), _users(machine)
+    _apt(machine, "install", "hubagent")
+    hub.settled(after=lambda status: not status["degraded"] or status["generation"] is not None)
+    machine.wait_until(lambda: machine.unit_state("jupyterhub") == "active", 60.0, "the hub")
+    machine.wait_until(lambda: hub.get("/hub/login")[0] == 200, 60.0, "the login page")
+    assert (_fingerprint(machine, *kept), _users(machine)) == before
+    assert not machine.exists("/etc/nginx/sites-enabled/default")
+
+
+def _purged(hub: Hub, before: set[str]) -> None:
+    """Purging leaves the machine as it was, and users' volumes."""
+    machine = hub.machine
+    _apt(machine, "purge", "--autoremove", "hubagent")
+    after = _everything(machine)
+    assert (sorted(after - before), sorted(before - after)) == ([], [])
+    assert not machine.run(["getent", "passwd", "jupyterhub"], check=False).ok
+    assert not machine.run(["sh", "-c", "ls /var/log/nginx | grep hubagent"], check=False).ok
+    assert (
+        machine.run(
+            ["systemctl", "list-unit-files", "--no-legend", *(f"{unit}*" for unit in UNITS)], check=False
+        ).stdout
+        == ""
+    )
+    assert VOLUME in machine.run(["docker", "volume", "ls", "--quiet"]).stdout.split()
+    assert "hubagent" not in machine.run(["docker", "network", "ls", "--format={{.Name}}"]).stdout.split()
+    assert _serves_debians_page(machine)
+
+
+def _installed_again(hub: Hub) -> None:
+    """After a purge it is a first install again."""
+    _apt(hub.machine, "install", "hubagent")
+    hub.settled(after=lambda status: status["generation"] is not None)
+    _installed(hub)
+
+
+def test_an_edited_default_site_of_nginx_is_left_in_place(packaged: Path) -> None:
+    """Somebody's real site is not ours to move, and the packages say so."""
+    with Machine.boot(Suite.BOOKWORM) as machine:
+        machine.run(["sh", "-c", "echo '# my own site' >>/etc/nginx/sites-available/default"])
+        machine.push(packaged, "/srv/repo")
+        machine.run(["sh", "/srv/repo/add.sh"])
+        _apt(machine, "update")
+        done = machine.run(["apt-get", "-yq", "install", "hubagent"], timeout_s=600.0)
+        assert "was edited and is left in place" in done.stdout + done.stderr
+        assert machine.exists("/etc/nginx/sites-enabled/default")
