@@ -37,7 +37,7 @@ class FakeMachineFacts:
     def nginx_old_workers(self) -> int:
         return self.old_workers
 
-    def nginx_complaint(self, since_s: float) -> str | None:  # noqa: ARG002 (it has always just happened)
+    def nginx_complaint(self, since_s: float) -> str | None:
         return self.complaint
 
     def listener(self, port: int) -> str | None:

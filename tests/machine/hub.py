@@ -67,7 +67,9 @@ class Hub:
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(self.machine.address, 443, timeout=timeout_s, context=context)
+        connection = http.client.HTTPSConnection(
+            self.machine.address, 443, timeout=timeout_s, context=context
+        )
         try:
             connection.request("GET", path, headers={"Host": host} if host else {})
             answer = connection.getresponse()

@@ -33,7 +33,9 @@ def test_a_file_edit_is_seen_and_applied_without_being_told(pristine: Hub) -> No
     pristine.replace("max_body: 100M", "max_body: 3M")
     status = pristine.settled()
     assert status["result"] in ("ok", "noop")
-    assert "client_max_body_size 3145728" in pristine.machine.read("/var/lib/hubagent/current/nginx/hubagent.conf")
+    assert "client_max_body_size 3145728" in pristine.machine.read(
+        "/var/lib/hubagent/current/nginx/hubagent.conf"
+    )
     assert _pids(pristine) == before
 
 
@@ -64,11 +66,24 @@ def test_a_wrong_edit_changes_nothing_and_is_explained(pristine: Hub, text: str,
 
 def test_a_metrics_port_that_another_program_holds_is_taken_back(pristine: Hub) -> None:
     holder = pristine.machine.run(
-        ["systemd-run", "--unit=port-holder", "/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "9999"]
+        [
+            "systemd-run",
+            "--unit=port-holder",
+            "/usr/bin/python3",
+            "-m",
+            "http.server",
+            "--bind",
+            "127.0.0.1",
+            "9999",
+        ]
     )
     assert holder.rc == 0
     try:
-        until(lambda: pristine.machine.run(["curl", "-s", "127.0.0.1:9999"], check=False).rc == 0, 20, "the holder")
+        until(
+            lambda: pristine.machine.run(["curl", "-s", "127.0.0.1:9999"], check=False).rc == 0,
+            20,
+            "the holder",
+        )
         generation = pristine.status()["generation"]
         pristine.replace("listen: 127.0.0.1:9811", "listen: 127.0.0.1:9999")
         code, status = pristine.apply()
@@ -125,7 +140,11 @@ def test_a_reload_that_failed_once_is_repaired_without_being_told(pristine: Hub)
     include = machine.read("/etc/nginx/conf.d/hubagent.conf")
     machine.run(["sh", "-c", "echo > /etc/nginx/conf.d/hubagent.conf && systemctl reload nginx"])
     until(lambda: machine.read("/etc/nginx/conf.d/hubagent.conf") == include, 60.0, "the include")
-    until(lambda: machine.run(["curl", "-s", "http://127.0.0.1/-/hubagent"]).stdout == marker, 60.0, "the repair")
+    until(
+        lambda: machine.run(["curl", "-s", "http://127.0.0.1/-/hubagent"]).stdout == marker,
+        60.0,
+        "the repair",
+    )
 
 
 def test_a_stopped_service_is_started_and_a_masked_one_respected(pristine: Hub) -> None:
