@@ -6,6 +6,7 @@ show (limits, mounts, ownership) is shown in the machine tests.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -208,8 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         if self.path.partition("?")[0].endswith("/archive"):
             self.send_header("X-Docker-Container-Path-Stat", "e30=")
-        self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(BrokenPipeError):  # a hub that was killed does not wait for the answer
+            self.end_headers()
+            self.wfile.write(content)
 
     do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815 - the base class's names
 

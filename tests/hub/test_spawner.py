@@ -399,3 +399,17 @@ def test_start_returns_when_the_server_answers(scene: Scene) -> None:
     thread.join()
     wait_until(lambda: scene.ready("slow"), "the answer to be noticed", timeout_s=5)
     scene.stop("slow")
+
+
+def test_idle_servers_are_stopped_but_not_at_the_first_look_after_a_restart(scene: Scene) -> None:
+    container = scene.container("idler")
+    scene.hub.stop_hub()
+    scene.hub.settings["stop_idle_after_s"] = 2
+    before = len(scene.hub.log)
+    scene.hub.start()
+    wait_until(lambda: scene.docker.named(container.name) is None, "the idle server to be stopped")
+    log = scene.hub.log[before:]
+    stopped = log.index("Culling server idler")
+    assert log[:stopped].count("GET /hub/api/ (idle-culler@") >= 2, "each look begins with that request"
+    scene.hub.settings["stop_idle_after_s"] = 1800
+    scene.hub.restart_hub()
