@@ -1,13 +1,8 @@
-"""The rig itself: machines are real, apart from each other, and leave nothing behind."""
+"""The rig itself: machines are real, with Docker inside, and do as they are told."""
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,28 +12,13 @@ from tests.machine.rig import (
     NOTEBOOK,
     CommandFailed,
     CommandTimeout,
-    HostUnfit,
     Machine,
     RigError,
     Suite,
     WaitTimeout,
-    cgroups,
-    ledger,
-    network,
-    places,
     sources,
 )
-from tests.machine.rig.process import run, wait_until
-
-TOP = Path(__file__).resolve().parents[2]
-
-_OWNER = """\
-import os, signal, sys
-from tests.machine.rig import Machine
-machine = Machine.boot("bookworm", name=sys.argv[1])
-print("up", machine._undertaker.pid, flush=True)
-signal.pause()
-"""
+from tests.machine.rig.process import run
 
 _CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)"
 _SERVE = "import socket; s = socket.create_server(('', 7000)); print('listening', flush=True)\nwhile True: s.accept()"
@@ -49,37 +29,6 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine that these tests may bend, apart from the one that other tests build on."""
     with Machine.boot(request.param, image=NOTEBOOK) as booted:
         yield booted
-
-
-def traces(name: str) -> list[str]:
-    """Everything on this host that a machine of this name could have left."""
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return [
-        *(f"namespace {space}" for space in network.namespaces() if space == f"{places.PREFIX}{name}"),
-        *(
-            f"rule {rule}"
-            for rule in network.rules()
-            if f"{places.PREFIX}{name} " in rule.replace('"', "") + " "
-        ),
-        *(f"cgroup {group}" for group in cgroups.groups(name)),
-        *(f"process {pid}" for pid in _processes(name)),
-        *(f"mount {line}" for line in mounts if f"/{name}/" in line),
-        *(f"file {path}" for path in places.machines().glob(name)),
-        *(f"file {path}" for path in Path("/run").rglob(f"*{name}*")),
-    ]
-
-
-def _processes(name: str) -> list[int]:
-    """Processes with the machine's folder or name in their command line; ours has neither."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(word.endswith((f"/{name}".encode(), f"={name}".encode())) for word in words):
-            found.append(int(folder.name))
-    return found
 
 
 def _container(machine: Machine, *options: str, command: tuple[str, ...] = ("sleep", "infinity")) -> str:
@@ -297,91 +246,3 @@ def test_the_disk_outlives_the_power_and_the_shared_root_stays_clean(machine: Ma
     assert machine.read("/etc/machine-id") == ident
     assert machine.run(["systemctl", "is-system-running"]).stdout.strip() == "running"
     assert not (machine.disk.below / "etc/kept").exists()
-
-
-# -- machines beside each other, and nothing behind them
-
-
-def test_two_machines_have_ports_and_names_of_their_own(machine: Machine) -> None:
-    machine.write("/var/www/html/who", machine.name)
-    with Machine.boot(machine.suite) as other:
-        assert other.address != machine.address
-        assert other.read("/etc/machine-id") != machine.read("/etc/machine-id")
-        other.write("/var/www/html/who", other.name)
-        for each in (machine, other):
-            assert run(["curl", "-sS", f"http://{each.address}/who"]).stdout == each.name
-        across = machine.run(["curl", "-sS", f"http://{other.address}/who"]).stdout
-        assert across == other.name
-
-
-def test_a_name_is_taken_once(machine: Machine) -> None:
-    with pytest.raises(RigError, match="is there already"):
-        Machine.boot(machine.suite, name=machine.name)
-    with pytest.raises(RigError, match="cannot name a machine"):
-        Machine.boot(machine.suite, name="../evil")
-    assert machine.run(["true"]).ok
-
-
-def test_a_closed_machine_leaves_nothing() -> None:
-    with Machine.boot(Suite.BOOKWORM) as machine:
-        machine.run(["docker", "network", "create", "trial"])
-        assert len(traces(machine.name)) > 5, "the search finds a machine that is there"
-        interface = machine.network.interface
-        assert interface in network.interfaces()
-    assert traces(machine.name) == []
-    assert not any(f" {interface} " in rule for rule in network.rules())
-
-
-@pytest.mark.parametrize(
-    "undertaker_dies", [False, True], ids=["owner killed", "owner and undertaker killed"]
-)
-def test_a_killed_owner_leaves_nothing(*, undertaker_dies: bool) -> None:
-    name = f"killed-{os.getpid()}"
-    with subprocess.Popen(
-        [sys.executable, "-c", _OWNER, name],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=TOP,
-        start_new_session=True,
-    ) as owner:
-        assert owner.stdout is not None
-        word, undertaker = owner.stdout.readline().split()
-        assert word == "up"
-        assert traces(name)
-        if undertaker_dies:
-            os.kill(int(undertaker), signal.SIGKILL)
-        owner.kill()
-    if undertaker_dies:
-        assert traces(name), "nobody cleaned up yet"
-        assert name in ledger.sweep()
-    wait_until(lambda: not traces(name), 30, f"no trace of {name}")
-
-
-def test_a_sweep_takes_only_what_is_left_over(machine: Machine) -> None:
-    (places.machines() / "half-made").mkdir()
-    network.create("half-made")
-    assert "half-made" in ledger.sweep()
-    assert traces("half-made") == []
-    assert machine.run(["true"]).ok
-
-
-# -- what a host must have
-
-
-def test_each_lack_of_the_host_is_named(tmp_path: Path) -> None:
-    check = [sys.executable, "-m", "tests.machine.rig", "check"]
-    nobody = run(
-        ["setpriv", "--reuid=65534", "--clear-groups", *check], check=False, env={"PYTHONPATH": str(TOP)}
-    )
-    assert nobody.rc == 1
-    assert "root: run this as root" in nobody.stderr
-    memory = Path(f"/dev/shm/{tmp_path.name}")
-    paths = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TOP)}
-    unfit = run(check, check=False, env={**paths, "HUBAGENT_CACHE": str(memory)})
-    run(["rm", "-rf", str(memory)])
-    assert unfit.rc == 1
-    assert "set HUBAGENT_CACHE to a folder on ext4 or xfs" in unfit.stderr
-    assert str(HostUnfit(["one", "two"])).count("\n  - ") == 2
-    began = time.monotonic()
-    assert run(check, env={**paths, "HOME": os.environ["HOME"]}).ok
-    assert time.monotonic() - began < 60

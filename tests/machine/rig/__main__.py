@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-from . import host, ledger
+from . import caches, host, ledger
 from .errors import RigError
 from .images import NOTEBOOK
 from .machine import Machine
@@ -21,7 +21,9 @@ def main() -> int:
     commands.add_parser("list", help="the machines there are")
     prepare = commands.add_parser("prepare", help="fill the caches: roots and the user image")
     prepare.add_argument("suite", nargs="*", choices=[suite.value for suite in Suite])
-    clean = commands.add_parser("clean", help="remove what ended owners left, or the machines named")
+    clean = commands.add_parser(
+        "clean", help="remove what ended owners left, old caches, and the machines named"
+    )
     clean.add_argument("name", nargs="*")
     clean.add_argument("--all", action="store_true", help="every machine of this cache, running or not")
     shell = commands.add_parser("shell", help="a shell, or one command, in a running machine")
@@ -71,6 +73,7 @@ def _clean(chosen: argparse.Namespace) -> int:
     for name in [record.name for record in ledger.records()] if chosen.all else chosen.name:
         ledger.remove(name)
         removed.append(name)
+    removed += [path.name for path in caches.prune()]
     print(f"removed: {' '.join(removed) or 'nothing'}")
     return 0
 

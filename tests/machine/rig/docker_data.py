@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import images, places
+from . import caches, images, places
 from .images import Image
 from .locks import locked
 from .process import run
@@ -32,7 +32,7 @@ def ensure(image: Image, suite: Suite, boot: Callable[[], Machine]) -> Path:
         with locked(kept.with_name(f"{kept.name}.lock")):
             if not kept.exists():
                 _make(image, kept, boot)
-    return kept
+    return caches.used(kept)
 
 
 def copy(kept: Path, target: Path) -> None:

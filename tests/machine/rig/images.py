@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import places, roots
+from . import caches, places, roots
 from .locks import locked
 from .process import run
 from .roots import Suite
@@ -106,10 +106,10 @@ def file_system(image: Image, sources: Sources) -> Path:
     """The image's root as a tar archive, made now when it is not there yet (about two minutes)."""
     archive = places.images() / f"{image.name.replace('/', '-')}-{image.key(sources)}.tar"
     if not archive.exists():
-        with locked(archive.with_suffix(".lock")):
+        with locked(archive.with_name(f"{archive.name}.lock")):
             if not archive.exists():
                 _build(image, sources, archive)
-    return archive
+    return caches.used(archive)
 
 
 def load(machine: Machine, image: Image) -> None:

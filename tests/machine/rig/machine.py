@@ -292,11 +292,4 @@ class Machine:
             "/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {self.name}\n::1 localhost ip6-localhost\n"
         )
         self.disk.write("/etc/machine-id", f"{uuid.uuid4().hex}\n")
-        self.disk.write("/etc/resolv.conf", _name_servers())
-
-
-def _name_servers() -> str:
-    """resolv.conf(5) that works from another network namespace: systemd-resolved's stub listens on this one only."""
-    behind_stub = Path("/run/systemd/resolve/resolv.conf")
-    own = Path("/etc/resolv.conf").read_text()
-    return behind_stub.read_text() if "127.0.0.53" in own and behind_stub.exists() else own
+        self.disk.write("/etc/resolv.conf", sources.name_servers())

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import places
+from . import caches, places
 from .locks import locked
 from .process import run
 from .sources import Sources, keyring
@@ -134,7 +134,7 @@ def ensure(recipe: Recipe) -> Path:
         with locked(folder.with_name(f"{folder.name}.lock")):
             if not folder.exists():
                 _build(recipe, folder)
-    return folder
+    return caches.used(folder)
 
 
 def bootstrap(

@@ -101,3 +101,10 @@ def _authorities() -> tuple[str, ...]:
 def keyring() -> Path:
     """The keys that sign Debian's suites."""
     return _KEYRING
+
+
+def name_servers() -> str:
+    """resolv.conf(5) that works from another network namespace: systemd-resolved's stub listens on this one only."""
+    behind_stub = Path("/run/systemd/resolve/resolv.conf")
+    own = Path("/etc/resolv.conf").read_text()
+    return behind_stub.read_text() if "127.0.0.53" in own and behind_stub.exists() else own
