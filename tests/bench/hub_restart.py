@@ -45,7 +45,7 @@ def measure(hub: Hub) -> Report:
 
     def restarts(name: str, route: str, health: str) -> dict[str, object]:
         command = ["python3", "/srv/bench/restarts.py", name, route, health, str(RESTARTS)]
-        found = json.loads(machine.run(command, timeout_s=60.0 + RESTARTS * 40.0).stdout)
+        found = json.loads(machine.run(command, timeout_s=(1 + RESTARTS) * 130.0).stdout)
         assert isinstance(found, dict)
         return found
 

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from live import CONFIG, POLL_S, ask, edit, quiet, wait_for, with_max_body
+from live import CONFIG, POLL_S, ask, edit, quiet, restore, wait_for, with_max_body
 
 PLAIN = Path("/etc/nginx/conf.d/bench-plain.conf")
 PORT = 18080
@@ -106,9 +106,7 @@ def main() -> None:
             value += 1
     PLAIN.unlink()
     subprocess.run(["systemctl", "reload", "nginx"], check=True)
-    quiet()
-    if CONFIG.read_text() != shipped:
-        edit(shipped)
+    restore(shipped)
     print(json.dumps(rows))
 
 

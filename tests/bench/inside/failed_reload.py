@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from edits import PLAIN, SALT, SITE, prepare, which
-from live import CONFIG, CURRENT, edit, marker, quiet, save, status, wait_for, with_max_body
+from live import CONFIG, CURRENT, marker, quiet, restore, save, status, wait_for, with_max_body
 
 FAIL = Path("/run/bench-reload-fails-once")
 DROP_IN = Path("/run/systemd/system/nginx.service.d/fails-once.conf")
@@ -55,14 +55,6 @@ def serves() -> bool:
     """Whether nginx answers with the generation in force, and that one is made from today's file."""
     site = (CURRENT / "nginx/hubagent.conf").read_bytes()
     return b"client_max_body_size %d" % (SIZE_MB * 1024**2) in site and marker() in site
-
-
-def restore(shipped: str) -> None:
-    if serves():
-        edit(shipped)
-    else:
-        save(CONFIG, shipped)
-    quiet()
 
 
 def other(name: str, command: list[str]) -> dict[str, object]:

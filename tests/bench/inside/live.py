@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -52,11 +53,13 @@ def agent_pid() -> int:
     return int(subprocess.check_output(["systemctl", "show", "-P", "MainPID", "hubagent"]))
 
 
-def wait_for(condition: Callable[[], bool], what: str, *, poll_s: float = 0.01) -> None:
-    end = time.monotonic() + DEADLINE_S
+def wait_for(
+    condition: Callable[[], bool], what: str, *, poll_s: float = 0.01, deadline_s: float = DEADLINE_S
+) -> None:
+    end = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > end:
-            raise SystemExit(f"{what}: not within {DEADLINE_S:.0f} s")
+            raise SystemExit(f"{what}: not within {deadline_s:.0f} s")
         time.sleep(poll_s)
 
 
@@ -109,6 +112,14 @@ def edit(text: str) -> dict[str, float]:
     if os.readlink(CURRENT) == before:
         raise SystemExit("the edit was taken back; see journalctl -u hubagent")
     return seen
+
+
+def restore(text: str) -> None:
+    """Save the configuration and wait until the agent has done with it, whether that took steps or not."""
+    save(CONFIG, text)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    wait_for(lambda: status()["config_sha256"] == sha256 and not JOURNAL.exists(), "the configuration before")
+    quiet()
 
 
 def cpu_s(pid: int) -> float:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from live import CONFIG, agent_pid, cpu_s, edit, quiet, status, with_max_body
+from live import CONFIG, agent_pid, cpu_s, edit, quiet, restore, status, with_max_body
 
 WARM_UP = 20
 SAMPLES = 10
@@ -29,8 +29,7 @@ def main() -> None:
         times.append(edit(with_max_body(shipped, 200 + number))["verified"])
     quiet()
     samples.append({"edits": edits, **held(pid)})
-    edit(shipped)
-    quiet()
+    restore(shipped)
     assert agent_pid() == pid, "the agent was restarted"
     print(json.dumps({"rest": at_rest, "warm_up": WARM_UP, "samples": samples, "verified_s": times}))
 

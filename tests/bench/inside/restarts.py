@@ -21,6 +21,7 @@ KEEP_ALIVE_CLIENTS = 2
 NEW_CONNECTION_CLIENTS = 2
 THINK_S = 0.01
 CALM_S = 2.0
+START_S = 120.0
 BODY = b"served by the user's own server"
 
 
@@ -50,7 +51,7 @@ class Clients:
         self.ok = 0
         self.failed: list[tuple[float, str]] = []
         kinds = [True] * KEEP_ALIVE_CLIENTS + [False] * NEW_CONNECTION_CLIENTS
-        self._threads = [threading.Thread(target=self._client, args=(keep,)) for keep in kinds]
+        self._threads = [threading.Thread(target=self._client, args=(keep,), daemon=True) for keep in kinds]
         for thread in self._threads:
             thread.start()
 
@@ -104,7 +105,7 @@ def main() -> None:
         finally:
             connection.close()
 
-    wait_for(is_well, "the hub, before its first restart")
+    wait_for(is_well, "the hub, before its first restart", deadline_s=START_S)
     first = urlsplit(route)
     wait_for(lambda: not ask(connect(first), first.path), "the route, before the first restart")
     clients, took = Clients(route), []
@@ -112,7 +113,7 @@ def main() -> None:
     for _ in range(count):
         begun = time.monotonic()
         subprocess.run(["systemctl", "restart", unit], check=True)
-        wait_for(is_well, "the hub, after its restart")
+        wait_for(is_well, "the hub, after its restart", poll_s=0.05, deadline_s=START_S)
         took.append(time.monotonic() - begun)
         time.sleep(CALM_S)
     clients.stop()
