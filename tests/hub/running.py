@@ -38,14 +38,23 @@ def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 6
         time.sleep(0.02)
 
 
-def get(url: str, *, token: str | None = None, timeout_s: float = 5.0) -> tuple[int, bytes]:
+def call(
+    url: str,
+    *,
+    method: str = "GET",
+    token: str | None = None,
+    body: bytes | None = None,
+    timeout_s: float = 5.0,
+) -> tuple[int, bytes]:
     """Status and body; status 0 when nobody answers."""
-    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"} if token else {})
+    headers = {"Authorization": f"token {token}"} if token else {}
+    request = urllib.request.Request(url, method=method, data=body, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
-        return error.code, error.read()
+        with error:
+            return error.code, error.read()
     except OSError:
         return 0, b""
 
@@ -162,7 +171,7 @@ class RunningHub:
     def _up(self) -> bool:
         if self._hub is not None and self._hub.poll() is not None:
             raise AssertionError(f"the hub ended with {self._hub.returncode}:\n{self.log[-6000:]}")
-        return get(f"{self.url}/hub/health")[0] == 200
+        return call(f"{self.url}/hub/health")[0] == 200
 
     def _start_proxy(self) -> subprocess.Popen[bytes]:
         port, api, metrics = self._proxy_ports
@@ -185,7 +194,7 @@ class RunningHub:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        wait_until(lambda: get(f"{self.url}/_chp_healthz")[0] == 200, "the proxy")
+        wait_until(lambda: call(f"{self.url}/_chp_healthz")[0] == 200, "the proxy")
         return proxy
 
 

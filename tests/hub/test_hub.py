@@ -7,14 +7,13 @@ import json
 import os
 import sqlite3
 import stat
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser import Browser
 from conftest import ADMIN_PASSWORD, choose_first_password
-from running import RunningHub, get, running_hub, wait_until
+from running import RunningHub, call, running_hub, wait_until
 
 from hubagent.hub.configuration import SPAWN_BUCKETS
 from hubagent.hub.database import database_url
@@ -50,24 +49,19 @@ def test_the_marker_names_the_bytes(hub: RunningHub) -> None:
 
 def test_what_the_agent_may(hub: RunningHub) -> None:
     token = hub.secrets["agent_token"]
-    metrics = get(f"{hub.url}/hub/metrics", token=token)
+    metrics = call(f"{hub.url}/hub/metrics", token=token)
     assert metrics[0] == 200
-    assert get(f"{hub.url}/hub/metrics")[0] == 403
-    assert get(f"{hub.url}/hub/api/info", token=token)[0] == 200
-    status, body = get(f"{hub.url}/hub/api/users", token=token)
+    assert call(f"{hub.url}/hub/metrics")[0] == 403
+    assert call(f"{hub.url}/hub/api/info", token=token)[0] == 200
+    status, body = call(f"{hub.url}/hub/api/users", token=token)
     assert status == 200
     assert json.loads(body)[0]["name"] == "admin"
     for method, path in (("DELETE", "users/admin"), ("POST", "users/made"), ("POST", "users/admin/server")):
-        request = urllib.request.Request(
-            f"{hub.url}/hub/api/{path}", method=method, headers={"Authorization": f"token {token}"}
-        )
-        with pytest.raises(urllib.error.HTTPError) as error:
-            urllib.request.urlopen(request, timeout=5)
-        assert error.value.code in {403, 404}
+        assert call(f"{hub.url}/hub/api/{path}", method=method, token=token)[0] in {403, 404}
 
 
 def test_spawn_buckets_begin_at_50_ms(hub: RunningHub) -> None:
-    _, body = get(f"{hub.url}/hub/metrics", token=hub.secrets["agent_token"])
+    _, body = call(f"{hub.url}/hub/metrics", token=hub.secrets["agent_token"])
     buckets = [line for line in body.decode().splitlines() if "spawn_duration_seconds_bucket" in line]
     assert any('le="0.05"' in line for line in buckets)
 
@@ -75,19 +69,11 @@ def test_spawn_buckets_begin_at_50_ms(hub: RunningHub) -> None:
 def test_the_agent_restores_lost_routes(hub: RunningHub) -> None:
     routes = f"{hub.proxy_api_url}/api/routes"
     token = hub.secrets["proxy_token"]
-    assert list(json.loads(get(routes, token=token)[1])) == ["/"]
-    delete = urllib.request.Request(
-        f"{routes}/", method="DELETE", headers={"Authorization": f"token {token}"}
-    )
-    urllib.request.urlopen(delete, timeout=5)
-    assert json.loads(get(routes, token=token)[1]) == {}
-    post = urllib.request.Request(
-        f"{hub.hub_url}/hub/api/proxy",
-        method="POST",
-        headers={"Authorization": f"token {hub.secrets['agent_token']}"},
-    )
-    urllib.request.urlopen(post, timeout=5)
-    assert list(json.loads(get(routes, token=token)[1])) == ["/"]
+    assert list(json.loads(call(routes, token=token)[1])) == ["/"]
+    assert call(f"{routes}/", method="DELETE", token=token)[0] == 204
+    assert json.loads(call(routes, token=token)[1]) == {}
+    assert call(f"{hub.hub_url}/hub/api/proxy", method="POST", token=hub.secrets["agent_token"])[0] == 200
+    assert list(json.loads(call(routes, token=token)[1])) == ["/"]
 
 
 def test_idle_servers_are_stopped_by_a_service_of_its_own(hub: RunningHub) -> None:
@@ -103,7 +89,7 @@ def test_idle_servers_are_stopped_by_a_service_of_its_own(hub: RunningHub) -> No
 def test_traits_from_both_files_are_in_force(hub: RunningHub) -> None:
     assert "from a secret file" in Browser(hub.url).open("/hub/login").html
     token = "reader-token-reader-token"
-    assert get(f"{hub.url}/hub/api/services", token=token)[0] == 200
+    assert call(f"{hub.url}/hub/api/services", token=token)[0] == 200
 
 
 def test_no_secret_is_logged_or_in_an_argv(hub: RunningHub) -> None:

@@ -8,15 +8,14 @@ import os
 import signal
 import tarfile
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from conftest import choose_first_password
 from docker_daemon import Container, DockerDaemon
-from running import RunningHub, free_ports, get, server, wait_until
+from running import RunningHub, call, free_ports, server, wait_until
 
 TOKEN = "tester-token-tester-token"
 
@@ -29,22 +28,19 @@ class Scene:
         self.docker = docker
 
     def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        request = urllib.request.Request(
+        status, answer = call(
             f"{self.hub.url}/hub/api/{path}",
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"token {TOKEN}"},
+            token=TOKEN,
+            body=None if body is None else json.dumps(body).encode(),
+            timeout_s=60,
         )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.loads(answer.read() or b"null")
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read() or b"null")
+        return status, json.loads(answer or b"null")
 
     def start(self, user: str, options: object = None, name: str = "") -> tuple[int, Any]:
-        self.api("POST", f"users/{urllib.request.quote(user)}")
+        self.api("POST", f"users/{quote(user)}")
         target = f"servers/{name}" if name else "server"
-        return self.api("POST", f"users/{urllib.request.quote(user)}/{target}", options)
+        return self.api("POST", f"users/{quote(user)}/{target}", options)
 
     def refusal(self, user: str, options: object = None) -> str:
         """The message of a start that fails."""
@@ -55,7 +51,7 @@ class Scene:
 
     def stop(self, user: str, name: str = "") -> None:
         target = f"servers/{name}" if name else "server"
-        assert self.api("DELETE", f"users/{urllib.request.quote(user)}/{target}")[0] in {202, 204}
+        assert self.api("DELETE", f"users/{quote(user)}/{target}")[0] in {202, 204}
 
     def container(self, user: str, options: object = None) -> Container:
         """The container of a start that succeeds."""
@@ -78,7 +74,7 @@ class Scene:
         self.hub.write()
 
     def answers(self, user: str) -> bool:
-        return get(f"{self.hub.url}/user/{user}/api")[0] == 200
+        return call(f"{self.hub.url}/user/{user}/api")[0] == 200
 
 
 @pytest.fixture(scope="module")
@@ -366,13 +362,8 @@ def test_a_start_that_the_hubs_end_breaks_off_is_found_again(scene: Scene) -> No
     scene.api("POST", "users/cut")
     scene.docker.hold_file.touch()
     try:
-        pending = urllib.request.Request(
-            f"{scene.hub.url}/hub/api/users/cut/server",
-            method="POST",
-            headers={"Authorization": f"token {TOKEN}"},
-        )
-        with pytest.raises(TimeoutError):
-            urllib.request.urlopen(pending, timeout=3)
+        url = f"{scene.hub.url}/hub/api/users/cut/server"
+        assert call(url, method="POST", token=TOKEN, timeout_s=3)[0] == 0, "it takes until the server answers"
         wait_until(
             lambda: (scene.docker.named("jupyter-cut") or Container("", "", "", {})).running, "a container"
         )
