@@ -476,8 +476,10 @@ def _none_fails(person: Person, during: Callable[[], object]) -> int:
 def _restart_hub(hub: Hub) -> None:
     before = hub.main_pid("jupyterhub")
     hub.machine.run(["systemctl", "restart", "jupyterhub"])
+    after = hub.main_pid("jupyterhub")
     until(lambda: hub.get("/hub/api/health")[0] == 200, 60.0, "the hub to answer again")
-    assert hub.main_pid("jupyterhub") != before
+    assert after != before
+    assert hub.main_pid("jupyterhub") == after, "the agent restarted it once more while it was starting"
 
 
 def test_a_hub_restart_is_not_noticed(classroom: Classroom) -> None:
@@ -507,14 +509,21 @@ def test_a_restart_of_docker_is_not_noticed(classroom: Classroom) -> None:
         )
     )
     assert list(reached.values()) == [False, True]
-    ada.stop()
-    ada.start()
 
 
 def test_a_restarted_proxy_serves_running_servers_within_ten_seconds(classroom: Classroom) -> None:
-    ada = classroom.person(ADA)
-    classroom.hub.machine.run(["systemctl", "restart", "configurable-http-proxy"])
-    assert until(ada.answers, 30.0, "the way to the running server") < 10.0
+    """The agent sees to it; the hub itself would notice at its next look, up to half a minute later."""
+    ada, hub = classroom.person(ADA), classroom.hub
+    restored = _restored_routes(hub)
+    for _ in range(2):
+        hub.machine.run(["systemctl", "restart", "configurable-http-proxy"])
+        assert until(ada.answers, 60.0, "the way to the running server") < 10.0
+    assert _restored_routes(hub) > restored
+
+
+def _restored_routes(hub: Hub) -> int:
+    """How often the agent has had the hub put its routes back."""
+    return hub.machine.run(["journalctl", "-u", "hubagent", "-o", "cat"]).stdout.count("proxy resync")
 
 
 # -- secrets
