@@ -222,4 +222,8 @@ def _servers(in_force: Desired | None, containers: tuple[Container, ...]) -> tup
 
 
 def _url(in_force: Desired | None) -> str | None:
-    return None if in_force is None else f"https://{in_force.host or 'this machine'}/"
+    """Without a configured host, the machine's own name, as the self-signed certificate has it."""
+    if in_force is None:
+        return None
+    names = in_force.certificate.names
+    return f"https://{in_force.host or (names[0] if names else 'localhost')}/"

@@ -92,9 +92,10 @@ class TestNginx:
         """Its folder and its port."""
         with socket.create_server(("127.0.0.1", 0)) as free:
             port: int = free.getsockname()[1]
+        (tmp_path / "large").write_bytes(bytes(1_000_000))
         (tmp_path / "nginx.conf").write_text(
-            f"pid {tmp_path}/pid; error_log {tmp_path}/log; daemon off; worker_processes 1;\n"
-            f"events {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:{port}; return 200 x; }} }}\n"
+            f"user root; pid {tmp_path}/pid; error_log {tmp_path}/log; daemon off; worker_processes 1;\n"
+            f"events {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:{port}; root {tmp_path}; limit_rate 1k; }} }}\n"
         )
         with subprocess.Popen(["/usr/sbin/nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]) as master:
             wait_until(lambda: LocalMachineFacts().listener(port), 10.0)
@@ -106,7 +107,8 @@ class TestNginx:
         facts = NginxFacts(pid_file=folder / "pid")
         assert facts.old_workers() == 0
         with socket.create_connection(("127.0.0.1", port)) as held:
-            held.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")  # the rest never comes
+            held.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert held.recv(1) == b"H"  # a worker has it, and will be long in answering
             os.kill(int((folder / "pid").read_text()), 1)
             wait_until(lambda: facts.old_workers() == 1, 10.0)
         wait_until(lambda: facts.old_workers() == 0, 10.0)

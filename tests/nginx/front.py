@@ -165,7 +165,7 @@ class Front:
 
     def _retired(self, workers: set[int]) -> bool:
         titles = (Path(f"/proc/{pid}/cmdline") for pid in workers & self.workers())
-        return all("shutting down" in title.read_text() for title in titles if title.exists())
+        return all("shutting down" in _title(title) for title in titles)
 
     def wait_until_live(self, site: NginxSite) -> None:
         def live() -> bool:
@@ -222,3 +222,11 @@ def site_in(front: Front, pair: Pair, proxy_port: int) -> NginxSite:
         page=front.folder / "hub-restarting.html",
         access_log=front.access_log,
     )
+
+
+def _title(path: Path) -> str:
+    """A process's command line; one that has ended has shut down."""
+    try:
+        return path.read_text()
+    except OSError:
+        return "shutting down"
