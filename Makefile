@@ -43,7 +43,7 @@ check: venv ## linters, types, import rules
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(HUB_PY) -m mypy --config-file= --strict --ignore-missing-imports -p hubagent.hub
+	$(HUB_PY) -m mypy --config-file=hubagent/hub/mypy.ini -p hubagent.hub
 	build/venv/bin/lint-imports
 
 .PHONY: test

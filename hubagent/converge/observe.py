@@ -52,6 +52,7 @@ class Observer:
             hub_route=routes is not None and "/" in routes,
             metrics_listen=metrics_listen,
             live_restore=self._live_restore(),
+            monotonic_s=self._tools.clock.monotonic(),
         )
 
     def loaded(self, component: Component, unit: UnitState) -> str | None:

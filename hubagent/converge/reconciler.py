@@ -33,7 +33,7 @@ from hubagent.errors import (
 from hubagent.observability.metrics import Metrics
 from hubagent.observability.status import Problem, Reason, Result
 from hubagent.state.desired import Desired
-from hubagent.state.model import Plan
+from hubagent.state.model import Level, Plan
 from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
 from hubagent.state.window import contains
@@ -70,6 +70,7 @@ class Reconciler:
         self._metrics_listen = metrics_listen
         self._intents = Intents(tools, generations, quarantine)
         self._interrupted: Switch | None = None
+        self._failed_once: str | None = None  # digest of a candidate that was taken back
 
     def preview(self, order: Order) -> Prepared:
         """What `look` would do now. TemporaryError when the machine does not answer."""
@@ -190,7 +191,7 @@ class Reconciler:
     ) -> Look:
         """Return to the origin and see it serve again; hold the bytes if they are to blame."""
         log.error("generation %d does not work, going back: %s", switch.target, cause)
-        blame = isinstance(cause, (VerifyError, PreflightError))  # not a machine that did not answer
+        blame = self._is_to_blame(prepared, cause)
         reason = str(cause)
         if previous is None:
             problem = Problem(None, Reason.VERIFY, reason)
@@ -236,6 +237,17 @@ class Reconciler:
             candidate=switch.target,
             retry=not blame,
         )
+
+    def _is_to_blame(self, prepared: Prepared, cause: HubagentError) -> bool:
+        """Whether these bytes shall not be tried again. A machine that did not answer says nothing about
+        them, and a mere reload may fail once for reasons of its own, so that is tried a second time."""
+        assert prepared.intent.desired is not None
+        if not isinstance(cause, (VerifyError, PreflightError)):
+            return False
+        first = self._failed_once != prepared.intent.desired.digest
+        self._failed_once = prepared.intent.desired.digest
+        is_mild = isinstance(cause, VerifyError) and prepared.plan.level <= Level.NGINX_RELOAD
+        return not (first and is_mild)
 
     def _recover(self) -> None:
         """Close what a crash left open: back to the origin; the ordinary look then does the rest."""

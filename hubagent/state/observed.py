@@ -23,6 +23,7 @@ class Observed:
     hub_route: bool  # the proxy has its route to the hub; a restarted proxy has lost it
     metrics_listen: str | None  # where our own metrics are served now
     live_restore: bool | None = None  # of the container engine, None when it does not answer
+    monotonic_s: float = 0.0  # when this was seen; units' active_since_s is of the same clock
 
     def runs(self, component: Component) -> bool:
         """The unit is there and active."""

@@ -27,6 +27,9 @@ _RESTART = {
     Component.PROXY: (Verb.RESTART, Level.PROXY_RESTART, "runs with older settings"),
     Component.HUB: (Verb.RESTART, Level.HUB_RESTART, "runs with an older hub.json"),
 }
+# Seconds in which a unit that is up may not have said yet what it loaded. A hub that brings its database up
+# to date takes longest.
+_STARTING_S = {Component.HUB: 90.0, Component.PROXY: 15.0}
 # nginx comes before the hub: it is judged in a tenth of a second, and a bad one then costs no hub restart.
 _ORDER = (Component.FIREWALL, Component.PROXY, Component.NGINX, Component.HUB)
 
@@ -91,8 +94,8 @@ def _component_steps(
     if loaded == wanted:
         return
     verb, level, reason = _RESTART[component]
-    if loaded is None and component is Component.HUB and unit.active is ActiveState.ACTIVATING:
-        return  # it is starting and will load what is in force; verification waits for it
+    if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):
+        return  # somebody has just started it; it will load what is in force, and the next looks see to it
     yield Step(component, verb, level, f"{unit.name} {reason}")
 
 

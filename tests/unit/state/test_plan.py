@@ -145,3 +145,11 @@ def test_the_first_generation_starts_everything_in_order() -> None:
         (Component.NGINX, Verb.START),
         (Component.HUB, Verb.START),
     ]
+
+
+@pytest.mark.parametrize(("age_s", "expected"), [(5.0, []), (500.0, [(Component.HUB, Verb.RESTART)])])
+def test_a_hub_that_is_still_starting_is_not_restarted(age_s: float, expected: list[object]) -> None:
+    observed = in_shape(BEFORE, monotonic_s=1000.0)
+    starting = with_unit(observed, Component.HUB, active_since_s=1000.0 - age_s)
+    silent = dataclasses.replace(starting, loaded={**observed.loaded, Component.HUB: None})
+    assert verbs(planned(Config(), silent)) == expected
