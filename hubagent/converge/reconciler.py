@@ -11,12 +11,13 @@ import dataclasses
 import logging
 from collections.abc import Callable
 
-from hubagent.config.model import Disruptive, Drift
+from hubagent.config.model import Drift
 from hubagent.config.notices import not_yet
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
+from hubagent.converge.leave import may_disrupt, noteworthy
 from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.quarantine import Held, Quarantine
@@ -36,7 +37,6 @@ from hubagent.state.desired import Desired
 from hubagent.state.model import Level, Plan
 from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
-from hubagent.state.window import contains
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,10 @@ class Reconciler:
         observed = self._observer.observe(statics=statics, metrics_listen=self._metrics_listen())
         if intent.desired is None:
             return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
-        policy = Policy(drift=intent.config.apply.drift, allow_disruption=self._may_disrupt(intent, order))
+        policy = Policy(
+            drift=intent.config.apply.drift,
+            allow_disruption=may_disrupt(intent.config, order, self._tools.clock.time()),
+        )
         found = plan(
             intent.desired,
             observed,
@@ -274,37 +277,12 @@ class Reconciler:
         if today.source_sha256 is not None:
             self._quarantine.hold(Held(today.source_sha256, None, reason, self._tools.clock.time()))
 
-    def _may_disrupt(self, intent: Intent, order: Order) -> bool:
-        apply = intent.config.apply
-        if order.allow_disruption or apply.disruptive is Disruptive.ALWAYS:
-            return True
-        return (
-            apply.disruptive is Disruptive.WINDOW
-            and apply.window is not None
-            and contains(apply.window, self._tools.clock.time())
-        )
-
     def _seen(self, intent: Intent, observed: Observed, statics: dict[str, bytes]) -> tuple[Problem, ...]:
-        """What a person should know although nothing is done about it."""
         assert intent.desired is not None
-        problems = [
-            Problem(
-                component,
-                Reason.MASKED,
-                f"{unit.name} is masked; hubagent leaves it alone until `systemctl unmask`",
-            )
-            for component, unit in observed.units.items()
-            if observed.masked(component)
-        ]
         by_hand = drift(intent.desired, observed, statics)
         for component in by_hand:
             self._metrics.drift(component)
-        if intent.config.apply.drift is Drift.WARN:
-            problems += [
-                Problem(component, Reason.DRIFT, f"{what}; left alone (apply.drift: warn)")
-                for component, what in by_hand.items()
-            ]
-        return tuple(problems)
+        return noteworthy(intent.config, observed, by_hand)
 
     def _unable(self, error: HubagentError) -> Look:
         log.error("%s", error)

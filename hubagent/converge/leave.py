@@ -1,0 +1,42 @@
+"""What the agent may do unasked, and what it says of the things that it leaves alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hubagent.config.model import Config, Disruptive, Drift
+from hubagent.converge.look import Order
+from hubagent.observability.status import Problem, Reason
+from hubagent.state.model import Component
+from hubagent.state.observed import Observed
+from hubagent.state.window import contains
+
+
+def may_disrupt(config: Config, order: Order, now_s: float) -> bool:
+    """Whether steps that drop websockets may be taken now (unix seconds)."""
+    apply = config.apply
+    if order.allow_disruption or apply.disruptive is Disruptive.ALWAYS:
+        return True
+    return (
+        apply.disruptive is Disruptive.WINDOW and apply.window is not None and contains(apply.window, now_s)
+    )
+
+
+def noteworthy(config: Config, observed: Observed, by_hand: Mapping[Component, str]) -> tuple[Problem, ...]:
+    """What a person should know although nothing is done about it."""
+    masked = [
+        Problem(
+            component,
+            Reason.MASKED,
+            f"{unit.name} is masked; hubagent leaves it alone until `systemctl unmask`",
+        )
+        for component, unit in observed.units.items()
+        if observed.masked(component)
+    ]
+    if config.apply.drift is not Drift.WARN:
+        return tuple(masked)
+    left = [
+        Problem(component, Reason.DRIFT, f"{what}; left alone (apply.drift: warn)")
+        for component, what in by_hand.items()
+    ]
+    return (*masked, *left)
