@@ -49,7 +49,7 @@ class Observer:
             units=units,
             loaded={component: self.loaded(component, units[component]) for component in UNITS},
             routes=len(routes) if routes is not None else None,
-            hub_route=routes is not None and "/" in routes,
+            hub_route=routes is not None and bool(routes.get("/", {}).get("hub")),
             metrics_listen=metrics_listen,
             live_restore=self._live_restore(),
             monotonic_s=self._tools.clock.monotonic(),
@@ -72,7 +72,7 @@ class Observer:
             return None
         return answer.body.decode("ascii", "replace").strip() if answer.status == 200 else None
 
-    def routes(self) -> frozenset[str] | None:
+    def routes(self) -> dict[str, dict[str, object]] | None:
         """Routes in the proxy; None when it does not answer."""
         try:
             token = self._content(self._tools.layout.current / "proxy/token") or b""
@@ -80,7 +80,7 @@ class Observer:
                 f"http://127.0.0.1:{PROXY_API_PORT}/api/routes",
                 headers={"Authorization": f"token {token.decode()}"},
             )
-            return frozenset(json.loads(answer.body)) if answer.status == 200 else None
+            return dict(json.loads(answer.body)) if answer.status == 200 else None
         except (HubagentError, ValueError):
             return None
 

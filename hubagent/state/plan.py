@@ -72,7 +72,7 @@ def plan(
         )
     restarted = any(step.component is Component.PROXY for step in steps)
     if observed.runs(Component.HUB) and (
-        restarted or (observed.routes is not None and not observed.hub_route)
+        restarted or (observed.runs(Component.PROXY) and not observed.hub_route)
     ):
         steps.append(Step(Component.PROXY, Verb.RESYNC, Level.NOTHING, "the proxy has lost its routes"))
     if generation is not None and not steps and not pending:

@@ -123,9 +123,9 @@ def test_a_hub_that_dies_at_once_is_taken_back(world: World) -> None:
 
 def test_a_proxy_restarted_by_anyone_gets_its_routes_back(world: World) -> None:
     world.units.run(UnitVerb.RESTART, PROXY, timeout_s=1)
-    assert "/" not in world.routes
+    assert world.routes == {"/": {}}
     world.look()
-    assert "/" in world.routes
+    assert world.routes == {"/": {"hub": True}}
 
 
 def test_docker_down_is_said_and_the_rest_goes_on(world: World) -> None:
@@ -233,7 +233,7 @@ def test_a_taken_metrics_port_at_start_degrades_and_everything_else_comes_up(*, 
     assert look.result is Result.FAILED
     assert [problem.reason for problem in look.problems] == [Reason.METRICS]
     assert world.served
-    assert "/" in world.routes
+    assert world.routes == {"/": {"hub": True}}
     world.taken_ports = set()
     assert world.look().result is Result.OK
 

@@ -173,11 +173,12 @@ class World:
     def _hub(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:
             self._note("jupyterhub", "hub/hub.json")
-            self.routes["/"] = {}
+            self.routes["/"] = {"hub": True}
 
     def _proxy(self, verb: UnitVerb) -> None:
         self.routes.clear()
         if verb is not UnitVerb.STOP:
+            self.routes["/"] = {}  # its own default target, which is not the hub's route
             self._note("configurable-http-proxy", "proxy/proxy.env")
 
     def _firewall(self, verb: UnitVerb) -> None:
@@ -194,7 +195,7 @@ class World:
         return HttpAnswer(200, json.dumps(self.routes).encode())
 
     def _resync(self, _request: Request) -> HttpAnswer:
-        self.routes["/"] = {}
+        self.routes["/"] = {"hub": True}
         return HttpAnswer(200, b"{}")
 
     def _move_metrics(self, desired: Desired) -> None:
