@@ -173,6 +173,8 @@ class Agent:
             if why == {Trigger.EARLY}:
                 self.reconciler.rehearse()
                 continue
+            if Trigger.DOCKER in why:
+                self.survey.forget()
             if Trigger.SIGNAL in why:
                 self.notifier.reloading()
             self._answer_requests()

@@ -29,7 +29,7 @@ from hubagent.state.model import Component
 
 _CERTIFICATE_WARN_S = 14 * 86400.0
 _DISK_WARN_BYTES = 1024**3
-_FIGURES_S = 15.0  # how old the hub's and the proxy's own figures may be; a look may come much more often
+_ASK_AGAIN_S = 15.0  # how old containers, images and the services' own figures may be
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
 
 
@@ -43,14 +43,17 @@ class Survey:
         self._generations = generations
         self._observer = observer
         self._asked = Figures()
-        self._asked_at_s = -_FIGURES_S
+        self._asked_at_s = -_ASK_AGAIN_S
+        self._containers: tuple[Container, ...] | None = None
+        self._missing_images: tuple[Problem, ...] = ()
         self._last = Status(version=version, pid=pid, looks=0, looked_at_s=0.0, result=Result.NOOP)
 
     def status(self, look: Look) -> Status:
         """The whole Status; never raises: what does not answer is None or down."""
         now_s, last, prepared = self._tools.clock.time(), self._last, look.prepared
         in_force = self._in_force()
-        containers = self._containers()
+        self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
+        containers = self._containers
         certificate, certificate_problems = self._certificate(in_force, now_s)
         free, disk_problems = self._disk()
         accepted = look.result is Result.OK and prepared is not None and prepared.intent.is_new
@@ -70,7 +73,7 @@ class Survey:
             problems=(
                 *look.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
-                *self._images(in_force, containers is not None),
+                *self._missing_images,
                 *certificate_problems,
                 *disk_problems,
             ),
@@ -79,7 +82,7 @@ class Survey:
             pending_changes=prepared.plan.changes if prepared and prepared.plan.pending else (),
             certificate=certificate,
             servers=_servers(in_force, containers or ()),
-            figures=self._figures(in_force, prepared, now_s),
+            figures=self._figures(prepared),
             dbus_up=prepared is not None,
             docker_up=containers is not None,
             disk_free_bytes=free,
@@ -131,11 +134,21 @@ class Survey:
             )
         return tuple(found)
 
-    def _containers(self) -> tuple[Container, ...] | None:
+    def forget(self) -> None:
+        """Ask Docker, the hub and the proxy again at the next look: something has happened there."""
+        self._asked_at_s = -_ASK_AGAIN_S
+
+    def _ask(self, in_force: Desired | None, now_s: float, *, fresh: bool) -> None:
+        """The dear questions of a look; a look may come many times a second."""
+        if not fresh and 0 <= now_s - self._asked_at_s < _ASK_AGAIN_S:
+            return
+        self._asked_at_s = now_s
         try:
-            return self._tools.engine.containers(label=LABEL_SERVER)
+            self._containers = self._tools.engine.containers(label=LABEL_SERVER)
         except ContainerError:
-            return None
+            self._containers = None
+        self._missing_images = self._images(in_force, self._containers is not None)
+        self._asked = self._ask_services(in_force)
 
     def _images(self, in_force: Desired | None, docker_up: bool) -> tuple[Problem, ...]:  # noqa: FBT001
         if in_force is None or not docker_up:
@@ -176,15 +189,15 @@ class Survey:
             return free, ()
         return free, (Problem(None, Reason.DISK, f"{path}: only {free // 1024**2} MiB free on this disk"),)
 
-    def _figures(self, in_force: Desired | None, prepared: Prepared | None, now_s: float) -> Figures:
+    def _ask_services(self, in_force: Desired | None) -> Figures:
         if in_force is None:
             return Figures()
-        if not 0 <= now_s - self._asked_at_s < _FIGURES_S:
-            self._asked_at_s = now_s
-            token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
-            hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
-            proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
-            self._asked = figures.merge(figures.parse_hub(hub or ""), figures.parse_proxy(proxy or ""))
+        token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
+        hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
+        proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
+        return figures.merge(figures.parse_hub(hub or ""), figures.parse_proxy(proxy or ""))
+
+    def _figures(self, prepared: Prepared | None) -> Figures:
         own = Figures(
             proxy_routes=prepared.observed.routes if prepared else None,
             nginx_old_workers=self._tools.machine.nginx_old_workers(),

@@ -64,19 +64,17 @@ class Desired:
     self_signed: bool
     host: str | None = None
     metrics: Metrics = field(default_factory=Metrics)
+    digest: str = field(init=False)
+    """Identity of the content: two equal digests need no edit of the machine. Asked often, computed once."""
+    source_sha256: str = field(init=False)
 
-    @property
-    def source_sha256(self) -> str:
-        return hashlib.sha256(self.source).hexdigest()
-
-    @property
-    def digest(self) -> str:
-        """Identity of the generation's content: two equal digests need no edit of the machine."""
+    def __post_init__(self) -> None:
         whole = hashlib.sha256()
         for file in sorted(self.files, key=lambda one: one.path):
             whole.update(f"{file.path} {file.mode:o} {file.owner} {file.group} {file.sha256}\n".encode())
         whole.update(repr(self.metrics).encode())
-        return whole.hexdigest()
+        object.__setattr__(self, "digest", whole.hexdigest())
+        object.__setattr__(self, "source_sha256", hashlib.sha256(self.source).hexdigest())
 
     def file(self, path: str) -> ManagedFile:
         """The file at this relative path; KeyError when the generation has none."""
