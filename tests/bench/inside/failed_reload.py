@@ -54,7 +54,8 @@ def hubagent() -> dict[str, object]:
 def serves() -> bool:
     """Whether nginx answers with the generation in force, and that one is made from today's file."""
     site = (CURRENT / "nginx/hubagent.conf").read_bytes()
-    return b"client_max_body_size %d" % (SIZE_MB * 1024**2) in site and marker() in site
+    live = marker()
+    return b"client_max_body_size %d" % (SIZE_MB * 1024**2) in site and live != b"" and live in site
 
 
 def other(name: str, command: list[str]) -> dict[str, object]:
