@@ -146,7 +146,9 @@ class Generations:
         current = self.current()
         if current is not None and _SERVED not in self._files.list_dir(self.folder(current)):
             self._files.write(self.folder(current) / _SERVED, b"", mode=0o600)
-        for number in self.numbers()[:-KEEP]:
+        served = self.served()
+        others = [number for number in self.numbers() if number not in served]  # taken back, kept for a look
+        for number in (*served[:-KEEP], *others[:-KEEP]):
             if number != current:
                 self.discard(number)
 

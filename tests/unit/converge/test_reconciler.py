@@ -273,3 +273,15 @@ def test_a_rehearsal_that_fails_leaves_it_to_the_look_to_say_so(world: World) ->
     world.reconciler.rehearse()
     assert world.generations.numbers() == (1,)
     assert world.look().result is Result.REJECTED
+
+
+def test_what_was_taken_back_pushes_no_served_generation_out(world: World) -> None:
+    world.nginx_loads = False
+    for size in range(1, 5):
+        world.edit(CONFIG + f"nginx: {{max_body: {size}m}}\n")
+        assert world.look().result is Result.ROLLED_BACK
+        assert world.look().result is Result.ROLLED_BACK
+    world.nginx_loads = True
+    world.edit(BODY)
+    assert world.look().result is Result.OK
+    assert world.generations.served() == (1, world.generations.current())
