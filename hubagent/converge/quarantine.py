@@ -38,14 +38,25 @@ class Quarantine:
     def release(self) -> None:
         self._files.remove(self._path)
 
+    def release_unless(self, source_sha256: str) -> None:
+        """The file has changed, if these are not the bytes that are held: whatever comes is tried again."""
+        held = self._entry()
+        if held is not None and held.source_sha256 != source_sha256:
+            self.release()
+
     def held(self, source_sha256: str, digest: str) -> Held | None:
         """The entry when it covers this candidate."""
+        held = self._entry()
+        if held is None or held.source_sha256 != source_sha256:
+            return None
+        return held if held.digest in (None, digest) else None
+
+    def _entry(self) -> Held | None:
         state = self._files.read(self._path, max_bytes=65536)
         if state is None:
             return None
         try:
             value = json.loads(state.content)
-            held = Held(value["source_sha256"], value["digest"], value["reason"], float(value["at_s"]))
+            return Held(value["source_sha256"], value["digest"], value["reason"], float(value["at_s"]))
         except (ValueError, KeyError, TypeError):
             return None  # a damaged note must not stop the service; the worst is one more try
-        return held if held.source_sha256 == source_sha256 and held.digest in (None, digest) else None

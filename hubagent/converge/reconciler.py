@@ -118,6 +118,8 @@ class Reconciler:
             if order.retry:
                 self._quarantine.release()
             prepared = self.preview(order)
+            if prepared.intent.source_sha256 is not None and order.rollback_to is None:
+                self._quarantine.release_unless(prepared.intent.source_sha256)
         except HubagentError as error:
             return self._unable(error)
         rejected = Result.REJECTED if prepared.intent.errors else Result.NOOP

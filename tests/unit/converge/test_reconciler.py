@@ -285,3 +285,18 @@ def test_what_was_taken_back_pushes_no_served_generation_out(world: World) -> No
     world.edit(BODY)
     assert world.look().result is Result.OK
     assert world.generations.served() == (1, world.generations.current())
+
+
+def test_bytes_that_were_set_aside_are_tried_again_after_another_edit(world: World) -> None:
+    world.nginx_loads = False
+    world.edit(BODY)
+    assert [world.look().result for _ in range(3)] == [
+        Result.ROLLED_BACK,
+        Result.ROLLED_BACK,
+        Result.REJECTED,
+    ]
+    world.edit(CONFIG)
+    assert world.look().result is Result.NOOP
+    world.nginx_loads = True
+    world.edit(BODY)
+    assert world.look().result is Result.OK
