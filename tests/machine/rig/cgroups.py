@@ -44,6 +44,14 @@ def create(machine: str) -> list[Path]:
     return made
 
 
+def _below(folder: Path, pattern: str) -> list[Path]:
+    """Path.glob, in a tree whose folders may go while it is read: then it is read again."""
+    while folder.exists():
+        with contextlib.suppress(FileNotFoundError):
+            return list(folder.glob(pattern))
+    return []
+
+
 def groups(machine: str | None = None) -> list[Path]:
     """The cgroups of one machine, or of all machines of the rig."""
     name = f"{places.PREFIX}{machine or '*'}"
@@ -52,7 +60,7 @@ def groups(machine: str | None = None) -> list[Path]:
         for folder in sorted(MOUNT.iterdir())
         if folder.is_dir() and not folder.is_symlink()
         for depth in range(_DEPTH)
-        for found in folder.glob("/".join(["*"] * depth + [name]))
+        for found in _below(folder, "/".join(["*"] * depth + [name]))
         if found.is_dir() and not any(parent.name.startswith(places.PREFIX) for parent in found.parents)
     ]
 
@@ -61,7 +69,7 @@ def members(machine: str) -> set[int]:
     """All processes of a machine, by their ids on the host."""
     pids: set[int] = set()
     for group in groups(machine):
-        for procs in group.rglob("cgroup.procs"):
+        for procs in _below(group, "**/cgroup.procs"):
             with contextlib.suppress(OSError):  # a group that goes while we look
                 pids.update(int(word) for word in procs.read_text().split() if word != "0")
     return pids
