@@ -49,7 +49,7 @@ class Observer:
             units=units,
             loaded={component: self.loaded(component, units[component]) for component in UNITS},
             routes=len(routes) if routes is not None else None,
-            hub_route=routes is not None and bool(routes.get("/", {}).get("hub")),
+            hub_route=_has_hub_route(routes),
             metrics_listen=metrics_listen,
             live_restore=self._live_restore(),
             monotonic_s=self._tools.clock.monotonic(),
@@ -72,7 +72,7 @@ class Observer:
             return None
         return answer.body.decode("ascii", "replace").strip() if answer.status == 200 else None
 
-    def routes(self) -> dict[str, dict[str, object]] | None:
+    def routes(self) -> dict[str, object] | None:
         """Routes in the proxy; None when it does not answer."""
         try:
             token = self._content(self._tools.layout.current / "proxy/token") or b""
@@ -80,9 +80,10 @@ class Observer:
                 f"http://127.0.0.1:{PROXY_API_PORT}/api/routes",
                 headers={"Authorization": f"token {token.decode()}"},
             )
-            return dict(json.loads(answer.body)) if answer.status == 200 else None
-        except (HubagentError, ValueError):
+            found = json.loads(answer.body) if answer.status == 200 else None
+        except (HubagentError, ValueError, RecursionError):
             return None
+        return found if isinstance(found, dict) else None
 
     def _live_restore(self) -> bool | None:
         """Whether containers survive a restart of Docker. Asked seldom while it is on: `docker info` is the
@@ -101,3 +102,9 @@ class Observer:
     def _content(self, path: Path) -> bytes | None:
         state = self._tools.files.read(path, max_bytes=4 * 1024**2)
         return None if state is None else state.content
+
+
+def _has_hub_route(routes: dict[str, object] | None) -> bool:
+    """The hub marks its route; the proxy's own default target is a route without the mark."""
+    route = (routes or {}).get("/")
+    return isinstance(route, dict) and bool(route.get("hub"))

@@ -8,7 +8,6 @@ mostly request histograms, and is read at every look, so only the lines that mat
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -76,15 +75,6 @@ def parse_proxy(text: str) -> Figures:
         proxy_open_files=_whole(_total(found, "process_open_fds")),
         proxy_memory_bytes=_whole(_total(found, "process_resident_memory_bytes")),
     )
-
-
-def parse_routes(body: bytes) -> Figures:
-    """The proxy's GET /api/routes: an object with one key for each route."""
-    try:
-        routes = json.loads(body)
-    except (ValueError, RecursionError):
-        return Figures()
-    return Figures(proxy_routes=len(routes)) if isinstance(routes, dict) else Figures()
 
 
 def merge(*parts: Figures) -> Figures:

@@ -300,3 +300,10 @@ def test_bytes_that_were_set_aside_are_tried_again_after_another_edit(world: Wor
     world.nginx_loads = True
     world.edit(BODY)
     assert world.look().result is Result.OK
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b"[" * 100_000, b'"x"', b'{"/": 3}'])
+def test_an_answer_that_is_no_table_of_routes_is_no_reason_to_stop(world: World, body: bytes) -> None:
+    world.probe.serve("http://127.0.0.1:8001/api/routes", body=body)
+    assert world.look().result is Result.OK
+    assert world.taken == [(Component.PROXY, "resync")]

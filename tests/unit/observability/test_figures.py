@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubagent.observability.figures import merge, parse_hub, parse_proxy, parse_routes
+from hubagent.observability.figures import merge, parse_hub, parse_proxy
 from hubagent.observability.status import Figures
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -62,16 +62,6 @@ def test_configurable_http_proxy_5() -> None:
     assert 30e6 < figures.proxy_memory_bytes < 200e6
 
 
-def test_routes() -> None:
-    assert parse_routes((RECORDED / "routes.json").read_bytes()) == Figures(proxy_routes=3)
-    assert parse_routes(b"{}") == Figures(proxy_routes=0)
-
-
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b"\xff", b"[" * 100_000, b'"x"'])
-def test_what_are_no_routes_is_not_known(body: bytes) -> None:
-    assert parse_routes(body) == Figures()
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -110,7 +100,6 @@ def test_the_quantile_is_that_of_prometheus() -> None:
 def test_any_text_is_read_without_complaint(text: str) -> None:
     parse_hub(text)
     parse_proxy(text)
-    parse_routes(text.encode("utf-8", "replace"))
 
 
 @given(
