@@ -31,7 +31,6 @@ def pristine(hub: Hub) -> Iterator[Hub]:
 def _restore(hub: Hub, shipped: str) -> None:
     if hub.config() != shipped:
         hub.edit(shipped)
-    code, status = hub.apply("--allow-disruption")
+    _, status = hub.apply("--allow-disruption")
     assert status["result"] in ("ok", "noop"), status["problems"]
     assert not status["config_errors"]
-    del code
