@@ -29,9 +29,8 @@ def test_round_trip_through_text(status: Status) -> None:
 
 @given(st.from_type(Status))
 def test_round_trip_of_any_status(status: Status) -> None:
-    if status != status:  # a NaN in it
-        return
-    assert from_json(json.loads(json.dumps(to_json(status)))) == status
+    # By what they print: a NaN is not equal to itself, and prints the same.
+    assert repr(from_json(json.loads(json.dumps(to_json(status))))) == repr(status)
 
 
 def test_keys_are_those_promised() -> None:
