@@ -1,0 +1,254 @@
+"""What hub, agent, homes helper and guest say to each other.
+
+Each class is one message; its fields are text, numbers, truth values, and tuples and mappings of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# Hub to agent, over Layout.spawn_socket. `name` is always the name or id of a container.
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Make a warm slot this user's server. Answered by Started, or Refused, after which Create is due."""
+
+    user: str
+    server_name: str  # of JupyterHub's named servers; empty for the user's default server
+    server: str  # key of `servers` in the configuration
+    environment: Mapping[str, str]  # what the hub tells the server
+    command: tuple[str, ...]  # program and arguments
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create and start a container for this user's server. Answered by Started, or Refused.
+
+    Started means that the container runs; the server in it may not answer yet.
+    """
+
+    user: str
+    server_name: str
+    server: str
+    environment: Mapping[str, str]
+    command: tuple[str, ...]
+    port: int  # that the server will listen on
+
+
+@dataclass(frozen=True)
+class Started:
+    id: str
+    name: str
+    address: str  # of the container on the network of user containers
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Answered by Inspected, also when there is no such container."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Inspected:
+    present: bool
+    id: str = ""
+    running: bool = False
+    exit_code: int = 0
+    out_of_memory: bool = False
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End the container by SIGTERM, after 10 s by SIGKILL. An absent one is fine. Answered by Done."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove the container, running or not, and all that belongs to it. Answered by Done."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """The last lines that the container printed. Answered by Text."""
+
+    name: str
+    lines: int
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+# Agent to homes helper, over Layout.homes_socket. `slot` is a slot's id: 12 hex digits.
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Make the slot's folder, on which a home can be attached later. Answered by Prepared."""
+
+    slot: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    path: str  # on the host; what a container mounts with propagation `rslave`
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of the host within a home."""
+
+    source: str  # on the host
+    target: str  # relative to the home
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class Attach:
+    """Attach a home to the slot, nosuid and nodev, and these folders within it. Answered by Attached."""
+
+    slot: str
+    source: str  # the home on the host
+    folders: tuple[Folder, ...]
+
+
+@dataclass(frozen=True)
+class Attached:
+    device: int  # st_dev and st_ino of the home, for the guest to compare with what it sees
+    inode: int
+
+
+@dataclass(frozen=True)
+class Detach:
+    """Unmount whatever is attached to the slot and remove its folder; absent is fine. Answered by Done.
+
+    Only after the slot's container is removed: one that runs would keep the home.
+    """
+
+    slot: str
+
+
+@dataclass(frozen=True)
+class ListSlots:
+    """Answered by Slots."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    slots: tuple[str, ...]
+
+
+# Agent to guest, over GUEST_SOCKET in the slot's folder.
+
+
+@dataclass(frozen=True)
+class Ping:
+    """Asked as often as wanted before the claim. Answered by Pong."""
+
+
+@dataclass(frozen=True)
+class Pong:
+    ready: bool
+    detail: str  # what it still waits for, or what did not become warm; for people
+    kernels: Mapping[str, int]  # waiting kernels, by kernel name
+    pluto: bool  # listens
+
+
+@dataclass(frozen=True)
+class Become:
+    """Become this server. The first is the only one. Answered by Done once the server answers (warm), or as
+    soon as the command is about to be executed (cold); or Refused."""
+
+    environment: Mapping[str, str]
+    command: tuple[str, ...]
+    home: str  # path in the container: working directory of the server
+    device: int  # of the home, as in Attached; 0 and 0 when the home was there from the beginning
+    inode: int
+
+
+# Answers of all.
+
+
+@dataclass(frozen=True)
+class Done:
+    pass
+
+
+@dataclass(frozen=True)
+class Refused:
+    reason: str  # one word of the closed set in REASONS
+    message: str  # for the log and, where the hub shows it, for the user
+
+
+REASONS: Final = (
+    "message",  # not a message, or not one that this side answers
+    "not_allowed",  # the configuration does not declare it, or it is not ours
+    "no_slot",  # no ready slot for this server
+    "image",  # the image is not on this machine, or cannot be used
+    "absent",  # no such container
+    "engine",  # Docker did not do it
+    "home",  # the home cannot be attached
+    "guest",  # the container's launcher did not answer, or failed
+    "claimed",  # this guest was claimed before
+    "busy",  # too many requests at once
+)
+
+
+@dataclass(frozen=True)
+class GuestSettings:
+    """What a guest is told at its start: the file GUEST_SETTINGS, one frame's JSON without the length."""
+
+    mode: str  # one of MODES
+    modules: tuple[str, ...] = ()  # Python modules to import ahead; empty: the launcher's own short list
+    kernels: Mapping[str, int] = field(default_factory=dict)  # waiting kernels wanted, by kernel name
+    pluto: bool = False
+    home: str = "/home/jovyan/work"
+
+
+MODES: Final = (
+    "warm",  # preload, wait for Become, be the server in this process
+    "cold",  # wait for Become, execute the command
+    "prove",  # start a server once, write down what it needed (GUEST_PROOF), end
+)
+
+GUEST_FOLDER: Final = "/run/hubagent"
+"""The slot's own folder as the guest sees it."""
+
+GUEST_FILES: Final = "/opt/hubagent"
+"""The guest's program in every container, read-only."""
+
+GUEST_SOCKET: Final = "guest.sock"
+GUEST_SETTINGS: Final = "settings.json"
+GUEST_PROOF: Final = "proof.json"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a server of an image was seen to need and to offer; written by mode `prove`."""
+
+    python: str  # path of the interpreter of jupyterhub-singleuser
+    modules: tuple[str, ...]  # imported when it served, that may be imported before the user is known
+    kernels: Mapping[str, str]  # language by kernel name
+    pluto: str  # version; empty without Pluto
+    ready_s: float  # from start to answer, seconds
+
+
+BY_NAME: Final[Mapping[str, type[Any]]] = {
+    cls.__name__: cls
+    for cls in (
+        *(Claim, Create, Started, Inspect, Inspected, Stop, Remove, Output, Text),
+        *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots),
+        *(Ping, Pong, Become, Done, Refused, GuestSettings, Proof),
+    )
+}
+"""All that can be a frame, by the name that stands in its `verb`."""
