@@ -1,0 +1,6 @@
+"""Attaching users' homes to running containers: the parts of hubagent-homes.service.
+
+The only code with CAP_SYS_ADMIN, so it imports the standard library, `wire`, `layout` and `errors`, and does
+nothing but mounts in one folder. What is attached stands in the kernel's mount table and nowhere else: the
+helper may be killed between any two steps and has nothing to restore.
+"""

@@ -1,0 +1,148 @@
+"""The helper's socket: one thread for each connection, one request on each, for root alone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from hubagent import wire
+from hubagent.homes.refusal import RefusalError
+from hubagent.homes.slots import Slots
+
+_LOG = logging.getLogger(__name__)
+
+TIMEOUT_S: Final = 2.0
+"""For a whole request to come, and for an answer to go."""
+
+CONNECTIONS: Final = 128
+ATTACHING: Final = 96
+"""Fewer than connections: attaches that hang on a dead file server leave room for detaching."""
+
+STOP_S: Final = 5.0
+"""How long the end of the helper waits for what it is doing."""
+
+_STACK_BYTES: Final = 512 * 1024
+_PEER: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+
+
+class Server:
+    """Listens from the beginning on (raises OSError); an earlier process's socket is replaced."""
+
+    def __init__(self, path: Path, slots: Slots) -> None:
+        self._slots = slots
+        self._attaching = threading.BoundedSemaphore(ATTACHING)
+        self._connected = 0
+        self._changed = threading.Condition()
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            path.unlink(missing_ok=True)
+            self._listener.bind(str(path))  # in a folder that only root may enter
+            path.chmod(0o600)
+            self._listener.listen(CONNECTIONS)
+        except BaseException:
+            self._listener.close()
+            raise
+
+    def serve(self, stop: int) -> None:
+        """Answer until the descriptor `stop` can be read, then finish what is begun, within STOP_S."""
+        threading.stack_size(_STACK_BYTES)
+        waiting = select.poll()
+        waiting.register(stop, select.POLLIN)
+        waiting.register(self._listener, select.POLLIN)
+        while stop not in dict(waiting.poll()):
+            connection, _ = self._listener.accept()
+            with self._changed:
+                has_room = self._connected < CONNECTIONS
+                self._connected += has_room
+            if has_room:
+                threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+            else:
+                _turn_away(connection)
+        self._listener.close()
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._connected == 0, STOP_S):
+                _LOG.warning("%d requests do not end and are cut off", self._connected)
+
+    def _converse(self, connection: socket.socket) -> None:
+        try:
+            with connection, contextlib.suppress(wire.WireError):  # nobody waits for the answer
+                wire.send(connection, self._answer(connection), timeout_s=TIMEOUT_S)
+        finally:
+            with self._changed:
+                self._connected -= 1
+                self._changed.notify_all()
+
+    def _answer(self, connection: socket.socket) -> object:
+        try:
+            if _peer_uid(connection) != 0:
+                raise RefusalError("only root may ask the homes helper", reason="not_allowed")
+            return self._do(
+                wire.receive(
+                    connection, wire.Prepare, wire.Attach, wire.Detach, wire.ListSlots, timeout_s=TIMEOUT_S
+                ),
+                connection,
+            )
+        except wire.WireError as error:
+            return wire.Refused("message", f"the homes helper did not understand: {error}")
+        except RefusalError as error:
+            _LOG.warning("refused: %s", error)
+            return wire.Refused(error.reason, str(error))
+        except Exception:
+            _LOG.exception("a request failed")
+            return wire.Refused("home", "the homes helper failed; see `journalctl -u hubagent-homes.service`")
+
+    def _do(self, request: object, connection: socket.socket) -> object:
+        match request:
+            case wire.Prepare():
+                return self._slots.prepare(request)
+            case wire.Attach():
+                with self._one_of_the_attaching():
+                    answer = self._slots.attach(request, still_wanted=lambda: not _is_closed(connection))
+                _LOG.info("attached %s to slot %s", request.source, request.slot)
+                return answer
+            case wire.Detach():
+                done = self._slots.detach(request)
+                _LOG.info("slot %s is gone", request.slot)
+                return done
+            case _:
+                return self._slots.known()
+
+    @contextmanager
+    def _one_of_the_attaching(self) -> Iterator[None]:
+        if not self._attaching.acquire(blocking=False):
+            raise RefusalError("too many homes are being attached at once; ask again", reason="busy")
+        try:
+            yield
+        finally:
+            self._attaching.release()
+
+
+def _turn_away(connection: socket.socket) -> None:
+    refusal = wire.Refused("busy", "the homes helper is asked too much at once; ask again")
+    with connection, contextlib.suppress(wire.WireError):
+        wire.send(connection, refusal, timeout_s=0)  # a few bytes, which a new connection takes at once
+
+
+def _peer_uid(connection: socket.socket) -> int:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    _pid, uid, _gid = _PEER.unpack(credentials)
+    return int(uid)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side hung up, because its deadline passed."""
+    connection.settimeout(0)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

@@ -1,0 +1,85 @@
+"""The program of hubagent-homes.service: attaches users' homes to running containers, for the agent.
+
+It has no mount namespace of its own, unlike the agent, so that what it mounts shows up everywhere. It ends
+and starts at any time without touching what is attached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from hubagent.adapters.notify import SystemdNotifier
+from hubagent.homes.folder import SlotFolder
+from hubagent.homes.server import Server
+from hubagent.homes.slots import Slots
+from hubagent.layout import Layout
+
+HOMES: Final = Path("/var/lib/docker/volumes")
+
+_LAYOUT: Final = Layout()
+
+
+def main(arguments: Sequence[str] | None = None, *, layout: Layout = _LAYOUT) -> int:
+    options = _options(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    os.umask(0o022)  # the slots' folders are entered by any user of a container
+    try:
+        folder = SlotFolder(layout.homes)
+        folder.establish()
+        slots = Slots(folder, homes=options.homes, servers_file=layout.current / "hub/servers.json")
+        server = Server(layout.homes_socket, slots)
+    except OSError as error:
+        logging.error(
+            "cannot start in %s: %s; it needs root, space there, and Linux 5.12 or later",
+            layout.homes.parent,
+            error.strerror or error,
+        )
+        return 1
+    asked_to_stop, ask_to_stop = socket.socketpair()
+    with asked_to_stop, ask_to_stop:
+        os.set_blocking(ask_to_stop.fileno(), False)
+        signal.set_wakeup_fd(ask_to_stop.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _wake_up)
+        notifier = SystemdNotifier()
+        notifier.ready(f"{len(slots.known().slots)} slots")
+        server.serve(asked_to_stop.fileno())
+        notifier.stopping()
+        signal.set_wakeup_fd(-1)
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="homes-helper", description=__doc__, allow_abbrev=False)
+    parser.add_argument(
+        "--homes",
+        type=_absolute,
+        default=HOMES,
+        metavar="FOLDER",
+        help="where homes are (default: %(default)s)",
+    )
+    return parser.parse_args(arguments)
+
+
+def _absolute(text: str) -> Path:
+    path = Path(text)
+    if not path.is_absolute() or ".." in path.parts:
+        raise argparse.ArgumentTypeError(f"{text!r} is no absolute path without `..`")
+    return path
+
+
+def _wake_up(_number: int, _frame: FrameType | None) -> None:
+    """The signal's number is written to the wake-up descriptor by Python itself."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
