@@ -1,0 +1,145 @@
+"""The pool of waiting kernels: fills itself one at a time, hands out, refills after a pause."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from .recipes import Recipe
+from .spare import Spare
+
+PAUSE_S: Final = 3.0
+"""After a hand-over: the user's own kernel starts to work first (seconds)."""
+
+RETRY_S: Final = (5.0, 20.0, 60.0, 300.0)
+"""After so many failures in a row of one kernel; then no more (seconds)."""
+
+LOOK_S: Final = 60.0
+"""How often the pool looks for spares that died (seconds)."""
+
+
+class Pool:
+    """Waiting kernels by wanted name. Its thread is a daemon: what waits ends with this process, as its
+    standard input does."""
+
+    def __init__(self, pause_s: float = PAUSE_S) -> None:
+        self._pause_s = pause_s
+        self._changed = threading.Condition()
+        self._recipes: dict[str, tuple[Recipe, int]] = {}
+        self._spares: dict[str, list[Spare]] = {}
+        self._warming: Spare | None = None
+        self._failures: dict[str, int] = {}
+        self._due_s: dict[str, float] = {}
+        self._scratch = ""
+        self._keeps = False
+        self._ended = False
+
+    def keep(self, recipes: Mapping[str, tuple[Recipe, int]]) -> None:
+        """Keep so many of each waiting from now on; called once."""
+        with self._changed:
+            self._recipes = dict(recipes)
+            self._spares = {name: [] for name in recipes}
+            self._keeps = True
+        threading.Thread(target=self._fill, name="waiting kernels", daemon=True).start()
+
+    def waiting(self) -> dict[str, int]:
+        """How many are warm, by wanted name."""
+        with self._changed:
+            return {name: sum(one.alive for one in spares) for name, spares in self._spares.items()}
+
+    @property
+    def settled(self) -> bool:
+        """Every wanted kernel waits, or has failed: nothing more is to be expected soon."""
+        with self._changed:
+            return self._keeps and all(
+                len(self._spares[name]) >= count or self._failures.get(name, 0)
+                for name, (_, count) in self._recipes.items()
+            )
+
+    def faults(self) -> tuple[str, ...]:
+        with self._changed:
+            return tuple(f"kernel {name!r} did not become warm" for name in self._failures)
+
+    def take(self, command: Sequence[str], directory: str, environment: Mapping[str, str]) -> Spare | None:
+        """A spare that has just been told to become this kernel; None when none fits."""
+        with self._changed:
+            for name, spares in self._spares.items():
+                while spare := self._fitting(spares, command, environment):
+                    spares.remove(spare)
+                    self._due_s[name] = time.monotonic() + self._pause_s
+                    self._changed.notify_all()
+                    if spare.hand_over(command, directory, environment):
+                        return spare
+        return None
+
+    def end(self) -> None:
+        """End all that wait; none is started any more."""
+        with self._changed:
+            self._ended = True
+            waiting = [one for spares in self._spares.values() for one in spares]
+            if self._warming:
+                waiting.append(self._warming)
+            self._spares = {name: [] for name in self._spares}
+            self._changed.notify_all()
+        for spare in waiting:
+            spare.end()
+
+    def _fitting(
+        self, spares: list[Spare], command: Sequence[str], environment: Mapping[str, str]
+    ) -> Spare | None:
+        fitting = (one for one in spares if one.recipe.fits(command, one.environment, environment))
+        return next(fitting, None)
+
+    def _fill(self) -> None:
+        while True:
+            with self._changed:
+                name = self._next()
+                while name is None and not self._ended:
+                    self._changed.wait(self._wait_s())
+                    name = self._next()
+                if self._ended or name is None:
+                    return
+                recipe, _ = self._recipes[name]
+            self._warm(name, recipe)
+
+    def _warm(self, name: str, recipe: Recipe) -> None:
+        spare, warm = None, False
+        with contextlib.suppress(OSError):
+            if recipe.depot and not self._scratch:
+                self._scratch = tempfile.mkdtemp(prefix="hubagent-julia-")
+            spare = Spare(recipe, os.environ, self._scratch)
+            with self._changed:
+                self._warming = spare
+                ended = self._ended
+            if ended:
+                spare.end()
+            warm = spare.wait_warm()
+        with self._changed:
+            self._warming = None
+            if warm and spare and not self._ended:
+                self._failures.pop(name, None)
+                self._spares[name].append(spare)
+            elif not self._ended:
+                failures = self._failures[name] = self._failures.get(name, 0) + 1
+                self._due_s[name] = time.monotonic() + RETRY_S[min(failures, len(RETRY_S)) - 1]
+            self._changed.notify_all()
+
+    def _next(self) -> str | None:
+        """The kernel to warm now. Drops spares that died."""
+        now_s = time.monotonic()
+        for name, (_, count) in self._recipes.items():
+            self._spares[name] = [one for one in self._spares[name] if one.alive]
+            exhausted = self._failures.get(name, 0) > len(RETRY_S)
+            if len(self._spares[name]) < count and not exhausted and self._due_s.get(name, 0.0) <= now_s:
+                return name
+        return None
+
+    def _wait_s(self) -> float:
+        now_s = time.monotonic()
+        due = [due_s - now_s for due_s in self._due_s.values() if due_s > now_s]
+        return max(0.01, min([*due, LOOK_S]))

@@ -1,0 +1,137 @@
+"""One waiting kernel process: started, warmed at low priority, handed over once.
+
+The hand-over is one message on its standard input, then the end of it, as a kernel's standard input has. The
+message is text between NUL bytes, which neither a path nor an environment can contain: MAGIC, umask (octal),
+working directory, the number of words of the command, these words, NAME=VALUE for each variable, END.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from .recipes import Recipe
+
+MAGIC: Final = "hubagent 1"
+END: Final = "end\n"
+WARM_S: Final = 300.0
+"""The most that warming may take (seconds): a Julia without compiled packages, on a busy machine."""
+
+_LOW: Final = 19
+_SYS_NICE: Final = 1 << 23  # capabilities(7)
+
+
+class Spare:
+    """A process that waits to become a kernel. Raises OSError when it cannot be started."""
+
+    def __init__(self, recipe: Recipe, base: Mapping[str, str], scratch: str) -> None:
+        self.recipe = recipe
+        self.environment: Final = recipe.environment(base)
+        started = dict(self.environment)
+        if recipe.depot:
+            started["JULIA_DEPOT_PATH"] = f"{scratch}:{started.get('JULIA_DEPOT_PATH', '')}"
+        self._reports, report = os.pipe()
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - the image's own kernelspec
+                [*recipe.waiting, str(report), *recipe.arguments],
+                stdin=subprocess.PIPE,
+                cwd="/",
+                env=started,
+                start_new_session=True,
+                pass_fds=(report,),
+            )
+        except BaseException:
+            os.close(self._reports)
+            raise
+        finally:
+            os.close(report)
+        self._priority = os.getpriority(os.PRIO_PROCESS, 0)
+        if _may_return_to(self._priority):
+            _set_priority(self.process.pid, _LOW)
+
+    def wait_warm(self, timeout_s: float = WARM_S) -> bool:
+        """Whether it became warm; ends it otherwise."""
+        readable, _, _ = select.select([self._reports], [], [], timeout_s)
+        warm = bool(readable) and os.read(self._reports, 1) == b"w"
+        os.close(self._reports)
+        if not warm:
+            self.end()
+        return warm
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def hand_over(
+        self,
+        command: Sequence[str],
+        directory: str,
+        environment: Mapping[str, str],
+        *,
+        close: bool = True,
+    ) -> bool:
+        """Make it this kernel; False when it is dead instead. Not closed, it sees the end of this process."""
+        stdin = self.process.stdin
+        if stdin is None or not self.alive:
+            return False
+        _set_priority(self.process.pid, self._priority)
+        words = [MAGIC, _umask(), directory, str(len(command)), *command]
+        words += [f"{key}={value}" for key, value in environment.items()]
+        try:
+            stdin.write(b"\0".join(os.fsencode(word) for word in (*words, END)))
+            stdin.flush()
+            if close:
+                stdin.close()
+        except OSError:
+            self.end()
+            return False
+        return True
+
+    def end(self) -> None:
+        """End it, if it did not end itself."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdin:
+            with contextlib.suppress(OSError):  # what was not written yet
+                self.process.stdin.close()
+
+
+def _may_return_to(priority: int) -> bool:
+    """Whether a process may be lowered now and raised again later (setpriority(2), RLIMIT_NICE)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NICE)
+    if soft == resource.RLIM_INFINITY or soft >= 20 - priority:
+        return True
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) & _SYS_NICE)
+    return False
+
+
+def _set_priority(pid: int, priority: int) -> None:
+    """For all threads: Linux keeps a priority for each, and BLAS starts some while warming."""
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:
+        changed = False
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                if os.getpriority(os.PRIO_PROCESS, int(task)) != priority:
+                    os.setpriority(os.PRIO_PROCESS, int(task), priority)
+                    changed = True
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if not changed:
+            return
+
+
+def _umask() -> str:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("Umask:"):
+            return line.split()[1]
+    return "0022"

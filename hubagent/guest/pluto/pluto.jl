@@ -1,0 +1,77 @@
+# Pluto on 127.0.0.1 for jupyter-server-proxy:  julia pluto.jl PORT [REPORT]     or: julia pluto.jl version
+#
+# JupyterHub has authenticated whoever comes here, so Pluto asks for no secret at its first page, which sets the cookie
+# with it; everything else, links that open notebooks above all, needs the cookie (or any page could make a user's
+# browser run code). With REPORT it was started before its user came: it writes `w` to this file number when it
+# listens, and waits on standard input for the message of kernels/spare.py. It ends when standard input does.
+
+const ABSENT = 3
+const PLUTO = "c3e4b0f8-55cb-11ea-2926-15256bba5781"
+
+Base.find_package("Pluto") === nothing && exit(ABSENT)
+
+if ARGS == ["version"]
+    project = joinpath(dirname(dirname(Base.find_package("Pluto"))), "Project.toml")
+    found = match(r"^version *= *\"(.*)\""m, read(project, String))
+    println(found === nothing ? "unknown" : found[1])
+    exit()
+end
+
+# Pluto keeps the environment of its notebook processes in a scratch space of the first depot, and makes it anew for a
+# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded.
+const DEPOTS = copy(DEPOT_PATH)
+sort!(DEPOT_PATH; by = depot -> !isdir(joinpath(depot, "scratchspaces", PLUTO)))
+import Pluto
+copy!(DEPOT_PATH, DEPOTS)
+
+module HubagentPluto
+
+import Pluto
+include("worker.jl")
+
+function start(port)
+    session = Pluto.ServerSession(;
+        options = Pluto.Configuration.from_flat_kwargs(;
+            host = "127.0.0.1",
+            port = port,
+            launch_browser = false,
+            dismiss_update_notification = true,
+            require_secret_for_open_links = true,
+            require_secret_for_access = false,
+        ),
+    )
+    return Pluto.run!(session)
+end
+
+function say(report)
+    ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), report, UInt8['w'], 1)
+    ccall(:close, Cint, (Cint,), report)
+end
+
+# The user's environment and folder, once they are known; then until standard input ends.
+function follow()
+    parts = split(readuntil(stdin, "\0end\n"), '\0')
+    parts[1] == "hubagent 1" || exit(0)
+    ccall(:umask, Cuint, (Cuint,), parse(Int, parts[2]; base = 8))
+    environment = [Pair(String.(split(pair, '='; limit = 2))...) for pair in parts[5:end]]
+    names = Set(first.(environment))
+    foreach(name -> name in names || startswith(name, "OPENBLAS_") || delete!(ENV, name), collect(keys(ENV)))
+    foreach(pair -> ENV[pair.first] = pair.second, environment)
+    cd(String(parts[3]))
+    Base.init_depot_path()
+    Worker.adopt(environment)
+    read(stdin)
+    exit(0)
+end
+
+function main(port, report = nothing)
+    server = start(port)
+    report === nothing && return wait(server)
+    Worker.keep()
+    say(report)
+    follow()
+end
+
+end
+
+HubagentPluto.main(parse.(Int, ARGS)...)

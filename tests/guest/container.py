@@ -1,0 +1,190 @@
+"""A container as far as a guest can tell: mounts and processes of its own, an ordinary user, an empty environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+from hubagent import wire
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+VENV: Final = ROOT / "build/guest-venv"
+USER: Final = 1000
+HOME: Final = "/home/jovyan"
+DEADLINE_S: Final = 60.0
+
+IMAGE: Final = {
+    "PATH": f"{VENV}/bin:/usr/local/bin:/usr/bin:/bin",
+    "HOME": HOME,
+    "LANG": "C.UTF-8",
+    "SHELL": "/bin/bash",
+}
+"""What the image's ENV lines would say."""
+
+# The program lies as the package installs it. The first process stays root's, so that the end of this script's
+# caller ends all: a changed user would forget about its parent's death.
+_ENTER: Final = """
+set -e
+mount -t tmpfs tmpfs /opt
+mkdir -p /opt/hubagent/hubagent/guest /opt/hubagent/hubagent/wire
+touch /opt/hubagent/start /opt/hubagent/hubagent/__init__.py
+mount --bind "$1/hubagent/guest" /opt/hubagent/hubagent/guest
+mount --bind "$1/hubagent/guest/start" /opt/hubagent/start
+mount --bind "$1/hubagent/__init__.py" /opt/hubagent/hubagent/__init__.py
+mount --bind "$1/hubagent/wire" /opt/hubagent/hubagent/wire
+mount -o remount,ro /opt
+mount -t tmpfs tmpfs /run
+mkdir /run/hubagent
+mount --bind "$2/socket" /run/hubagent
+mount -t tmpfs tmpfs /home
+mkdir -p /home/jovyan
+mount --bind "$2/home" /home/jovyan
+mount -t tmpfs tmpfs /usr/local/etc
+mkdir /usr/local/etc/jupyter
+cp "$2/jupyter_server_config.py" /usr/local/etc/jupyter/
+[ ! -e "$2/pyvenv.cfg" ] || mount --bind "$2/pyvenv.cfg" "$1/build/guest-venv/pyvenv.cfg"
+cd /
+shift 2
+setpriv --reuid 1000 --regid 1000 --clear-groups env -i "$@"
+"""
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
+    """The first result that is not None or False."""
+    end_s = time.monotonic() + deadline_s
+    while True:
+        found = look()
+        if found is not None and found is not False:
+            return found
+        assert time.monotonic() < end_s, f"not in {deadline_s} s: {what}"
+        time.sleep(0.01)  # between two looks at the condition
+
+
+class Container:
+    """Made in `folder`; runs from `start` to `end`."""
+
+    def __init__(self, folder: Path, *, config: str = "", own_packages: bool = False) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir()
+        os.chown(self.home, USER, USER)
+        (folder / "socket").mkdir()
+        (folder / "socket").chmod(0o777)
+        (folder / "jupyter_server_config.py").write_text(config)
+        if own_packages:  # an environment of its own has no packages of the user, unless it says so
+            text = (VENV / "pyvenv.cfg").read_text()
+            (folder / "pyvenv.cfg").write_text(text.replace("site-packages = false", "site-packages = true"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, settings: wire.GuestSettings, image: Mapping[str, str] = IMAGE) -> None:
+        """Run the guest as the agent has it run."""
+        (self.folder / "socket" / wire.GUEST_SETTINGS).write_bytes(wire.to_json(settings))
+        self.run(["/bin/sh", "/opt/hubagent/start"], image)
+
+    def run(self, command: list[str], environment: Mapping[str, str]) -> None:
+        """Run a command as Docker would."""
+        words = [f"{name}={value}" for name, value in environment.items()]
+        enter = [
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--propagation",
+            "private",
+        ]
+        with (self.folder / "output").open("wb") as output:
+            self._process = subprocess.Popen(
+                [*enter, "sh", "-c", _ENTER, "sh", ROOT, self.folder, *words, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """The user's first process, by its number on the host."""
+        assert self._process is not None
+        below = self._process.pid
+        for _ in range(2):  # unshare, sh
+            below = until(lambda parent=below: _child(parent), "a process in the container")
+        return until(
+            lambda: below if os.stat(f"/proc/{below}").st_uid == USER else _of_user(below),
+            "the user's process",
+        )
+
+    def wait(self) -> int:
+        """The exit status of what runs."""
+        assert self._process is not None
+        return self._process.wait(DEADLINE_S)
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def connect(self) -> socket.socket:
+        """To the guest, once it listens. Fails when the container ends before."""
+        assert self._process is not None
+        path = str(self.folder / "socket" / wire.GUEST_SOCKET)
+
+        def attempt() -> socket.socket | None:
+            assert self._process is not None
+            assert self._process.poll() is None, self.output
+            connection = socket.socket(socket.AF_UNIX)
+            try:
+                connection.connect(path)
+            except OSError:
+                connection.close()
+                return None
+            return connection
+
+        return until(attempt, "the guest listens")
+
+    def ask(self, message: object) -> wire.Pong | wire.Done | wire.Refused:
+        with self.connect() as connection:
+            wire.send(connection, message, timeout_s=DEADLINE_S)
+            return answer(connection)
+
+    def become(
+        self, environment: Mapping[str, str], *command: str, home: str = HOME, inode: int | None = None
+    ) -> wire.Done | wire.Refused:
+        facts = self.home.stat()
+        found = self.ask(
+            wire.Become(environment, command, home, facts.st_dev, facts.st_ino if inode is None else inode)
+        )
+        assert isinstance(found, wire.Done | wire.Refused)
+        return found
+
+
+def answer(connection: socket.socket) -> wire.Pong | wire.Done | wire.Refused:
+    found: object = wire.receive(connection, wire.Pong, wire.Done, wire.Refused, timeout_s=DEADLINE_S)
+    assert isinstance(found, wire.Pong | wire.Done | wire.Refused)
+    return found
+
+
+def terminate(pid: int) -> None:
+    os.kill(pid, signal.SIGTERM)
+
+
+def _child(parent: int) -> int | None:
+    text = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(text[0]) if text else None
+
+
+def _of_user(pid: int) -> int | None:
+    child = _child(pid)
+    return child if child is not None and os.stat(f"/proc/{child}").st_uid == USER else None

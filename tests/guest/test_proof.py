@@ -1,0 +1,105 @@
+"""What a proof says of an image, and that nothing in its list depends on the user."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hubagent import wire
+from hubagent.guest.preload import NEVER
+from tests.guest.container import IMAGE, VENV, Container
+
+PREFIXES = ("JUPYTERHUB_", "JPY_")
+
+
+def test_what_a_proof_says(proof: wire.Proof) -> None:
+    assert Path(proof.python).parent == VENV / "bin"
+    assert proof.kernels == {"python3": "python"}
+    assert proof.ready_s > 0
+    assert {
+        "jupyter_server.serverapp",
+        "jupyterlab.labapp",
+        "tornado.web",
+        "httpx",
+        "jupyter_client.manager",
+    } <= set(proof.modules)
+
+
+def test_what_is_never_imported_ahead(proof: wire.Proof) -> None:
+    found = set(proof.modules)
+    assert not found & {
+        "jupyterhub.services.auth",
+        "jupyterhub.singleuser",
+        "jupyterhub.singleuser.extension",
+        "__main__",
+    }
+    assert not found & NEVER
+    assert not [name for name in found if name.startswith(("hubagent", "jupyterhub.singleuser."))]
+
+
+def test_nothing_imported_ahead_reads_the_hubs_variables(proof: wire.Proof) -> None:
+    """Read from the sources, where a proof watches: a new reading in a new version fails here."""
+    found = {name: list(read_at_import(name)) for name in proof.modules}
+    assert {name: variables for name, variables in found.items() if variables} == {}
+
+
+def test_the_reading_of_sources_finds_what_is_known() -> None:
+    assert "JUPYTERHUB_SERVICE_PREFIX" in list(read_at_import("jupyterhub.services.auth"))
+    assert "JUPYTERHUB_SINGLEUSER_EXTENSION" in list(read_at_import("jupyterhub.singleuser"))
+
+
+def test_an_order_in_which_they_can_be_imported(proof: wire.Proof, new: Callable[..., Container]) -> None:
+    """By a warm guest, none failing; and none of them brings in what must not be there."""
+    container = new()
+    container.start(wire.GuestSettings(mode="warm", modules=proof.modules))
+    assert container.ask(wire.Ping()) == wire.Pong(True, "", {}, False)
+
+
+def test_an_image_without_jupyterhub(new: Callable[..., Container]) -> None:
+    container = new()
+    container.start(wire.GuestSettings(mode="prove"), {**IMAGE, "PATH": "/usr/bin:/bin"})
+    assert container.wait() == 1
+    assert container.output.startswith("hubagent: cannot prove this image: ")
+    assert container.output.count("\n") == 1
+
+
+def test_an_image_without_python(new: Callable[..., Container]) -> None:
+    container = new()
+    container.start(wire.GuestSettings(mode="warm"), {**IMAGE, "PATH": "/nowhere"})
+    assert container.wait() == 1
+    assert container.output.startswith("hubagent: this image has neither jupyterhub-singleuser")
+    assert container.output.count("\n") == 1
+
+
+def read_at_import(name: str) -> Iterator[str]:
+    """The hub's variables that a module's own code names as it is imported: anywhere but in functions."""
+    with warnings.catch_warnings(action="ignore"):  # packages are imported for it
+        spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return
+    todo: list[ast.AST] = [ast.parse(Path(spec.origin).read_bytes())]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            todo += [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
+        elif isinstance(node, ast.Lambda):
+            todo += [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+        elif isinstance(node, ast.Call | ast.Subscript) and names(node) & {"environ", "getenv", "_bool_env"}:
+            words = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
+            yield from (word for word in words if isinstance(word, str) and word.startswith(PREFIXES))
+            todo += ast.iter_child_nodes(node)
+        else:
+            todo += ast.iter_child_nodes(node)
+
+
+def names(node: ast.Call | ast.Subscript) -> set[str]:
+    """The parts of the dotted name that is called or indexed."""
+    found = set()
+    part = node.func if isinstance(node, ast.Call) else node.value
+    while isinstance(part, ast.Attribute):
+        found.add(part.attr)
+        part = part.value
+    return found | ({part.id} if isinstance(part, ast.Name) else set())

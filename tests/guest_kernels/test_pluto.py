@@ -1,0 +1,164 @@
+"""Pluto beside a server: a real Julia runs hubagent's program with a stand-in for the package (packages/Pluto)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+import requests
+import websocket
+
+from hubagent.guest import pluto
+from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state, until
+
+PACKAGES = Path(__file__).with_name("packages")
+SCRATCH = "scratchspaces/c3e4b0f8-55cb-11ea-2926-15256bba5781"
+
+
+@pytest.fixture
+def image(julia: str, tmp_path: Path) -> dict[str, str]:
+    """The environment of an image with Pluto: the user's depot first, the image's own next."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "julia").symlink_to(julia)
+    (tmp_path / "image-depot" / SCRATCH).mkdir(parents=True)
+    return {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "JULIA_DEPOT_PATH": f"{tmp_path / 'home/.julia'}:{tmp_path / 'image-depot'}",
+        "JULIA_LOAD_PATH": f"@:@stdlib:{PACKAGES}",
+    }
+
+
+@pytest.fixture
+def warm(image: Mapping[str, str], tmp_path: Path) -> Iterator[Server]:
+    """A claimed server beside which Pluto was running before."""
+    user = {"OF_THE_USER": "ada"}
+    with server(tmp_path, kernels={}, pluto=True, environment=user, image=image) as running:
+        until(lambda: running.pong()["pluto"], "Pluto listens")
+        running.claim()
+        yield running
+
+
+def page(running: Server) -> dict[str, str]:
+    """What the stand-in says of itself at /pluto/; empty while it is not up."""
+    header = {"Authorization": f"token {running.token}"}
+    answer = requests.get(f"http://127.0.0.1:{running.port}/pluto/", headers=header, timeout=DEADLINE_S)
+    lines = answer.text.splitlines() if answer.ok else []
+    return {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}
+
+
+def test_runs_before_the_claim_and_is_the_users_after_it(warm: Server, tmp_path: Path) -> None:
+    (pid,) = warm.children()
+    said = until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
+    assert said["pid"] == str(pid)
+    assert said["path"] == "/"
+    assert said["folder"] == str(warm.home)
+    assert said["configuration"] == ""
+
+
+def test_listens_on_loopback_with_the_secret_for_links_kept(warm: Server) -> None:
+    said = page(warm)
+    assert (said["host"], said["links"], said["access"], said["browser"]) == (
+        "127.0.0.1",
+        "true",
+        "false",
+        "false",
+    )
+    (pid,) = warm.children()
+    assert listening_addresses(pid) == {"0100007F"}
+
+
+def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp_path: Path) -> None:
+    said = until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
+    user, image = str(tmp_path / "home/.julia"), str(tmp_path / "image-depot")
+    assert said["loaded_with"].split(",") == [image, user]
+    assert said["depots"].split(",") == [user, image]
+
+
+def test_a_notebook_process_waits_and_is_replaced(warm: Server) -> None:
+    first = int(page(warm)["worker"])
+    assert first == 1  # made before anybody asked
+    assert int(page(warm)["worker"]) == 2
+
+
+def test_needs_the_servers_own_authentication(warm: Server) -> None:
+    answer = requests.get(f"http://127.0.0.1:{warm.port}/pluto/", timeout=DEADLINE_S, allow_redirects=False)
+    assert answer.status_code in {302, 403}
+
+
+def test_is_in_the_launcher(warm: Server) -> None:
+    header = {"Authorization": f"token {warm.token}"}
+    url = f"http://127.0.0.1:{warm.port}/server-proxy/servers-info"
+    entries = requests.get(url, headers=header, timeout=DEADLINE_S).json()["server_processes"]
+    assert [(one["name"], one["launcher_entry"]["title"]) for one in entries] == [("pluto", "Pluto")]
+    icon = requests.get(
+        f"http://127.0.0.1:{warm.port}{entries[0]['launcher_entry']['icon_url']}",
+        headers=header,
+        timeout=DEADLINE_S,
+    )
+    assert icon.headers["Content-Type"] == "image/svg+xml"
+
+
+def test_its_websocket_goes_through(warm: Server) -> None:
+    url = f"ws://127.0.0.1:{warm.port}/pluto/channels"
+    header = {"Authorization": f"token {warm.token}"}
+    connection = websocket.create_connection(url, header=header, timeout=DEADLINE_S)
+    connection.send("a message")
+    assert connection.recv() == "a message"
+    connection.close()
+
+
+def test_is_started_again_when_it_dies(warm: Server) -> None:
+    (before,) = warm.children()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: page(warm).get("user") == "ada" and page(warm)["pid"] != str(before), "another one runs")
+
+
+def test_ends_with_the_server(warm: Server) -> None:
+    (pid,) = warm.children()
+    warm.process.kill()
+    warm.process.wait()
+    until(lambda: state(pid) in {"Z", ""}, "it ends by itself")
+
+
+def test_a_cold_server_starts_it_when_it_is_first_opened(image: Mapping[str, str], tmp_path: Path) -> None:
+    environment = pluto.cold({**image, "OF_THE_USER": "ada"})
+    with server(tmp_path, kernels={}, environment=environment, image=image) as running:
+        running.claim()
+        assert not running.children()
+        said = page(running)
+        assert (said["user"], said["links"], said["host"]) == ("ada", "true", "127.0.0.1")
+        assert said["configuration"] == ""
+
+
+def test_the_version_is_that_of_the_image(image: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in image.items():
+        monkeypatch.setenv(name, value)
+    assert pluto.version() == "0.20.21"
+    monkeypatch.setenv("JULIA_LOAD_PATH", "@stdlib")
+    assert pluto.version() == ""
+
+
+def test_an_image_without_pluto_says_so(image: Mapping[str, str], tmp_path: Path) -> None:
+    without = {**image, "JULIA_LOAD_PATH": "@stdlib"}
+    with server(tmp_path, kernels={}, pluto=True, image=without) as running:
+        pong = until(lambda: (said := running.pong())["ready"] and said, "it is as ready as it will be")
+        assert (pong["pluto"], pong["detail"]) == (False, "this image's Julia has no Pluto")
+        running.claim()
+        assert page(running) == {}
+
+
+def listening_addresses(pid: int) -> set[str]:
+    """Local addresses (hexadecimal, proc(5)) that the process listens on."""
+    sockets = {
+        os.readlink(one)[8:-1] for one in Path(f"/proc/{pid}/fd").iterdir() if "socket:" in os.readlink(one)
+    }
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+    ]
+    return {row[1].split(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets}
