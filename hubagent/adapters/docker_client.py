@@ -1,0 +1,77 @@
+"""One connection to Docker, by its SDK's low-level client (python3-docker 5 on Debian 12, 7 on 13).
+
+The client is made at the first call, because making one already talks to the engine, and made anew after
+every failure: an upgraded engine may refuse the API version that the old one agreed to. It is a session of
+`requests`, whose pool gives each thread a connection of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from hubagent.errors import ContainerError, EngineAbsentError
+
+DOCKER_SOCKET: Final = "unix:///run/docker.sock"
+
+_ADVICE: Final = "see `systemctl status docker.service`"
+
+_Answer = TypeVar("_Answer")
+
+
+class DockerClient:
+    """Calls of the SDK with a deadline each, and with hubagent's errors."""
+
+    def __init__(self, base_url: str = DOCKER_SOCKET, *, timeout_s: int, connections: int = 4) -> None:
+        """`connections` are kept open between calls; more calls at once make more, for their duration."""
+        self._base_url = base_url
+        self._timeout_s = timeout_s
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._client: Any = None
+
+    def call(self, what: str, call: Callable[[Any], _Answer]) -> _Answer:
+        """`call` with a docker.APIClient. Raises ContainerError that begins with `what`: EngineAbsentError
+        when there is no answer, and what `call` itself raises of hubagent's errors."""
+        try:
+            with self._lock:
+                if self._client is None:
+                    self._client = self.connect()
+                client = self._client
+            return call(client)
+        except docker.errors.APIError as error:
+            self.close()
+            raise ContainerError(f"{what}: {error.explanation or error}; {_ADVICE}") from error
+        except requests.exceptions.Timeout as error:
+            self.close()
+            raise EngineAbsentError(
+                f"{what}: Docker did not answer within {self._timeout_s} s; {_ADVICE}"
+            ) from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
+            self.close()
+            raise EngineAbsentError(
+                f"{what}: no connection to Docker at {self._base_url}; {_ADVICE}"
+            ) from error
+
+    def connect(self) -> Any:
+        """A docker.APIClient of its own, for the caller to close."""
+        client = docker.APIClient(
+            base_url=self._base_url,
+            version="auto",
+            timeout=self._timeout_s,
+            max_pool_size=self._connections,
+        )
+        client.trust_env = False  # no proxy, no .netrc: this is a socket on this machine
+        return client
+
+    def close(self) -> None:
+        """The next call connects again."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()

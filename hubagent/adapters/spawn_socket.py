@@ -1,0 +1,211 @@
+"""Where the hub asks for servers: a unix socket, one request and one answer for each connection.
+
+Only the hub's user and root can connect (mode 0660), and only they are answered (SO_PEERCRED). Threads answer,
+as many as are needed up to a bound; what cannot even wait is told to come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pwd
+import queue
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from hubagent import wire
+from hubagent.errors import StorageError
+from hubagent.layout import HUB_USER
+
+log = logging.getLogger(__name__)
+
+WORKERS: Final = 32
+"""Requests that are worked on at once. A cold start takes seconds, most of which it waits for Docker."""
+
+WAITING: Final = 256
+"""Connections that wait for a worker; more are refused."""
+
+REQUEST_S: Final = 3.0
+"""How long a peer may take for its whole request, and for its answer (seconds)."""
+
+_IDLE_S: Final = 30.0
+"""So long a worker without work stays (seconds)."""
+
+_STOP_S: Final = 5.0
+"""So long `stop` waits for what is being answered: for all of it (seconds)."""
+
+_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+
+
+class SpawnServer:
+    """Listens from `start` to `stop`."""
+
+    def __init__(
+        self,
+        path: Path,
+        answer: Callable[[Any], object],
+        *,
+        requests: tuple[type[Any], ...],
+        owner: str = HUB_USER,
+        workers: int = WORKERS,
+        waiting: int = WAITING,
+        request_s: float = REQUEST_S,
+    ) -> None:
+        """`answer` is called with one of `requests`, in any thread, and returns a message. `owner` is the user
+        that may ask, by its group; it exists when `start` is called."""
+        self._path = path
+        self._answer = answer
+        self._requests = requests
+        self._owner = owner
+        self._max_workers = workers
+        self._request_s = request_s
+        self._queue: queue.Queue[socket.socket] = queue.Queue(waiting)
+        self._lock = threading.Lock()
+        self._workers: set[threading.Thread] = set()
+        self._load = 0  # connections that wait or are answered
+        self._listener: socket.socket | None = None
+        self._acceptor: threading.Thread | None = None
+        self._users: frozenset[int] = frozenset()
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Raises StorageError when the socket cannot be made."""
+        try:
+            owner = pwd.getpwnam(self._owner)
+            self._users = frozenset({0, owner.pw_uid})
+            self._listener = _listen(self._path, owner.pw_gid)
+        except KeyError:
+            raise StorageError(f"{self._path}: there is no user {self._owner}; reinstall hubagent") from None
+        except OSError as error:
+            raise StorageError(f"{self._path}: cannot listen there: {error}") from error
+        self._stopping.clear()
+        self._acceptor = threading.Thread(target=self._accept, name="spawn-accept", daemon=True)
+        self._acceptor.start()
+
+    def stop(self) -> None:
+        """Accept nothing more; wait a little for what is being answered."""
+        self._stopping.set()
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # wakes the acceptor
+        if self._acceptor is not None:
+            self._acceptor.join()
+            self._acceptor = None
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            self._path.unlink(missing_ok=True)
+        with self._lock:
+            workers = list(self._workers)
+        deadline_s = time.monotonic() + _STOP_S
+        for worker in workers:
+            worker.join(max(0.0, deadline_s - time.monotonic()))
+        while not self._queue.empty():
+            self._queue.get_nowait().close()
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        while not self._stopping.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:
+                if not self._stopping.is_set():  # such as no descriptor left: others will be closed
+                    log.error("spawn socket: %s", error)
+                    self._stopping.wait(0.1)
+                continue
+            if not self._is_allowed(connection):
+                connection.close()
+                continue
+            try:
+                self._queue.put_nowait(connection)
+            except queue.Full:
+                _reply(connection, wire.Refused("busy", "Too many servers start at once; try again."), 0.1)
+                connection.close()
+            else:
+                self._see_to_it()
+
+    def _is_allowed(self, connection: socket.socket) -> bool:
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        pid, uid, _ = _CREDENTIALS.unpack(credentials)
+        if uid not in self._users:
+            log.warning("spawn socket: process %d of user %d is not the hub; not answered", pid, uid)
+        return uid in self._users
+
+    def _see_to_it(self) -> None:
+        """One more worker if all are at work and there may be more."""
+        with self._lock:
+            self._load += 1
+            if len(self._workers) < min(self._load, self._max_workers):
+                worker = threading.Thread(target=self._work, name="spawn", daemon=True)
+                self._workers.add(worker)
+                worker.start()
+
+    def _work(self) -> None:
+        while True:
+            connection = self._next()
+            if connection is not None:
+                with connection:
+                    self._serve(connection)
+            with self._lock:
+                if connection is not None:
+                    self._load -= 1
+                elif self._stopping.is_set() or self._load < len(self._workers):
+                    self._workers.discard(threading.current_thread())
+                    return
+
+    def _next(self) -> socket.socket | None:
+        """A connection; None when there was none for a while, or the server stops."""
+        for _ in range(int(_IDLE_S / 0.5)):
+            if self._stopping.is_set():
+                return None
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=0.5)
+        return None
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            request = wire.receive(connection, *self._requests, timeout_s=self._request_s)
+        except wire.WireError as error:
+            log.warning("spawn socket: %s", error)
+            _reply(connection, wire.Refused("message", str(error)), self._request_s)
+            return
+        try:
+            answer = self._answer(request)
+        except Exception:  # a fault of ours must not cost a worker
+            log.exception("spawn socket: %s", type(request).__name__)
+            answer = wire.Refused("engine", "hubagent failed; its log says how.")
+        if not _reply(connection, answer, self._request_s):
+            log.warning("spawn socket: the hub did not wait for the answer to %s", type(request).__name__)
+
+
+def _listen(path: Path, group: int) -> socket.socket:
+    """A listening socket at the path, instead of what an earlier agent left there. It gets its owner and mode
+    before it gets its name."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        fresh.unlink(missing_ok=True)
+        listener.bind(str(fresh))
+        fresh.chmod(0o660)
+        os.chown(fresh, 0 if os.geteuid() == 0 else -1, group)
+        listener.listen(socket.SOMAXCONN)
+        fresh.replace(path)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _reply(connection: socket.socket, message: object, timeout_s: float) -> bool:
+    """Whether the peer was there to take it."""
+    try:
+        wire.send(connection, message, timeout_s=timeout_s)
+    except wire.WireError:
+        return False
+    return True

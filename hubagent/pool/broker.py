@@ -1,0 +1,173 @@
+"""What the hub may ask: servers that the configuration declares, and containers of ours. Everything else is
+logged and refused.
+
+The hub knows a server's container by name or id. A slot that has become a user's server also answers to the
+name that the server's own container would have: a hub that was killed before it heard the slot's name finds
+the server by that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
+
+from hubagent import wire
+from hubagent.config.model import Config, Server
+from hubagent.errors import HubagentError
+from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
+from hubagent.naming import container_name
+from hubagent.pool.cold import ColdStarts
+from hubagent.pool.locks import NamedLocks
+from hubagent.pool.ports import ContainerFacts, Containers, Guests
+from hubagent.pool.refusal import SpawnError, refusal
+from hubagent.pool.slots import TAKEN, Slot
+
+log = logging.getLogger(__name__)
+
+STOP_S: Final = 10
+"""From SIGTERM to SIGKILL (seconds)."""
+
+TURN_S: Final = 60.0
+"""How long a request may wait for an earlier one about the same server (seconds)."""
+
+MAX_LINES: Final = 1000
+
+Request = wire.Claim | wire.Create | wire.Inspect | wire.Stop | wire.Remove | wire.Output
+REQUESTS: Final = (wire.Claim, wire.Create, wire.Inspect, wire.Stop, wire.Remove, wire.Output)
+
+
+class Warm(Protocol):
+    """The pool, as far as the broker needs it."""
+
+    def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused: ...
+
+    def cold_start(self, user: str, server_name: str) -> AbstractContextManager[None]:
+        """While a server is started cold. Raises HubagentError when a slot of the user's is in the way."""
+        ...
+
+    def gone(self, container: str) -> None:
+        """The container was removed for good: let go of what belongs to it."""
+        ...
+
+
+class Broker:
+    """Answers the hub. Safe to use from any thread."""
+
+    def __init__(
+        self,
+        *,
+        config: Callable[[], Config | None],
+        containers: Containers,
+        guests: Guests,
+        cold: ColdStarts,
+        warm: Warm,
+        slots: Callable[[], Iterable[Slot]],
+    ) -> None:
+        """`config` is the configuration in force, None while there is none; it is asked at every start.
+        `slots` are all there are."""
+        self._config = config
+        self._containers = containers
+        self._guests = guests
+        self._cold = cold
+        self._warm = warm
+        self._slots = slots
+        self._locks = NamedLocks()
+
+    def answer(self, request: Request) -> object:
+        """The answer, one of the messages of wire; failures are Refused."""
+        try:
+            match request:
+                case wire.Claim() | wire.Create():
+                    return self._start(request)
+                case wire.Inspect(name):
+                    return self._inspect(name)
+                case wire.Output(name, lines):
+                    found = self._ours(name)
+                    if found is None:
+                        return wire.Refused("absent", f"there is no container {name}")
+                    return wire.Text(self._containers.output(found.id, lines=min(max(lines, 1), MAX_LINES)))
+                case wire.Stop(name) | wire.Remove(name):
+                    return self._end(name, remove=isinstance(request, wire.Remove))
+        except SpawnError as error:
+            log.warning("%s refused: %s", _shown(request), error)
+            return wire.Refused(error.reason, str(error))
+        except HubagentError as error:
+            log.error("%s failed: %s", _shown(request), error)
+            return wire.Refused("engine", str(error))
+
+    def _start(self, request: wire.Claim | wire.Create) -> object:
+        server = self._declared(request.server)
+        name = container_name(request.user, request.server_name)
+        with self._locks.held(name, timeout_s=TURN_S) as our_turn:
+            if not our_turn:
+                return wire.Refused("busy", "An earlier start of this server is still under way.")
+            if isinstance(request, wire.Claim):
+                return self._warm.claim(request)
+            try:
+                with self._warm.cold_start(request.user, request.server_name):
+                    return self._cold.start(server, request)
+            except HubagentError as error:
+                log.error("cannot start %s: %s", name, error)
+                return refusal(error, image=server.image)
+
+    def _declared(self, name: str) -> Server:
+        config = self._config()
+        servers = config.servers if config is not None else ()
+        server = next((server for server in servers if server.name == name), None)
+        if server is None:
+            raise SpawnError("not_allowed", f"The configuration has no server {name[:40]!r}.")
+        return server
+
+    def _inspect(self, name: str) -> wire.Inspected:
+        found = self._ours(name)
+        if found is None:
+            return wire.Inspected(present=False)
+        return wire.Inspected(
+            present=True,
+            id=found.id,
+            running=found.running,
+            exit_code=found.exit_code,
+            out_of_memory=found.out_of_memory,
+            address=found.address,
+        )
+
+    def _end(self, name: str, *, remove: bool) -> object:
+        with self._locks.held(name, timeout_s=TURN_S) as our_turn:
+            if not our_turn:
+                return wire.Refused("busy", f"an earlier request about {name} is still under way")
+            found = self._ours(name)
+            if found is None:
+                return wire.Done()
+            if not remove:
+                self._containers.stop(found.id, timeout_s=STOP_S)
+                return wire.Done()
+            self._containers.remove(found.id)
+            if LABEL_SLOT in found.labels:
+                self._warm.gone(found.id)
+            elif LABEL_GUEST in found.labels:
+                self._guests.forget(found.labels[LABEL_GUEST])
+            return wire.Done()
+
+    def _ours(self, name: str) -> ContainerFacts | None:
+        """None when there is no such container. Raises SpawnError for one that is not a server of ours."""
+        found = self._containers.inspect(name)
+        if found is None:
+            slot = next((slot for slot in self._slots() if _is_server(slot, name)), None)
+            found = self._containers.inspect(slot.container or slot.name) if slot is not None else None
+        if found is not None and LABEL_SERVER not in found.labels:
+            raise SpawnError("not_allowed", f"the container {name} is not hubagent's")
+        return found
+
+
+def _is_server(slot: Slot, name: str) -> bool:
+    """Is the slot the server whose own container would have this name?"""
+    return slot.phase in TAKEN and container_name(slot.user, slot.server_name) == name
+
+
+def _shown(request: Request) -> str:
+    """For the log: never the environment or the command, which hold secrets."""
+    if isinstance(request, wire.Claim | wire.Create):
+        return f"{type(request).__name__} for {request.user[:80]!r} {request.server_name[:80]!r}"
+    return f"{type(request).__name__} {request.name[:80]!r}"

@@ -1,0 +1,295 @@
+"""Keeps the pool as it should be: one thread that looks, compares, and takes the next small steps.
+
+Level-triggered: what woke it does not matter, the next look finds what there is to do. Whatever fails is found
+again by a later look. While Docker does not answer nothing is decided, and the first thing afterwards is to
+look at everything again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from hubagent.config.model import Config, Server
+from hubagent.errors import GuestError, HubagentError
+from hubagent.observability.pool_events import Eviction, PoolRecorder
+from hubagent.pool import policy
+from hubagent.pool.leaving import Leaving
+from hubagent.pool.ledger import Ledger
+from hubagent.pool.making import PING_S, Maker, Prove
+from hubagent.pool.policy import Memory
+from hubagent.pool.ports import Containers, Guests, ImageFacts
+from hubagent.pool.recipe import recipe
+from hubagent.pool.slots import Phase, Slot, Slots
+from hubagent.pool.starts import Starts
+from hubagent.ports import Clock
+
+log = logging.getLogger(__name__)
+
+IDLE_S: Final = 5.0
+"""How often to look when nothing happens: the clock brings lectures, others take memory."""
+
+WARMING_S: Final = 0.2
+"""How often to ask a slot that warms up."""
+
+TRUTH_S: Final = 15.0
+"""How often to compare with Docker unasked; every hint may be lost."""
+
+TRUTH_AT_MOST_EVERY_S: Final = 1.0
+"""Docker's events come in bursts."""
+
+HEALTH_S: Final = 60.0
+"""How often a ready slot is asked whether it still is."""
+
+LASTED_S: Final = 60.0
+"""A slot that was ready for longer did not end for what it was made from."""
+
+STRIKES: Final = 2
+"""After so many failed health checks in a row a slot is removed: one may have met a busy moment."""
+
+STRIKE_S: Final = 15.0
+"""How soon a ready slot is asked again that did not answer."""
+
+
+class Keeper:
+    """`start` it, `wake` it for whatever has happened, `stop` it. Slots outlive it."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        *,
+        maker: Maker,
+        leaving: Leaving,
+        ledger: Ledger,
+        starts: Starts,
+        containers: Containers,
+        guests: Guests,
+        clock: Clock,
+        config: Callable[[], Config | None],
+        memory: Callable[[], Memory],
+        proof: Prove,
+        program: str,
+        recorder: PoolRecorder,
+    ) -> None:
+        self._slots = slots
+        self._maker = maker
+        self._leaving = leaving
+        self._ledger = ledger
+        self._starts = starts
+        self._containers = containers
+        self._guests = guests
+        self._clock = clock
+        self._config = config
+        self._memory = memory
+        self._proof = proof
+        self._program = program
+        self._recorder = recorder
+        self._images: dict[str, ImageFacts | None] = {}  # by name, as of the last look at Docker
+        self._image_ids: dict[str, str] = {}  # by name: the last that was there
+        self._truth_s = float("-inf")
+        self._asked = True
+        self._checked_s: dict[str, float] = {}
+        self._strikes: dict[str, int] = {}
+        self._troubles: dict[str, tuple[str, str]] = {}  # recipe and message by server, of this look
+        self._complaint = ""
+        self._woken = threading.Event()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, timeout_s: float = 5.0) -> None:
+        """Returns when the thread has ended, or after `timeout_s`: a call to Docker may last longer."""
+        self._stopping = True
+        self._woken.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def wake(self) -> None:
+        """Look again, also at what Docker says."""
+        self._asked = True
+        self._woken.set()
+
+    def nudge(self) -> None:
+        """Look again at the slots; Docker has nothing new to say."""
+        self._woken.set()
+
+    @property
+    def complaint(self) -> str:
+        """What keeps the keeper from looking: Docker or the homes helper does not answer. Empty when nothing
+        does."""
+        return self._complaint
+
+    def recipe(self, server: Server) -> str | None:
+        """What a slot of this server has to be made from to be offered; None when that is not known (yet)."""
+        image_id = self._image_ids.get(server.image)
+        if server.warm is None or image_id is None:
+            return None
+        return recipe(server, image_id, program=self._program)
+
+    def look(self) -> float:
+        """One look with the steps that follow from it; seconds until the next is due."""
+        self._woken.clear()
+        try:
+            return self._look()
+        except HubagentError as error:
+            if str(error) != self._complaint:
+                log.warning("the pool waits: %s", error)
+            self._complaint = str(error)
+            self._asked = True
+            return IDLE_S
+
+    def _run(self) -> None:
+        while not self._stopping:
+            try:
+                delay_s = self.look()
+            except Exception:
+                log.exception("the pool's look failed")
+                delay_s = IDLE_S
+            self._woken.wait(delay_s)
+
+    def _look(self) -> float:
+        config = self._config()
+        if config is None:
+            return IDLE_S
+        servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
+        self._see_truth(servers)
+        for slot in self._of_phase(Phase.WARMING):
+            self._see_warming(slot)
+        paused = self._starts.pause()
+        if (
+            not self._starts.busy()
+        ):  # a guest with little weight is slow to answer then, and for no fault of its own
+            for slot in self._of_phase(Phase.READY):
+                self._see_ready(slot)
+        self._back_off()
+        self._follow_plan(servers, paused=paused)
+        cleared = self._leaving.remove_dead()
+        self._ledger.keep({slot.id for slot in self._slots.all()})
+        self._complaint = ""
+        if self._of_phase(Phase.WARMING):
+            return WARMING_S
+        if paused:
+            return policy.PAUSE_AFTER_START_S
+        return IDLE_S if cleared and not self._asked else TRUTH_AT_MOST_EVERY_S
+
+    def _see_truth(self, servers: dict[str, Server]) -> None:
+        now_s = self._clock.monotonic()
+        age_s = now_s - self._truth_s
+        if age_s < (TRUTH_AT_MOST_EVERY_S if self._asked else TRUTH_S):
+            return
+        self._asked = False
+        for slot in self._leaving.look():
+            self._lost(slot, "its container ended")
+        self._images = {name: self._containers.image(name) for name in {s.image for s in servers.values()}}
+        self._image_ids |= {name: facts.id for name, facts in self._images.items() if facts is not None}
+        self._truth_s = now_s
+
+    def _see_warming(self, slot: Slot) -> None:
+        try:
+            ready = self._maker.look(slot)
+        except HubagentError as error:
+            self._lost(slot, str(error))
+            return
+        if ready is not None:
+            duration_s = ready.ready_s - ready.created_s
+            self._ledger.made(slot.server, duration_s)
+            self._recorder.refilled(duration_s)
+            self._checked_s[slot.id] = self._clock.monotonic()
+            self._measure(ready)
+
+    def _see_ready(self, slot: Slot) -> None:
+        now_s = self._clock.monotonic()
+        if now_s - self._checked_s.get(slot.id, float("-inf")) < HEALTH_S:
+            return
+        self._checked_s[slot.id] = now_s
+        try:
+            pong = self._guests.ping(slot.id, timeout_s=PING_S)
+        except GuestError:
+            pong = None
+        if pong is not None and pong.ready:
+            self._strikes.pop(slot.id, None)
+            self._measure(slot)
+            return
+        strikes = self._strikes[slot.id] = self._strikes.get(slot.id, 0) + 1
+        if strikes < STRIKES:
+            self._checked_s[slot.id] = now_s - HEALTH_S + STRIKE_S
+        elif self._slots.retire(slot.id) is not None:
+            self._lost(slot, "does not answer any more" if pong is None else f"not ready: {pong.detail}")
+
+    def _measure(self, slot: Slot) -> None:
+        used = self._containers.memory_bytes(slot.container)
+        if used is not None:
+            self._ledger.measured(slot.server, slot.id, used)
+
+    def _follow_plan(self, servers: dict[str, Server], *, paused: bool) -> None:
+        now = policy.Now(
+            now_s=self._clock.time(),
+            demands=tuple(self._demand(server) for server in servers.values()),
+            slots=self._slots.all(),
+            memory=self._memory(),
+            paused=paused,
+        )
+        plan = policy.plan(now)
+        for slot_id, reason in plan.retire:
+            slot = self._slots.retire(slot_id)
+            if slot is not None:
+                log.info("slot %s of %s goes: %s", slot.id, slot.server, reason.value)
+                self._recorder.evicted(reason)
+                self._forget(slot)
+        self._ledger.wants(plan.desired)
+        for name in plan.make:
+            self._make(servers[name])
+
+    def _demand(self, server: Server) -> policy.Demand:
+        assert server.warm is not None
+        known = self.recipe(server)
+        image = self._images.get(server.image)
+        return policy.Demand(
+            server=server.name,
+            warm=server.warm,
+            recipe=known,
+            proven=image is not None and self._proof(image.id) is not None,
+            can_make=image is not None
+            and known is not None
+            and not self._ledger.backs_off(server.name, known),
+            refill_s=self._ledger.refill_s(server.name),
+            slot_bytes=self._ledger.slot_bytes(server.name),
+        )
+
+    def _make(self, server: Server) -> None:
+        image, wanted = self._images.get(server.image), self.recipe(server)
+        if image is None or wanted is None:
+            return
+        try:
+            self._maker.begin(server, image, wanted)
+        except HubagentError as error:
+            self._troubles[server.name] = (wanted, str(error))
+            self._back_off()
+
+    def _lost(self, slot: Slot, why: str) -> None:
+        """A slot that was nobody's is dead, and nobody wanted that."""
+        self._recorder.evicted(Eviction.HEALTH)
+        self._forget(slot)
+        if slot.ready_s and self._clock.time() - slot.ready_s > LASTED_S:
+            log.warning("slot %s of %s: %s", slot.id, slot.server, why)
+        else:
+            self._troubles[slot.server] = (slot.recipe, f"slot {slot.id}: {why}")
+
+    def _back_off(self) -> None:
+        """Once for each look, however many slots were lost: one restart of Docker is one failure."""
+        for server, (wanted, why) in self._troubles.items():
+            delay_s = self._ledger.failed(server, wanted, why)
+            log.warning("servers.%s: %s; next try in %.0f s", server, why, delay_s)
+        self._troubles.clear()
+
+    def _forget(self, slot: Slot) -> None:
+        self._checked_s.pop(slot.id, None)
+        self._strikes.pop(slot.id, None)
+
+    def _of_phase(self, phase: Phase) -> tuple[Slot, ...]:
+        return tuple(slot for slot in self._slots.all() if slot.phase is phase)

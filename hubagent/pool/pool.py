@@ -1,0 +1,198 @@
+"""The warm pool as the rest of the agent sees it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hubagent import wire
+from hubagent.config.model import Config, Server
+from hubagent.naming import container_name
+from hubagent.observability.pool_events import ClaimResult, PoolRecorder, SpawnKind
+from hubagent.observability.status import PoolStatus
+from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
+from hubagent.pool.keeper import Keeper
+from hubagent.pool.leaving import Leaving
+from hubagent.pool.ledger import Ledger
+from hubagent.pool.making import Maker, Prove, SlotSpec
+from hubagent.pool.policy import Memory
+from hubagent.pool.ports import Containers, Guests, Homes
+from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
+from hubagent.pool.starts import Starts
+from hubagent.ports import Clock, FileStore
+
+
+class Pool:
+    """All methods are safe to call from any thread."""
+
+    def __init__(
+        self,
+        *,
+        containers: Containers,
+        homes: Homes,
+        guests: Guests,
+        clock: Clock,
+        files: FileStore,
+        folder: Path,
+        config: Callable[[], Config | None],
+        spec: SlotSpec,
+        home_of: HomeOf,
+        proof: Prove,
+        memory: Callable[[], Memory],
+        program: str,
+        recorder: PoolRecorder,
+        claim_within_s: float = CLAIM_S,
+    ) -> None:
+        """`folder` is Layout.guests. `config` is the configuration in force, None while there is none; it is
+        asked at every look and claim. `program` is the version of the guest's program: slots with another one
+        are replaced."""
+        self._clock = clock
+        self._containers = containers
+        self._config = config
+        self._recorder = recorder
+        self.slots = Slots(files, folder)
+        self._ledger = Ledger(clock)
+        self._starts = Starts(clock)
+        self._claims = Claims(
+            self.slots,
+            containers=containers,
+            homes=homes,
+            guests=guests,
+            clock=clock,
+            home_of=home_of,
+            took=recorder.claim_took,
+            limit_s=claim_within_s,
+        )
+        self.keeper = Keeper(
+            self.slots,
+            maker=Maker(
+                self.slots,
+                containers=containers,
+                homes=homes,
+                guests=guests,
+                clock=clock,
+                spec=spec,
+                proof=proof,
+            ),
+            leaving=Leaving(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
+            ledger=self._ledger,
+            starts=self._starts,
+            containers=containers,
+            guests=guests,
+            clock=clock,
+            config=config,
+            memory=memory,
+            proof=proof,
+            program=program,
+            recorder=recorder,
+        )
+
+    def start(self) -> None:
+        """Begin to keep the pool. What an earlier agent left is adopted by the first look."""
+        self.keeper.start()
+
+    def stop(self) -> None:
+        """Keep it no longer; slots stay, for the next agent."""
+        self.keeper.stop()
+
+    def wake(self) -> None:
+        """Something has happened: to containers, images, or the configuration."""
+        self.keeper.wake()
+
+    def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused:
+        """A ready slot becomes this user's server, within claims.CLAIM_S. Refused means: start it cold."""
+        begun_s = self._clock.monotonic()
+        server = self._server(claim.server)
+        if server is None or server.warm is None:
+            return wire.Refused("no_slot", f"servers.{claim.server} has no warm slots")
+        with self._starts.one():
+            answer = self._claim(server, claim, begun_s)
+        self.keeper.nudge()
+        return answer
+
+    def _claim(self, server: Server, claim: wire.Claim, begun_s: float) -> wire.Started | wire.Refused:
+        before = self._vacated(claim.user, claim.server_name)
+        wanted = self.keeper.recipe(server)
+        answer = self._claims.carry_out(server, wanted or "", claim, before=before)
+        if isinstance(answer, wire.Started):
+            self._recorder.claim(server.name, ClaimResult.HIT)
+            self._recorder.spawned(SpawnKind.WARM, self._clock.monotonic() - begun_s)
+        else:
+            missed = answer.reason == "no_slot"
+            self._recorder.claim(server.name, ClaimResult.MISS if missed else ClaimResult.FAIL)
+        return answer
+
+    @contextmanager
+    def cold_start(self, user: str, server_name: str) -> Iterator[None]:
+        """While a server is started cold. A slot that is this user's server, or failed to become it, is removed
+        first: the hub does not know of it (any more), and two servers in one home would overwrite each other's
+        files. Raises ContainerError when that cannot be done."""
+        begun_s = self._clock.monotonic()
+        with self._starts.one():
+            for slot in self._vacated(user, server_name):
+                self._containers.remove(slot.container)
+            yield
+        self._recorder.spawned(SpawnKind.COLD, self._clock.monotonic() - begun_s)
+
+    def _vacated(self, user: str, server_name: str) -> tuple[Slot, ...]:
+        """The slots that were, or were becoming, this user's server, all dead now, but not yet removed."""
+        slots = self.slots.of_user(user, server_name)
+        for slot in slots:
+            self.slots.move(slot.id, Phase.DEAD)
+        return slots
+
+    def container_of(self, name: str) -> str | None:
+        """The container of the slot that is, or is becoming, the server whose own container would have this
+        name."""
+        for slot in self.slots.all():
+            if slot.phase in TAKEN and slot.user and container_name(slot.user, slot.server_name) == name:
+                return slot.container
+        return None
+
+    def gone(self, container: str) -> None:
+        """This container (name or id) has been removed for good, or is to be: let go of what belongs to it."""
+        slot = self.slots.of_container(container)
+        if slot is not None:
+            self.slots.move(slot.id, Phase.DEAD)
+            self.keeper.nudge()
+
+    def users(self) -> Mapping[str, str]:
+        """Whose server a slot's container is, by the container's id. Slots that nobody has are not in it."""
+        return {slot.container: slot.user for slot in self.slots.all() if slot.phase in TAKEN}
+
+    def status(self) -> tuple[PoolStatus, ...]:
+        """Of every server that has `warm`, or still has slots."""
+        config = self._config()
+        slots = self.slots.all()
+        declared: dict[str, int] = dict.fromkeys(sorted({slot.server for slot in slots}), 0)
+        for server in config.servers if config else ():
+            if server.warm is not None:
+                declared[server.name] = min(server.warm.ready, server.warm.max)
+        return tuple(
+            self._status(server, ready, [slot for slot in slots if slot.server == server])
+            for server, ready in declared.items()
+        )
+
+    def _status(self, server: str, ready: int, slots: Sequence[Slot]) -> PoolStatus:
+        counts = Counter(slot.phase for slot in slots)
+        desired = self._ledger.desired(server)
+        last_failure, until_s = self._ledger.trouble(server)
+        return PoolStatus(
+            server,
+            ready if desired is None else desired,
+            creating=counts[Phase.CREATING],
+            warming=counts[Phase.WARMING],
+            ready=counts[Phase.READY],
+            claiming=counts[Phase.CLAIMING],
+            claimed=counts[Phase.CLAIMED],
+            dead=counts[Phase.DEAD],
+            memory_bytes=self._ledger.bytes_of(slot.id for slot in slots if slot.phase in WAITING),
+            last_failure=self.keeper.complaint or last_failure,
+            backing_off_until_s=until_s,
+        )
+
+    def _server(self, name: str) -> Server | None:
+        config = self._config()
+        return next((server for server in config.servers if server.name == name), None) if config else None

@@ -1,0 +1,243 @@
+"""What the hub may ask, and what it is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hubagent import wire
+from hubagent.config.model import Config
+from hubagent.config.servers import Server
+from hubagent.config.types import ServerName
+from hubagent.pool.broker import Broker, Request
+from hubagent.pool.cold import ColdStarts
+from hubagent.pool.ports import ContainerSpec
+from hubagent.pool.slots import Phase, Slot
+from hubagent.pool.spec import Specs
+from hubagent.pool.volumes import Volumes
+from tests.contract.waiting import wait_until
+from tests.fakes import FakeContainers, FakeGuests, ManualClock
+
+SERVER = Server(name=ServerName("julia"), title="Julia")
+CREATE = wire.Create(
+    "ada", "", "julia", {"JUPYTERHUB_API_TOKEN": "swordfish"}, ("jupyterhub-singleuser",), 8888
+)
+CLAIM = wire.Claim("ada", "", "julia", {"JUPYTERHUB_API_TOKEN": "swordfish"}, ("jupyterhub-singleuser",))
+
+
+class Pool:
+    """The pool's side: says what it was asked."""
+
+    def __init__(self) -> None:
+        self.answer: wire.Started | wire.Refused = wire.Refused("no_slot", "none is ready")
+        self.slots: list[Slot] = []
+        self.asked: list[str] = []
+
+    def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused:
+        self.asked.append(f"claim {claim.user}")
+        return self.answer
+
+    @contextmanager
+    def cold_start(self, user: str, server_name: str) -> Iterator[None]:
+        self.asked.append(f"cold {user} {server_name}")
+        yield
+
+    def gone(self, container: str) -> None:
+        self.asked.append(f"gone {container}")
+
+
+class World:
+    def __init__(self) -> None:
+        self.config: Config | None = Config(servers=(SERVER,))
+        self.containers, self.guests, self.pool = FakeContainers(), FakeGuests(), Pool()
+        self.broker = Broker(
+            config=lambda: self.config,
+            containers=self.containers,
+            guests=self.guests,
+            cold=ColdStarts(
+                containers=self.containers,
+                guests=self.guests,
+                specs=Specs(lambda: self.config, program=Path("/program")),
+                volumes=Volumes(self.containers),
+                clock=ManualClock(),
+                proof=lambda image: None,
+            ),
+            warm=self.pool,
+            slots=lambda: self.pool.slots,
+        )
+
+    def ask(self, request: Request) -> object:
+        return self.broker.answer(request)
+
+    def refusal(self, request: Request) -> wire.Refused:
+        answer = self.ask(request)
+        assert isinstance(answer, wire.Refused), answer
+        return answer
+
+    def running(self) -> wire.Started:
+        answer = self.ask(CREATE)
+        assert isinstance(answer, wire.Started), answer
+        return answer
+
+    def slot(self, *, user: str = "", phase: Phase = Phase.CLAIMED) -> str:
+        """A slot with its container; the container's id."""
+        spec = _spec("hubagent-slot-0123456789ab", {"hubagent.server": "julia", "hubagent.slot": "r"})
+        container = self.containers.create(spec)
+        self.containers.start(container)
+        slot = Slot("0123456789ab", "julia", "r", phase, 0.0, container=container, user=user)
+        self.pool.slots.append(slot)
+        return container
+
+
+def _spec(name: str, labels: dict[str, str]) -> ContainerSpec:
+    return ContainerSpec(
+        name=name,
+        image="hubagent/julia",
+        command=(),
+        environment={},
+        labels=labels,
+        network="hubagent",
+        memory_bytes=1,
+        cpus=1.0,
+        processes=1,
+    )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_the_life_of_a_server(world: World) -> None:
+    started = world.running()
+    assert world.pool.asked == ["cold ada "]
+    for name in (started.name, started.id):
+        assert world.ask(wire.Inspect(name)) == wire.Inspected(
+            present=True, id=started.id, running=True, address=started.address
+        )
+    assert world.ask(wire.Output(started.name, 5)) == wire.Text("the last words\n")
+    assert world.ask(wire.Stop(started.name)) == wire.Done()
+    answer = world.ask(wire.Inspect(started.name))
+    assert isinstance(answer, wire.Inspected)
+    assert (answer.present, answer.running, answer.exit_code, answer.address) == (True, False, 143, "")
+    assert world.ask(wire.Remove(started.name)) == wire.Done()
+    assert world.ask(wire.Inspect(started.name)) == wire.Inspected(present=False)
+    assert not world.guests.known(), "nothing of it is left"
+
+
+def test_a_claim_is_the_pools(world: World) -> None:
+    assert world.refusal(CLAIM).reason == "no_slot"
+    world.pool.answer = wire.Started("id", "hubagent-slot-x", "172.18.0.9")
+    assert world.ask(CLAIM) == world.pool.answer
+    assert world.pool.asked == ["claim ada", "claim ada"]
+
+
+@pytest.mark.parametrize("request_", [CLAIM, CREATE])
+def test_only_declared_servers_are_started(world: World, request_: wire.Claim | wire.Create) -> None:
+    answer = world.refusal(dataclasses.replace(request_, server="root-shell"))
+    assert answer == wire.Refused("not_allowed", "The configuration has no server 'root-shell'.")
+    world.config = None
+    assert world.refusal(request_).reason == "not_allowed"
+    assert world.pool.asked == []
+    assert world.containers.journal == []
+
+
+@pytest.mark.parametrize("verb", [wire.Inspect, wire.Stop, wire.Remove, lambda name: wire.Output(name, 3)])
+def test_containers_of_others_are_out_of_reach(
+    world: World, verb: type[wire.Inspect], caplog: pytest.LogCaptureFixture
+) -> None:
+    stranger = world.containers.create(_spec("postgres", {"hubagent.home": "x"}))
+    world.containers.start(stranger)
+    for name in ("postgres", stranger):
+        assert world.refusal(verb(name)) == wire.Refused(
+            "not_allowed", f"the container {name} is not hubagent's"
+        )
+    assert world.containers.named("postgres") is not None
+    assert world.containers.calls("output") == []
+    assert "is not hubagent's" in caplog.text
+
+
+def test_what_is_absent_is_stopped_and_removed_already(world: World) -> None:
+    assert world.ask(wire.Stop("jupyter-x")) == wire.Done()
+    assert world.ask(wire.Remove("jupyter-x")) == wire.Done()
+    assert world.ask(wire.Inspect("jupyter-x")) == wire.Inspected(present=False)
+    assert world.refusal(wire.Output("jupyter-x", 5)).reason == "absent"
+
+
+@pytest.mark.parametrize("name", ["hubagent-slot-0123456789ab", "jupyter-ada"])
+def test_a_slot_answers_to_its_own_name_and_to_its_servers(world: World, name: str) -> None:
+    container = world.slot(user="ada")
+    answer = world.ask(wire.Inspect(name))
+    assert isinstance(answer, wire.Inspected)
+    assert (answer.present, answer.id, answer.running) == (True, container, True)
+    assert world.ask(wire.Inspect("jupyter-bob")) == wire.Inspected(present=False)
+    assert world.ask(wire.Remove(name)) == wire.Done()
+    assert world.containers.named(container) is None
+    assert world.pool.asked == [f"gone {container}"], "home and folder are the pool's to let go"
+    assert world.guests.forgotten == []
+
+
+def test_a_slot_that_nobody_has_answers_for_nobody(world: World) -> None:
+    world.slot(phase=Phase.READY)
+    assert world.ask(wire.Inspect("jupyter-ada")) == wire.Inspected(present=False)
+    assert world.ask(wire.Inspect("jupyter-")) == wire.Inspected(present=False)
+
+
+def test_failures_are_in_words_for_the_user(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.containers.missing_folders.add("/program")
+    assert "The folder /program belongs into this server" in world.refusal(CREATE).message
+    world.containers.missing_folders.clear()
+    world.containers.networks.clear()
+    assert "The container network hubagent is missing" in world.refusal(CREATE).message
+    world.containers.networks.add("hubagent")
+    world.containers.fail("start", "something odd")
+    answer = world.refusal(CREATE)
+    assert (answer.reason, "something odd" in answer.message) == ("engine", False)
+    assert "something odd" in caplog.text
+    world.containers.images.clear()
+    assert world.refusal(CREATE).reason == "image"
+
+
+def test_no_secret_is_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    world.containers.fail("start")
+    world.refusal(CREATE)
+    world.refusal(dataclasses.replace(CLAIM, server="x"))
+    assert caplog.text
+    assert "swordfish" not in caplog.text
+
+
+def test_docker_in_trouble_is_no_answer_about_a_container(world: World) -> None:
+    started = world.running()
+    world.containers.stop_engine()
+    for request in (wire.Inspect(started.name), wire.Stop(started.name), wire.Remove(started.name)):
+        assert world.refusal(request).reason == "engine"
+
+
+def test_requests_about_one_server_wait_for_each_other(world: World) -> None:
+    """A hub that gives up a start removes it at once, while the agent is still at work on it."""
+    with ThreadPoolExecutor(2) as pool:
+        with world.containers.hold("start"):
+            create = pool.submit(world.ask, CREATE)
+            wait_until(lambda: len(world.containers.calls("create")) == 2, 20.0)
+            remove = pool.submit(world.ask, wire.Remove("jupyter-ada"))
+            other = world.ask(wire.Inspect("jupyter-bob"))
+        assert isinstance(create.result(20.0), wire.Started)
+        assert remove.result(20.0) == wire.Done()
+    assert other == wire.Inspected(present=False), "others do not wait"
+    assert world.containers.containers == {}
+
+
+def test_starts_of_different_users_run_side_by_side(world: World) -> None:
+    meeting = threading.Barrier(5)
+    world.containers.on_start = lambda container: meeting.wait(20.0) and None
+    users = [f"user{number}" for number in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        answers = pool.map(lambda user: world.ask(dataclasses.replace(CREATE, user=user)), users)
+        assert all(isinstance(answer, wire.Started) for answer in answers)

@@ -1,0 +1,359 @@
+"""Claims: a slot becomes one user's server, or nobody's, whatever goes wrong and whenever."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import threading
+import time
+from pathlib import PurePosixPath
+
+import pytest
+
+from hubagent import wire
+from hubagent.config.model import Mount, MountMode, Warm
+from hubagent.observability.pool_events import ClaimResult, SpawnKind
+from hubagent.pool.claims import folders_in_home
+from hubagent.pool.slots import Phase
+from tests.fakes.homes_pool import HOMES
+from tests.unit.pool.mortal import Killed, Life
+from tests.unit.pool.world import GUESTS, World, claim, together, together_with, wait_for
+
+
+def ready(warm: Warm | None = None, **server: object) -> World:
+    world = World(warm, **server)
+    world.settle()
+    return world
+
+
+def all_of_one_user(world: World) -> list[str]:
+    """Phases of the slots that are, or were, ada's."""
+    return [slot.phase.value for slot in world.slots.all() if slot.user == "ada"]
+
+
+def test_the_user_gets_a_slot_with_home_limits_and_environment() -> None:
+    world = ready(environment={"LECTURE": "7", "LANG": "C"})
+    slot = world.ready()[0]
+    asked = dataclasses.replace(claim("ada"), environment={"JUPYTERHUB_API_TOKEN": "secret", "LANG": "de"})
+    assert world.pool.claim(asked) == wire.Started(slot.container, slot.name, slot.address)
+    assert world.homes.attached[slot.id].source == f"{HOMES}/jupyterhub-user-ada/_data"
+    container = world.containers.named(slot.container)
+    assert container is not None
+    assert (container.cpu_shares, container.memory_bytes, container.cpus) == (1024, 4 * 1024**3, 2.0)
+    became = world.guests.became[slot.id]
+    assert became.environment == {"LECTURE": "7", "LANG": "de", "JUPYTERHUB_API_TOKEN": "secret"}
+    assert became.command == ("jupyterhub-singleuser",)
+    assert (became.device, became.inode) != (0, 0)
+    claimed = world.slots.get(slot.id)
+    assert claimed is not None
+    assert (claimed.phase, claimed.user) == (Phase.CLAIMED, "ada")
+    assert world.pool.users() == {slot.container: "ada"}
+    assert world.counts.claims == {("julia", ClaimResult.HIT): 1}
+    assert world.counts.spawns == {SpawnKind.WARM: 1}
+
+
+def test_no_secret_is_written_down() -> None:
+    world = ready()
+    world.claim("ada")
+    assert not [path for path, content in world.files.contents().items() if b"token" in content]
+
+
+def test_200_claims_on_10_slots() -> None:
+    world = ready(Warm(ready=10))
+    slots = world.ready()
+    assert len(slots) == 10
+    answers = together(200, lambda number: world.claim(f"user{number}"))
+    started = [answer for answer in answers if isinstance(answer, wire.Started)]
+    refused = [answer for answer in answers if isinstance(answer, wire.Refused)]
+    assert sorted(answer.id for answer in started) == sorted(slot.container for slot in slots)
+    assert {answer.reason for answer in refused} == {"no_slot"}
+    assert len(refused) == 190
+    assert len({one.source for one in world.homes.attached.values()}) == 10
+    owners = {slot.id: slot.user for slot in world.slots.all()}
+    for guest, became in world.guests.became.items():
+        assert became.environment == {"JUPYTERHUB_API_TOKEN": f"token-of-{owners[guest]}"}
+        assert world.homes.attached[guest].source == f"{HOMES}/jupyterhub-user-{owners[guest]}/_data"
+    assert world.counts.claims == {("julia", ClaimResult.HIT): 10, ("julia", ClaimResult.MISS): 190}
+
+
+def test_a_server_without_warm_is_always_cold() -> None:
+    world = ready()
+    world.configure(None)
+    answer = world.claim()
+    assert isinstance(answer, wire.Refused)
+    assert answer.reason == "no_slot"
+    assert not world.counts.claims
+
+
+def test_an_edit_counts_for_the_very_next_claim() -> None:
+    """A slot that was made from what the file said before has other limits, mounts or environment."""
+    world = ready()
+    world.configure(Warm(ready=2), environment={"NEW": "1"})
+    answer = world.claim()
+    assert isinstance(answer, wire.Refused)
+    assert answer.reason == "no_slot"
+    world.settle()
+    assert isinstance(world.claim(), wire.Started)
+
+
+def test_folders_within_the_home_come_with_it() -> None:
+    mounts = (
+        Mount(PurePosixPath("/srv/course"), PurePosixPath("/home/jovyan/work/course")),
+        Mount(PurePosixPath("/srv/shared"), PurePosixPath("/home/jovyan/work/a/b"), MountMode.READ_WRITE),
+        Mount(PurePosixPath("/srv/data"), PurePosixPath("/data")),
+    )
+    world = ready(mounts=mounts)
+    world.claim()
+    (attached,) = world.homes.attached.values()
+    assert attached.folders == (
+        wire.Folder("/srv/course", "course", read_only=True),
+        wire.Folder("/srv/shared", "a/b", read_only=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (lambda world: world.homes.fail("attach", "the disk is full"), "home"),
+        (lambda world: world.homes.fail("attach", "no answer", after=True), "home"),
+        (lambda world: world.containers.fail("update"), "engine"),
+        (lambda world: world.containers.fail("update", after=True), "engine"),
+        (lambda world: world.guests.refuse(world.ready()[0].id), "guest"),
+        (lambda world: world.files.fail("write", GUESTS), "engine"),
+    ],
+)
+def test_any_failure_means_a_cold_start_and_the_end_of_the_slot(fault, reason: str) -> None:  # type: ignore[no-untyped-def]
+    world = ready()
+    fault(world)
+    answer = world.claim("ada")
+    assert isinstance(answer, wire.Refused)
+    assert answer.reason == reason
+    assert world.counts.claims == {("julia", ClaimResult.FAIL): 1}
+    with world.pool.cold_start("ada", ""):
+        assert not [
+            one
+            for one in world.containers.containers.values()
+            if one.spec.labels["hubagent.guest"] in world.guests.became
+        ], "a server that failed half-way would write into the home that the cold one has"
+    world.pass_time(60)
+    assert all_of_one_user(world) == []
+    assert len(world.ready()) == 2
+    assert world.leftovers() == {}
+    assert isinstance(world.claim("ada"), wire.Started)
+
+
+def test_a_slot_that_died_unnoticed_is_passed_over() -> None:
+    world = ready()
+    dead, alive = world.ready()
+    world.guests.die(dead.id)
+    answer = world.claim("ada")
+    assert isinstance(answer, wire.Started)
+    assert answer.id == alive.container
+    assert dead.id not in world.homes.attached
+    world.pass_time(60)
+    assert all_of_one_user(world) == ["claimed"]
+    assert world.leftovers() == {}
+
+
+def test_when_all_have_died_unnoticed_the_start_is_cold() -> None:
+    world = ready()
+    for slot in world.ready():
+        world.guests.die(slot.id)
+    answer = world.claim("ada")
+    assert isinstance(answer, wire.Refused)
+    assert answer.reason == "no_slot"
+    assert not world.homes.attached
+
+
+def test_a_home_that_is_missing_costs_no_slot() -> None:
+    world = ready()
+    before = world.ready()
+    world.no_home_for.add("ada")
+    answer = world.claim("ada")
+    assert isinstance(answer, wire.Refused)
+    assert answer.reason == "home"
+    assert world.ready() == before
+    assert isinstance(world.claim("bob"), wire.Started)
+
+
+def test_a_home_that_docker_alone_can_mount_is_left_to_a_cold_start() -> None:
+    world = ready()
+    world.only_docker_mounts.add("ada")
+    answer = world.claim("ada")
+    assert isinstance(answer, wire.Refused)
+    assert answer.reason == "home"
+    assert len(world.ready()) == 2
+
+
+@pytest.mark.parametrize("slow", ["attach", "become", "update", "remove"])
+def test_the_hub_does_not_wait_for_ever(slow: str) -> None:
+    world = ready()
+    world.claim_within_s = 0.2
+    world.restart()
+    world.settle()
+    if slow == "remove":
+        world.claim("ada")  # whose server is in the way of the next claim
+    held = {
+        "attach": world.homes.hold,
+        "become": lambda _: world.guests.hold(),
+        "update": world.containers.hold,
+        "remove": world.containers.hold,
+    }[slow]
+    begun_s = time.monotonic()
+    with held(slow):
+        answer = world.claim("ada")
+        assert isinstance(answer, wire.Refused)
+        assert answer.reason in ("busy", "guest")
+        assert time.monotonic() - begun_s < 30
+    wait_for(lambda: not [one for one in threading.enumerate() if one.name == "claim"])
+    if slow == "attach":
+        assert not world.guests.became, "what comes too late is not gone on with"
+    world.pass_time(60)
+    assert world.leftovers() == {}
+    assert all_of_one_user(world) == []
+
+
+def test_a_slot_that_dies_while_it_is_claimed() -> None:
+    world = ready()
+    slot = world.ready()[0]
+    with world.guests.hold():
+        answers: list[object] = []
+        running = together_with(lambda: answers.append(world.claim("ada")))
+        wait_for(lambda: bool(world.homes.attached))
+        container = world.containers.named(slot.container)
+        assert container is not None
+        container.end(137)
+        world.homes.in_use.add(slot.id)  # so that its guest is not forgotten yet, and answers the claim
+        world.pool.wake()
+        world.clock.advance(1)
+        world.look()
+    running.join(timeout=30)
+    (answer,) = answers
+    assert isinstance(answer, wire.Refused)
+    assert slot.id in world.guests.became
+    world.homes.in_use.clear()
+    world.pass_time(60)
+    assert world.leftovers() == {}
+    assert world.slots.get(slot.id) is None
+
+
+def test_a_hub_that_gives_up_and_starts_cold_meanwhile() -> None:
+    world = ready()
+    slot = world.ready()[0]
+    answers: list[object] = []
+    with world.guests.hold():
+        running = together_with(lambda: answers.append(world.claim("ada")))
+        wait_for(lambda: bool(world.homes.attached))
+        with world.pool.cold_start("ada", ""):
+            assert world.containers.named(slot.container) is None
+    running.join(timeout=30)
+    (answer,) = answers
+    assert isinstance(answer, wire.Refused), "the cold server has the home now"
+    world.pass_time(60)
+    assert world.leftovers() == {}
+    assert all_of_one_user(world) == []
+
+
+def test_a_second_claim_of_the_same_server_takes_the_first_ones_place() -> None:
+    """The hub was restarted before it knew of the first."""
+    world = ready()
+    first = world.claim("ada")
+    assert isinstance(first, wire.Started)
+    second = world.claim("ada")
+    assert isinstance(second, wire.Started)
+    assert first.id != second.id
+    assert world.containers.named(first.id) is None, "removed before the home was attached again"
+    world.settle()
+    assert all_of_one_user(world) == ["claimed"]
+    assert world.leftovers() == {}
+
+
+def test_a_cold_start_takes_a_warm_servers_place() -> None:
+    world = ready()
+    warm = world.claim("ada")
+    assert isinstance(warm, wire.Started)
+    with world.pool.cold_start("ada", ""):
+        assert world.containers.named(warm.id) is None
+    world.settle()
+    assert all_of_one_user(world) == []
+    assert world.counts.spawns == {SpawnKind.WARM: 1, SpawnKind.COLD: 1}
+
+
+def test_named_servers_of_one_user_are_apart() -> None:
+    world = ready()
+    answers = [world.claim("ada", ""), world.claim("ada", "second")]
+    assert all(isinstance(answer, wire.Started) for answer in answers)
+    assert all_of_one_user(world) == ["claimed", "claimed"]
+
+
+def test_a_servers_container_is_found_by_the_name_a_cold_one_would_have() -> None:
+    world = ready()
+    answer = world.claim("ada", "lab")
+    assert isinstance(answer, wire.Started)
+    assert world.pool.container_of("jupyter-ada--lab") == answer.id
+    assert world.pool.container_of("jupyter-ada") is None
+    world.pool.gone(answer.id)
+    assert world.pool.container_of("jupyter-ada--lab") is None
+
+
+def steps_of_a_claim() -> int:
+    world = ready()
+    life = Life()
+    world.restart(life)
+    world.look()
+    before = life.taken
+    assert isinstance(world.claim("ada"), wire.Started)
+    return life.taken - before
+
+
+@pytest.mark.parametrize("step", range(steps_of_a_claim() + 1))
+@pytest.mark.parametrize("slot_dies_too", [False, True])
+def test_killed_between_any_two_steps(step: int, *, slot_dies_too: bool) -> None:
+    world = ready()
+    probe = Life()
+    world.restart(probe)
+    world.look()
+    world.restart(Life(probe.taken + step))
+    world.look()
+    try:
+        answer = world.claim("ada")
+    except Killed:
+        answer = None
+    if slot_dies_too:
+        for container in world.containers.containers.values():
+            container.end(137)
+    world.restart()
+    world.look()
+    assert Phase.CLAIMING not in world.phases(), "nobody knows how far it got"
+    again = world.claim("ada")
+    if slot_dies_too:
+        world.pass_time(120)
+        again = world.claim("ada")
+    assert isinstance(again, wire.Started), (answer, again)
+    world.pass_time(300)
+    assert all_of_one_user(world) == ["claimed"]
+    assert len(world.ready()) == 2
+    assert world.leftovers() == {}
+    assert list(world.homes.attached) == [slot.id for slot in world.slots.all() if slot.user == "ada"]
+    for name in world.files.list_dir(GUESTS):
+        assert json.loads(world.files.text(GUESTS / name / "slot.json"))["phase"] in ("ready", "claimed")
+
+
+def test_the_users_of_an_earlier_agent_keep_their_servers() -> None:
+    world = ready()
+    answer = world.claim("ada")
+    assert isinstance(answer, wire.Started)
+    world.settle()
+    world.restart()
+    world.settle()
+    assert world.pool.users() == {answer.id: "ada"}
+    assert world.pool.container_of("jupyter-ada") == answer.id
+    container = world.containers.named(answer.id)
+    assert container is not None
+    assert container.running
+
+
+def test_no_folder_of_a_home_is_the_home() -> None:
+    world = World(mounts=(Mount(PurePosixPath("/srv/x"), PurePosixPath("/home/jovyan/workshop")),))
+    assert world.config is not None
+    assert folders_in_home(world.config.servers[0]) == ()
