@@ -1,6 +1,7 @@
 """`python -m hubagent.hub.check DIR`: would the hub load DIR/hub.json, secrets.json and servers.json?
 
-Starts no hub and touches no database. Exit status 0, or 1 with one line on standard error.
+Starts no hub and changes nothing in a database; one that is a server is connected to. Exit status 0, or 1
+with one line on standard error.
 secrets.json is taken from $CREDENTIALS_DIRECTORY where that is set.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hubagent.hub.configuration import build_config
+from hubagent.hub.database import try_out
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.servers import load_servers
 from hubagent.hub.settings import DEFAULT_STATE, load_hub, load_secrets
@@ -20,8 +22,9 @@ from hubagent.hub.settings import DEFAULT_STATE, load_hub, load_secrets
 def check(folder: Path, credentials: Path) -> None:
     """Raises SettingsError when the hub would not load these files."""
     settings = load_hub(folder / "hub.json")
-    build_config(settings, load_secrets(credentials / "secrets.json"), DEFAULT_STATE)
+    config = build_config(settings, load_secrets(credentials / "secrets.json"), DEFAULT_STATE)
     load_servers(folder / "servers.json")
+    try_out(config.JupyterHub.db_url)
 
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:

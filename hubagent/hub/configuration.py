@@ -85,7 +85,6 @@ def _hub(config: Config, settings: HubSettings, state: Path) -> None:
     # The proxy reaches the hub from the hub's own address, nginx reaches the proxy from loopback.
     hub.trusted_downstream_ips = ["127.0.0.1", "::1", str(urlsplit(settings.hub_bind_url).hostname)]
     hub.template_paths = [str(TEMPLATES)]
-    hub.template_vars = {"hubagent_host": settings.host or ""}
 
 
 def _database(config: Config, settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
@@ -129,7 +128,6 @@ def _look_every_s(settings: HubSettings) -> int:
 
 def _spawner(config: Config, settings: HubSettings) -> None:
     config.JupyterHub.spawner_class = HubagentSpawner
-    config.Spawner.default_url = settings.landing
     config.HubagentSpawner.servers_file = str(settings.servers_file)
 
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote, urlsplit
 
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from hubagent.hub.reading import SettingsError
+
+_CONNECT_S: Final = 5
+_MAY_MAKE_TABLES: Final = "select coalesce(has_schema_privilege(current_schema(), 'create'), false)"
 
 
 def database_url(database: str, password: str | None, state: Path) -> str:
@@ -31,6 +37,28 @@ def database_url(database: str, password: str | None, state: Path) -> str:
         user = f"{user}:{quote(password, safe='')}"
     query = f"?{parts.query}" if parts.query else ""
     return f"postgresql+psycopg://{user}{at}{host}{parts.path}{query}"
+
+
+def try_out(url: str) -> None:
+    """Connect as the hub would. Raises SettingsError, without the password, when it could not work there."""
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite":
+        return
+    engine = create_engine(place, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_S})
+    try:
+        with engine.connect() as connection:
+            may_make_tables = connection.execute(text(_MAY_MAKE_TABLES)).scalar()
+    except SQLAlchemyError as error:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise SettingsError(
+            f"hub.database: no connection to {place.render_as_string(hide_password=True)}: {reason}; "
+            "check hub.database, hub.database_password_file and the database server"
+        ) from None
+    if not may_make_tables:
+        raise SettingsError(
+            f"hub.database: {place.username} may not make tables in {place.database}; make it the owner: "
+            f"ALTER DATABASE {place.database} OWNER TO {place.username}"
+        )
 
 
 def sqlite_file(state: Path) -> Path:

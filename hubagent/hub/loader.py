@@ -31,10 +31,18 @@ def load(config: Config) -> None:
     # JupyterHub runs `alembic` by name to upgrade its database; a service's PATH does not have it.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     if places.runtime is not None:
-        _write_marker(places.runtime / "loaded", settings.sha256)
+        _write_marker(places.runtime / "loaded", settings.sha256, _release())
 
 
-def _write_marker(path: Path, sha256: str) -> None:
+def _release() -> str:
+    """Which build of this environment runs; empty in one that no package made."""
+    try:
+        return Path(sys.prefix, "release").read_text("ascii")
+    except (OSError, ValueError):
+        return ""
+
+
+def _write_marker(path: Path, sha256: str, release: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(f"{sha256}\n")
+    temporary.write_text(f"{sha256}\n{release}")
     temporary.replace(path)

@@ -40,6 +40,7 @@ class ServerDefinition:
 class Servers:
     default: str
     network: str
+    landing: str  # path of the page that users see first
     definitions: Mapping[str, ServerDefinition]
 
 
@@ -49,12 +50,15 @@ def load_servers(path: Path) -> Servers:
     fields.version(VERSION)
     default = fields.text("default")
     network = fields.text("network")
+    landing = fields.text("landing")
+    if not landing.startswith("/"):
+        raise fields.fault("landing", f"must be a path from the root, is {landing!r}")
     entries = fields.fields("servers")
     definitions = {name: _definition(name, entries.fields(name)) for name in entries.keys()}  # noqa: SIM118
     if default not in definitions:
         raise fields.fault("default", f"names no entry of servers: {default!r}")
     fields.done()
-    return Servers(default=default, network=network, definitions=definitions)
+    return Servers(default=default, network=network, landing=landing, definitions=definitions)
 
 
 def _definition(name: str, fields: Fields) -> ServerDefinition:

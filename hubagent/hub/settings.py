@@ -44,13 +44,11 @@ class HubSettings:
     hub_bind_url: str
     proxy_url: str
     proxy_api_url: str
-    host: str | None
     admins: tuple[str, ...]
     authenticator: str
     signup: Signup
     ask_email: bool
     passwords: Passwords
-    landing: str
     stop_idle_after_s: float  # 0: never
     database: str
     traits: Traits
@@ -106,13 +104,11 @@ def load_hub(path: Path) -> HubSettings:
         hub_bind_url=_url(fields, "hub_bind_url"),
         proxy_url=_url(fields, "proxy_url"),
         proxy_api_url=_url(fields, "proxy_api_url"),
-        host=fields.optional_text("host"),
         admins=fields.texts("admins"),
         authenticator=fields.text("authenticator"),
         signup=_signup(fields),
         ask_email=fields.boolean("ask_email"),
         passwords=_passwords(fields.fields("passwords")),
-        landing=fields.text("landing"),
         stop_idle_after_s=fields.number("stop_idle_after_s"),
         database=_database(fields),
         traits=_traits(fields),

@@ -1,33 +1,49 @@
-"""Servers as containers: DockerSpawner for the entries of servers.json."""
+"""Servers as containers, for the entries of servers.json: DockerSpawner's part of it that concerns users.
+
+The hub has no way to Docker. It tells the agent whose server is wanted and what that server must know, and the
+agent makes it a container, as the configuration says.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final, NoReturn
 
 from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_path_join
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Integer, Unicode, default
+from traitlets import Bool, Integer, Unicode, default
 
-from hubagent.hub import naming
+from hubagent import naming, wire
+from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
 from hubagent.hub.choice import choice_form
-from hubagent.hub.containers import Container, Image, create_arguments
-from hubagent.hub.docker_faults import DOCKER_ERRORS, explain, failure
-from hubagent.hub.engine import Engine, address
+from hubagent.hub.failures import failure, of_agent, of_end
 from hubagent.hub.readiness import answers, wait_for_answer
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.servers import ServerDefinition, Servers, load_servers
+from hubagent.layout import Layout
 
 ALIVE_S: Final = 1.0
 """How often a container that does not answer yet is looked at (seconds)."""
 
 BUSY_S: Final = 3600.0
 """How long a server that runs at a hub restart may be too busy to answer (seconds)."""
+
+CLAIM_S: Final = 4.0
+"""How long the agent may take to make a warm slot the user's; it gives up by itself after 3 s."""
+
+CREATE_S: Final = 110.0
+"""How long it may take to start a container; JupyterHub gives up soon after (seconds)."""
+
+ASK_S: Final = 15.0
+"""How long it may take to look at a container (seconds)."""
+
+END_S: Final = 90.0
+"""How long it may take to stop or remove one, after what is under way for the same user (seconds)."""
 
 LOG_LINES: Final = 20
 """How much of a container's output the hub's log keeps when the container ends while it starts."""
@@ -36,11 +52,13 @@ LOG_LINES: Final = 20
 class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is untyped
     """Reads servers.json at every start and for every form, so no edit of `servers` restarts the hub.
 
-    Everything asked of Docker goes through `docker()`. The choice is `{"server": name}` in the user
-    options, whether it comes from the form, the query string or the API.
+    `object_name` is what the agent calls the server's container: a name of its own for one that was warm,
+    else the one that every start begins with. The agent knows every server by the latter, too. The choice is
+    `{"server": name}` in the user options, whether it comes from the form, the query string or the API.
     """
 
     servers_file = Unicode("/var/lib/hubagent/current/hub/servers.json", config=True)
+    agent_socket = Unicode(str(Layout().spawn_socket), config=True)
 
     # Defaults of DockerSpawner and JupyterHub, changed here rather than by configuration, so that
     # hub.traits can set them under the name of any of these classes.
@@ -49,18 +67,18 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     poll_interval = Integer(30, config=True)
     consecutive_failure_limit = Integer(5, config=True)
     disable_user_config = Bool(True, config=True)
-    client_kwargs = Dict({"max_pool_size": 16}, config=True)
     remove = Bool(True)
     apply_user_options = AnyTrait(lambda spawner, options: None)  # `start` reads them
 
     _escape = staticmethod(naming.escape)
 
-    # DockerSpawner has one thread for every call of every user: one slow answer holds up everybody.
-    _executor: ClassVar[ThreadPoolExecutor] = ThreadPoolExecutor(16, thread_name_prefix="docker")
-
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.engine = Engine(self.docker, self.log)
+        self.agent = AgentClient(Path(self.agent_socket))
+
+    def docker(self, method: str, *_: Any, **__: Any) -> NoReturn:
+        """What of DockerSpawner would call Docker has been replaced here."""
+        raise RuntimeError(f"the hub has no way to Docker, so it cannot {method}; the agent has")
 
     @default("object_name")
     def _object_name_default(self) -> str:
@@ -120,114 +138,126 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     # Starting
 
     async def start(self) -> str:
-        """Create and start the container, and return its URL once the server answers there."""
+        """The server's URL, once the server answers there: a warm slot's, else that of a new container."""
         servers = self._servers()
         definition = self._chosen(servers)
-        self._adopt(definition, servers.network)
-        container = Container(self.object_name, self.user.name, definition, servers.network, self.port)
+        self._adopt(definition, servers)
+        self.object_name = self._object_name_default()  # not that of the last slot
+        environment = {name: str(value) for name, value in self.get_env().items() if value is not None}
+        command = (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args())
         try:
-            image = await self.engine.image(definition.image)
-            await self._remove_leftover()
-            arguments = self._arguments(container, image)
-            self.object_id = await self.engine.create(container, image, arguments)
-            await self.engine.start(self.object_id)
-            return await self._wait_until_up(container)
+            return await self._claim(definition, environment, command) or await self._create(
+                definition, environment, command
+            )
         except BaseException as error:
-            if self.object_id:
-                await self.engine.remove_quietly(self.object_id)
-                self.object_id = ""
-            if isinstance(error, DOCKER_ERRORS):
-                self.log.error("Cannot start %s: %s", container.name, error)
-                raise explain(error, definition.image) from error
+            await self._give_up()
+            if isinstance(error, AgentAwayError | RefusedError):
+                self.log.error("Cannot start %s: %s", self._log_name, error)
+                raise of_agent(error) from error
             raise
 
-    def _adopt(self, definition: ServerDefinition, network: str) -> None:
+    def _adopt(self, definition: ServerDefinition, servers: Servers) -> None:
         """Set the traits that JupyterHub makes the server's environment from."""
         self.image = definition.image
         self.mem_limit = definition.memory_bytes
         self.cpu_limit = definition.cpus
-        self.network_name = network
+        self.default_url = servers.landing
         self.notebook_dir = definition.home.replace("{", "{{").replace("}", "}}")  # a format string there
 
-    def _arguments(self, container: Container, image: Image) -> dict[str, Any]:
+    async def _claim(
+        self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
+    ) -> str | None:
+        """The URL of a slot that has become this server and answers; None when there is none."""
+        request = wire.Claim(self.user.name, self.name, definition.name, environment, command)
         try:
-            return create_arguments(
-                container,
-                image,
-                command=[*(self.cmd or image.command or ("jupyterhub-singleuser",)), *self.get_args()],
-                # What the hub tells the server goes over what servers.*.environment says.
-                environment={**container.definition.environment, **self.get_env()},
-                extra=self.extra_create_kwargs,
-                extra_host=self.extra_host_config,
-            )
-        except (TypeError, ValueError) as error:
-            self.log.error("hub.traits.DockerSpawner: %s", error)
-            raise failure(
-                "The hub's settings for containers are wrong; its log says how.", reason="traits"
-            ) from error
+            # No second try: an agent that went away in the middle has to be asked for a cold start.
+            started = await self.agent.ask(request, wire.Started, timeout_s=CLAIM_S, patience_s=0.0)
+        except RefusedError as error:
+            if error.reason != "no_slot":
+                self.log.warning("No warm server for %s: %s", self._log_name, error)
+            return None
+        except AgentAwayError as error:
+            self.log.warning("No warm server for %s: %s", self._log_name, error)
+            return None
+        return self._started(started)
 
-    async def _remove_leftover(self) -> None:
-        """A container of this name is from a start that was broken off, or ended behind the hub's back."""
-        if await self.engine.inspect(self.object_name) is not None:
-            self.log.warning("Removing a leftover container %s", self.object_name)
-            await self.engine.remove(self.object_name)
-
-    async def _wait_until_up(self, container: Container) -> str:
-        """The server's URL, once it answers. Raises SpawnException when it ends before."""
-        url = ""
-        answer: asyncio.Future[None] | None = None
-        try:
-            while answer is None or not (await asyncio.wait([answer], timeout=ALIVE_S))[0]:
-                inspection = await self.engine.inspect(self.object_id)
-                if inspection is None or not inspection["State"]["Running"]:
-                    raise await self._ended_early(inspection, container)
-                if answer is None:
-                    url = self._url(address(inspection))
-                    answer = asyncio.ensure_future(wait_for_answer(url_path_join(url, "api")))
-        finally:
-            if answer is not None:
-                answer.cancel()
+    async def _create(
+        self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
+    ) -> str:
+        request = wire.Create(
+            self.user.name, self.name, definition.name, environment, command, port=self.port
+        )
+        url = self._started(await self.agent.ask(request, wire.Started, timeout_s=CREATE_S))
+        await self._wait_until_up(url)
         return url
 
-    async def _ended_early(
-        self, inspection: Mapping[str, Any] | None, container: Container
-    ) -> SpawnException:
-        if inspection is None:
-            return failure("The server was removed while it started.", reason="exited")
-        state = inspection["State"]
-        output = await self.engine.output(self.object_id, lines=LOG_LINES)
-        self.log.error("%s ended with %s before it answered:\n%s", container.name, state["ExitCode"], output)
-        if state.get("OOMKilled"):
-            return failure("The server ran out of memory while it started.", reason="memory")
-        return failure(
-            f"The server ended while it started (exit status {state['ExitCode']}); the hub's log says more.",
-            reason="exited",
+    def _started(self, started: wire.Started) -> str:
+        self.object_id, self.object_name = started.id, started.name
+        return self._url(started.address)
+
+    async def _give_up(self) -> None:
+        """After a failure: what cannot be removed now is removed by the next start."""
+        try:
+            await self.agent.ask(wire.Remove(self.object_name), wire.Done, timeout_s=END_S, patience_s=0.0)
+        except (AgentAwayError, RefusedError) as error:
+            self.log.warning("Cannot remove %s after its failed start: %s", self.object_name, error)
+        self.object_id = ""
+
+    async def _wait_until_up(self, url: str) -> None:
+        """Return once the server answers. Raises SpawnException when it ends before."""
+        answer = asyncio.ensure_future(wait_for_answer(url_path_join(url, "api")))
+        try:
+            while not (await asyncio.wait([answer], timeout=ALIVE_S))[0]:
+                with contextlib.suppress(AgentAwayError):  # then only the answer counts
+                    inspected = await self._inspect()
+                    if not inspected.running:
+                        raise await self._ended_early(inspected)
+        finally:
+            answer.cancel()
+
+    async def _ended_early(self, inspected: wire.Inspected) -> SpawnException:
+        if inspected.present:
+            self.log.error(
+                "%s ended with %s before it answered:\n%s",
+                self.object_name,
+                inspected.exit_code,
+                await self._output(),
+            )
+        return of_end(inspected)
+
+    async def _inspect(self) -> wire.Inspected:
+        return await self.agent.ask(
+            wire.Inspect(self.object_name), wire.Inspected, timeout_s=ASK_S, patience_s=0.0
         )
+
+    async def _output(self) -> str:
+        try:
+            text = await self.agent.ask(wire.Output(self.object_name, LOG_LINES), wire.Text, timeout_s=ASK_S)
+        except (AgentAwayError, RefusedError) as error:
+            return f"(its output cannot be read: {error})"
+        return text.text
 
     # Running and stopping
 
     async def poll(self) -> int | str | None:
-        """None while the container runs, and as long as Docker cannot be asked: JupyterHub takes any
-        other answer, and any error, as the end of the server, and would cut it off."""
+        """None while the container runs, and as long as nobody can tell: JupyterHub takes any other answer,
+        and any error, as the end of the server, and would cut it off."""
         try:
-            inspection = await self.engine.inspect(self.object_name)
-            if inspection is None:
+            found = await self._inspect()
+            if not found.present:
                 self.object_id = ""
                 return 0
-            state = inspection["State"]
-            self.object_id = inspection["Id"]
-            if state["Running"]:
+            self.object_id = found.id
+            if found.running:
                 return None
-            memory = ", out of memory" if state.get("OOMKilled") else ""
-            self.log.warning("%s has ended: exit status %s%s", self.object_name, state["ExitCode"], memory)
-            await self.engine.remove(self.object_name)
-        except DOCKER_ERRORS as error:
-            self.log.warning(
-                "Cannot ask Docker about %s, which counts as running: %s", self.object_name, error
-            )
+            memory = ", out of memory" if found.out_of_memory else ""
+            self.log.warning("%s has ended: exit status %s%s", self.object_name, found.exit_code, memory)
+            await self.agent.ask(wire.Remove(self.object_name), wire.Done, timeout_s=END_S)
+        except (AgentAwayError, RefusedError) as error:
+            self.log.warning("Cannot ask about %s, which counts as running: %s", self.object_name, error)
             return None
         self.object_id = ""
-        return f"ExitCode={state['ExitCode']}"
+        return f"ExitCode={found.exit_code}"
 
     async def get_url(self) -> str:
         """Asked after a hub restart, for servers that `poll` found running.
@@ -235,7 +265,7 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         JupyterHub stops a server next that does not answer for a minute. One whose processors are busy
         computing is waited for here, as long as its container runs.
         """
-        url = await self._url_by_docker() or str(self.server.url)
+        url = await self._url_by_agent() or str(self.server.url)
         deadline = asyncio.get_running_loop().time() + BUSY_S
         while not await answers(url_path_join(url, "api")):
             if asyncio.get_running_loop().time() > deadline or await self.poll() is not None:
@@ -243,14 +273,13 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
             await asyncio.sleep(ALIVE_S)
         return url
 
-    async def _url_by_docker(self) -> str | None:
+    async def _url_by_agent(self) -> str | None:
         """The database does not know the address of a server whose start the hub's end broke off."""
         try:
-            inspection = await self.engine.inspect(self.object_name)
-        except DOCKER_ERRORS:
+            found = await self._inspect()
+        except (AgentAwayError, RefusedError):
             return None
-        host = address(inspection) if inspection is not None else ""
-        return self._url(host) if host else None
+        return self._url(found.address) if found.address else None
 
     def _url(self, host: str) -> str:
         return f"http://{host}:{self.port}{self.server.base_url}"
@@ -258,7 +287,13 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
         """Stop and remove the container."""
         if not now:
-            await self.engine.stop(self.object_name)
-        await self.engine.remove(self.object_name)
+            await self._end(wire.Stop(self.object_name))
+        await self._end(wire.Remove(self.object_name))
         self.object_id = ""
         self.clear_state()
+
+    async def _end(self, request: wire.Stop | wire.Remove) -> None:
+        # After a start that failed because the agent is away, JupyterHub stops what it did not start; to wait
+        # for the agent again would only keep the user from being told.
+        patience_s = PATIENCE_S if self.object_id else 0.0
+        await self.agent.ask(request, wire.Done, timeout_s=END_S, patience_s=patience_s)

@@ -13,6 +13,7 @@ from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import Traits
 
 _SERVERS: Final = "it comes from the `servers` entries"
+_DOCKER: Final = "the agent talks to Docker, not the hub"
 _FIXED: Final = "hubagent sets it, so that servers, routes and logins survive restarts"
 
 RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
@@ -39,6 +40,20 @@ RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
             ("allowed_images", "image", "mounts", "network_name", "read_only_volumes", "volumes"), _SERVERS
         ),
         **dict.fromkeys(("cpu_limit", "image_whitelist", "mem_limit"), _SERVERS),
+        **dict.fromkeys(
+            (
+                "client_kwargs",
+                "tls",
+                "tls_assert_hostname",
+                "tls_ca",
+                "tls_cert",
+                "tls_config",
+                "tls_key",
+                "tls_verify",
+                "use_docker_client_env",
+            ),
+            _DOCKER,
+        ),
         **dict.fromkeys(
             (
                 "certs_volume_name",

@@ -1,4 +1,4 @@
-"""A Docker daemon as far as the spawner asks it, over a unix socket, for the real Docker SDK.
+"""A Docker daemon as far as the agent asks it for servers, over a unix socket, for the real Docker SDK.
 
 Containers are processes on loopback addresses of their own. What only a real kernel and a real Docker can
 show (limits, mounts, ownership) is shown in the machine tests.
@@ -14,12 +14,14 @@ import subprocess
 import sys
 import tarfile
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from hubagent import wire
 
 USER_SERVER = Path(__file__).with_name("user_server.py")
 
@@ -30,17 +32,28 @@ class Container:
     name: str
     address: str
     created: dict[str, Any]  # the body of the request
+    became_file: Path = Path("/dev/null")
     process: subprocess.Popen[bytes] | None = None
     out_of_memory: bool = False
-    archives: list[tuple[str, bytes]] = field(default_factory=list)  # path, tar
 
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     @property
-    def environment(self) -> dict[str, str]:
-        return dict(item.split("=", 1) for item in self.created["Env"])
+    def became(self) -> wire.Become:
+        """What the launcher in it was told to become."""
+        return wire.from_json(self.became_file.read_bytes(), wire.Become)
+
+    def mount(self, target: str) -> dict[str, Any]:
+        mounts: list[dict[str, Any]] = self.created["HostConfig"]["Mounts"]
+        return next(mount for mount in mounts if mount["Target"] == target)
+
+
+@dataclass(frozen=True)
+class Image:
+    user: str = "jovyan"
+    behaviour: str = "serve"  # of a container's launcher and server: serve, fail, eat, or stillborn
 
 
 class DockerDaemon:
@@ -50,9 +63,11 @@ class DockerDaemon:
         self.folder = folder
         self.socket = folder / "docker.sock"
         self.port = port
-        self.images: dict[str, dict[str, Any]] = {"hubagent/julia": {"User": "jovyan", "Cmd": ["serve"]}}
+        self.images = {"hubagent/julia": Image()}
         self.containers: dict[str, Container] = {}
+        self.networks = {"hubagent"}
         self.volumes: set[str] = set()
+        self.given: list[tuple[str, str, bytes]] = []  # volume, path and tar archive
         self.fault: int | None = None
         self.calls: list[str] = []
         self._made = 0
@@ -99,13 +114,17 @@ class DockerDaemon:
         if path == "/version":
             return 200, {"ApiVersion": "1.41", "Version": "20.10.24"}
         if match := re.fullmatch(r"/images/(.+)/json", path):
-            config = self.images.get(match[1])
-            return (200, {"Config": config}) if config else (404, {"message": f"No such image: {match[1]}"})
+            image = self.images.get(match[1])
+            if image is None:
+                return 404, {"message": f"No such image: {match[1]}"}
+            return 200, {"Id": f"sha256:{match[1]}", "Config": {"User": image.user, "Cmd": ["serve"]}}
         if match := re.fullmatch(r"/volumes/(.+)", path):
             if method == "DELETE":
                 self.volumes.discard(match[1])
                 return 204, b""
-            return (200, {}) if match[1] in self.volumes else (404, {"message": "no such volume"})
+            if match[1] not in self.volumes:
+                return 404, {"message": "no such volume"}
+            return 200, {"Mountpoint": f"/volumes/{match[1]}", "Driver": "local", "Options": None}
         if path == "/containers/create":
             return self._create(query["name"], json.loads(body))
         match = re.fullmatch(r"/containers/([^/]+)(?:/(\w+))?", path)
@@ -126,6 +145,7 @@ class DockerDaemon:
                 }
         self._made += 1
         container = Container(f"{self._made:064x}", name, f"127.77.0.{self._made}", body)
+        container.became_file = self.folder / f"{container.id}.json"
         self.containers[container.id] = container
         return 201, {"Id": container.id, "Warnings": []}
 
@@ -145,7 +165,8 @@ class DockerDaemon:
                 del self.containers[container.id]
                 return 204, b""
             case "PUT", "archive":
-                container.archives.append((query["path"], body))
+                volume = container.created["HostConfig"]["Mounts"][0]["Source"]
+                self.given.append((volume, query["path"], body))
                 return 200, b""
             case "GET", "archive":
                 return 200, _archive(
@@ -158,13 +179,17 @@ class DockerDaemon:
 
     def _start(self, container: Container) -> tuple[int, object]:
         network = container.created["HostConfig"]["NetworkMode"]
-        if network != "hubagent":
+        if network not in self.networks:
             return 404, {"message": f"network {network} not found"}
-        if container.created["Cmd"] == ["serve"]:
-            command = [str(USER_SERVER), container.address, str(self.port), str(self.hold_file)]
-        else:
-            container.out_of_memory = container.created["Cmd"] == ["eat"]
-            command = ["-c", "raise SystemExit(3)"]
+        behaviour = self.images[container.created["Image"]].behaviour
+        container.out_of_memory = behaviour == "eat"
+        guest = Path(container.mount(wire.GUEST_FOLDER)["Source"]) / wire.GUEST_SOCKET
+        server = [str(guest), str(container.became_file), behaviour, container.address, str(self.port)]
+        command = (
+            ["-c", "raise SystemExit(3)"]
+            if behaviour == "stillborn"
+            else [str(USER_SERVER), *server, str(self.hold_file)]
+        )
         container.process = subprocess.Popen([sys.executable, *command])
         return 204, b""
 
@@ -173,7 +198,9 @@ class DockerDaemon:
         return {
             "Id": container.id,
             "Name": f"/{container.name}",
-            "Config": {"Tty": False},
+            "Image": f"sha256:{container.created['Image']}",
+            "Created": "2026-11-23T00:00:00.123456789Z",
+            "Config": {"Tty": False, "Labels": container.created["Labels"]},
             "HostConfig": {"LogConfig": {"Type": "local"}},
             "State": {
                 "Running": container.running,

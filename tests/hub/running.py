@@ -80,13 +80,11 @@ class RunningHub:
             "hub_bind_url": self.hub_url,
             "proxy_url": self.url,
             "proxy_api_url": self.proxy_api_url,
-            "host": None,
             "admins": ["admin"],
             "authenticator": "native",
             "signup": "approval",
             "ask_email": True,
             "passwords": {"min_length": 10, "check_common": True, "max_failed_logins": 10, "lockout_s": 600},
-            "landing": "/lab",
             "stop_idle_after_s": 1800,
             "database": "sqlite",
             "traits": {},
@@ -98,6 +96,7 @@ class RunningHub:
             "version": 1,
             "default": "julia",
             "network": "hubagent",
+            "landing": "/lab",
             "servers": {"julia": server("julia")},
         }
         self.environment: dict[str, str] = {}

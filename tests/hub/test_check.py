@@ -47,6 +47,19 @@ def test_good_files(files: RunningHub) -> None:
     assert list((files.folder / "state").iterdir()) == []
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "no-such-host.invalid"])
+def test_a_database_server_is_connected_to(files: RunningHub, host: str) -> None:
+    files.settings["database"] = f"postgresql://hub@{host}/accounts"
+    files.secrets["database_password"] = "the-password-of-the-database"
+    files.write()
+    result = check(files.folder / "etc")
+    assert result.returncode == 1
+    assert f"hub.database: no connection to postgresql+psycopg://hub:***@{host}/accounts: " in result.stderr
+    assert "check hub.database, hub.database_password_file" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "the-password" not in result.stderr
+
+
 def test_secrets_come_from_the_credentials(files: RunningHub, tmp_path: Path) -> None:
     files.write()
     credentials = tmp_path / "credentials"

@@ -24,7 +24,6 @@ from hubagent.hub.reading import SettingsError
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     hub = RunningHub(tmp_path_factory.mktemp("hub"))
     hub.environment["JUPYTERHUB_SERVER_SPAWN_DURATION_SECONDS_BUCKETS"] = SPAWN_BUCKETS
-    hub.settings["host"] = "hub.example.org"
     hub.settings["stop_idle_after_s"] = 90
     hub.settings["traits"] = {
         "JupyterHub": {
@@ -111,10 +110,8 @@ def test_sessions_and_accounts_outlive_a_restart_of_hub_and_proxy(hub: RunningHu
     assert stat.S_IMODE((hub.folder / "state" / "cookie_secret").stat().st_mode) == 0o600
 
 
-def test_the_page_names_the_host(hub: RunningHub) -> None:
-    page = Browser(hub.url).open("/hub/login")
-    assert "to hub.example.org" in page.html
-    assert 'lang="en"' in page.html
+def test_the_page_names_its_language(hub: RunningHub) -> None:
+    assert 'lang="en"' in Browser(hub.url).open("/hub/login").html
 
 
 def test_an_old_database_is_copied_aside_and_upgraded(tmp_path: Path) -> None:

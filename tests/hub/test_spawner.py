@@ -1,7 +1,9 @@
-"""Servers: what is asked of Docker, what users are told, and what never ends a running server."""
+"""Servers: what the agent is asked for and asks of Docker, what users are told, and what never ends a running
+server. The agent's part runs here, on a Docker that is scripted."""
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -13,18 +15,23 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from agent import Agent
 from conftest import choose_first_password
-from docker_daemon import Container, DockerDaemon
+from docker_daemon import Container, DockerDaemon, Image
 from running import RunningHub, call, free_ports, server, wait_until
 
 TOKEN = "tester-token-tester-token"
 
+# Docker's SDK leaves a socket that cannot connect to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
 
 class Scene:
-    """A hub with a Docker, and what a test does there."""
+    """A hub with an agent and a Docker, and what a test does there."""
 
-    def __init__(self, hub: RunningHub, docker: DockerDaemon) -> None:
+    def __init__(self, hub: RunningHub, agent: Agent, docker: DockerDaemon) -> None:
         self.hub = hub
+        self.agent = agent
         self.docker = docker
 
     def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
@@ -60,8 +67,13 @@ class Scene:
         return next(
             item
             for item in self.docker.containers.values()
-            if item.created["Labels"]["hubagent.user"] == user
+            if item.created["Labels"].get("hubagent.user") == user
         )
+
+    def given(self, user: str) -> list[tuple[str, bytes]]:
+        """What a user's new home was given."""
+        volume = f"jupyterhub-user-{user.replace('.', '-2e')}"
+        return [(path, content) for name, path, content in self.docker.given if name == volume]
 
     def ready(self, user: str) -> bool:
         status, body = self.api("GET", f"users/{user}")
@@ -82,12 +94,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("docker")
     port = free_ports(1)[0]
     docker = DockerDaemon(folder, port)
-    docker.images["fails"] = {"User": "1000:100", "Cmd": ["fail"]}
-    docker.images["eats"] = {"User": "1000", "Cmd": ["eat"]}
-    docker.images["root"] = {"User": "", "Cmd": ["serve"]}
-    docker.images["stranger"] = {"User": "nobody-knows", "Cmd": ["serve"]}
+    docker.images["fails"] = Image("1000:100", "fail")
+    docker.images["eats"] = Image("1000", "eat")
+    docker.images["stillborn"] = Image(behaviour="stillborn")
+    docker.images["root"] = Image("")
+    docker.images["stranger"] = Image("nobody-knows")
     hub = RunningHub(folder / "hub")
-    hub.environment["DOCKER_HOST"] = docker.url
+    agent = Agent(folder / "agent", docker, hub.servers)
+    agent.traits = {"DockerSpawner": {"extra_host_config": {"shm_size": "256m"}}}
     scopes = ["admin:users", "admin:servers", "servers", "read:users"]
     hub.settings["traits"] = {
         "JupyterHub": {
@@ -96,15 +110,19 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "load_roles": [{"name": "tester", "services": ["tester"], "scopes": scopes}],
         },
         "Spawner": {"port": port, "poll_interval": 1},
-        "DockerSpawner": {"extra_host_config": {"shm_size": "256m"}},
+        "HubagentSpawner": {"agent_socket": str(agent.socket)},
+        **agent.traits,
     }
     try:
         docker.start()
+        agent.start()
         hub.start()
-        yield Scene(hub, docker)
+        yield Scene(hub, agent, docker)
     finally:
         hub.stop()
+        agent.close()
         docker.close()
+        gc.collect()
 
 
 @pytest.fixture
@@ -123,18 +141,17 @@ def test_a_container_as_the_definition_says(scene: Scene, tmp_path) -> None:
             processes=100,
             mounts=[{"source": str(tmp_path), "target": "/data/{x}", "read_only": True}],
             environment={"KEY": "{value}", "JUPYTERHUB_USER": "somebody else"},
-            digest="d1",
         )
     )
     container = scene.container("alice@example.org")
     created, host = container.created, container.created["HostConfig"]
     assert container.name == "jupyter-alice-40example-2eorg"
     assert created["Image"] == "hubagent/julia"
-    assert created["Labels"] == {
-        "hubagent.server": "big",
-        "hubagent.digest": "d1",
-        "hubagent.user": "alice@example.org",
-    }
+    labels = created["Labels"]
+    assert (labels["hubagent.server"], labels["hubagent.user"]) == ("big", "alice@example.org")
+    assert len(labels["hubagent.digest"]) == 64
+    assert len(labels["hubagent.guest"]) == 12
+    assert "hubagent.slot" not in labels
     assert host["Memory"] == host["MemorySwap"] == 2 * 1024**3
     assert (host["CpuQuota"], host["CpuPeriod"]) == (150_000, 100_000)
     assert host["PidsLimit"] == 100
@@ -148,34 +165,34 @@ def test_a_container_as_the_definition_says(scene: Scene, tmp_path) -> None:
     assert host["ShmSize"] == 256 * 1024**2, "hub.traits adds to it"
     assert not host.get("Binds")
     assert not host.get("PortBindings")
-    home, data = host["Mounts"]
+    home, data = container.mount("/home/jovyan/work"), container.mount("/data/{x}")
     assert (home["Type"], home["Source"]) == ("volume", "jupyterhub-user-alice-40example-2eorg")
-    assert home["Target"] == "/home/jovyan/work"
-    assert (data["Type"], data["Source"], data["Target"], data["ReadOnly"]) == (
-        "bind",
-        str(tmp_path),
-        "/data/{x}",
-        True,
-    )
-    assert container.environment["KEY"] == "{value}"
-    assert container.environment["JUPYTERHUB_USER"] == "alice@example.org"
-    assert container.environment["JUPYTERHUB_ROOT_DIR"] == "/home/jovyan/work"
-    assert container.environment["JUPYTERHUB_DEFAULT_URL"] == "/lab"
-    assert container.environment["JUPYTERHUB_DISABLE_USER_CONFIG"] == "1"
+    assert (data["Type"], data["Source"], data["ReadOnly"]) == ("bind", str(tmp_path), True)
+    assert container.mount("/opt/hubagent")["ReadOnly"]
+    assert not container.mount("/run/hubagent")["ReadOnly"]
+    environment, command = container.became.environment, container.became.command
+    assert environment["KEY"] == "{value}"
+    assert environment["JUPYTERHUB_USER"] == "alice@example.org"
+    assert environment["JUPYTERHUB_ROOT_DIR"] == "/home/jovyan/work"
+    assert environment["JUPYTERHUB_DEFAULT_URL"] == "/lab"
+    assert environment["JUPYTERHUB_DISABLE_USER_CONFIG"] == "1"
+    assert command[0] == "jupyterhub-singleuser"
+    assert environment["JUPYTERHUB_API_TOKEN"] not in json.dumps(created), "docker inspect shows no secret"
     assert scene.answers("alice@example.org")
     scene.stop("alice@example.org")
     assert scene.docker.named(container.name) is None
 
 
 def test_a_new_home_belongs_to_the_images_user_once(scene: Scene) -> None:
-    first = scene.container("homeowner")
-    [(path, content)] = first.archives
+    scene.container("homeowner")
+    [(path, content)] = scene.given("homeowner")
     assert path == "/home/jovyan"
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         [member] = archive.getmembers()
     assert (member.name, member.isdir(), member.uid, member.gid) == ("work", True, 1000, 100)
     scene.stop("homeowner")
-    assert scene.container("homeowner").archives == [], "a home that was there is left alone"
+    scene.container("homeowner")
+    assert len(scene.given("homeowner")) == 1, "a home that was there is left alone"
     scene.stop("homeowner")
 
 
@@ -183,17 +200,18 @@ def test_an_image_that_starts_as_root_keeps_what_it_needs_to_become_the_user(sce
     scene.edit(root=server("root", image="root"))
     container = scene.container("rooted")
     assert "SETUID" in container.created["HostConfig"]["CapAdd"]
-    assert container.archives == []
+    assert scene.given("rooted") == []
     scene.stop("rooted")
 
 
 def test_an_edit_counts_from_the_next_start(scene: Scene) -> None:
-    scene.container("editor")
+    before = scene.container("editor")
     scene.stop("editor")
-    scene.edit(julia=server("julia", memory_bytes=1024**3, digest="new"))
+    scene.edit(julia=server("julia", memory_bytes=1024**3))
     container = scene.container("editor")
     assert container.created["HostConfig"]["Memory"] == 1024**3
-    assert container.created["Labels"]["hubagent.digest"] == "new"
+    digests = {one.created["Labels"]["hubagent.digest"] for one in (before, container)}
+    assert len(digests) == 2
     scene.stop("editor")
 
 
@@ -249,6 +267,7 @@ def test_the_choice_by_api(scene: Scene) -> None:
             "Image absent:1 is not on this server; an administrator sees why with `hubagent status`.",
         ),
         ("fails", "The server ended while it started (exit status 3); the hub's log says more."),
+        ("stillborn", "The server ended while it started (exit status 3); hubagent's log says more."),
         ("eats", "The server ran out of memory while it started."),
         ("stranger", "Image stranger runs as 'nobody-knows', whom its /etc/passwd does not know."),
     ],
@@ -261,9 +280,8 @@ def test_what_cannot_start_says_why_and_leaves_nothing(scene: Scene, image: str,
     if image == "fails":
         assert "the last words" in scene.hub.log
     scene.edit(julia=server("julia"))
-    assert len(scene.container(user).archives) == (image in {"absent:1", "stranger"}), (
-        "a home made in vain is made anew"
-    )
+    scene.container(user)
+    assert len(scene.given(user)) == 1, "a home made in vain is made anew, any other is left alone"
     scene.stop(user)
 
 
@@ -277,13 +295,22 @@ def test_missing_folders_and_networks_are_named(scene: Scene) -> None:
     )
     assert "The folder /no/such/folder belongs into this server" in scene.refusal("unlucky")
     scene.edit(julia=server("julia"))
-    scene.hub.servers["network"] = "nowhere"
-    scene.hub.write()
-    assert "The container network nowhere is missing" in scene.refusal("unlucky")
-    scene.hub.servers["network"] = "hubagent"
+    scene.docker.networks.clear()
+    assert "The container network hubagent is missing" in scene.refusal("unlucky")
+    scene.docker.networks.add("hubagent")
     (scene.hub.folder / "etc" / "servers.json").write_text("{")
     assert "The list of servers cannot be read" in scene.refusal("unlucky")
     assert scene.docker.named("jupyter-unlucky") is None
+
+
+def test_another_landing_page_counts_from_the_next_start_on(scene: Scene) -> None:
+    for page in ("/lab", "/tree/start.ipynb"):
+        scene.hub.servers["landing"] = page
+        scene.hub.write()
+        environment = scene.container("lander").became.environment
+        assert environment["JUPYTERHUB_DEFAULT_URL"] == page
+        scene.stop("lander")
+    scene.hub.servers["landing"] = "/lab"
 
 
 def test_a_leftover_of_the_same_name_is_replaced(scene: Scene) -> None:
@@ -302,7 +329,7 @@ def test_users_and_named_servers_do_not_collide(scene: Scene) -> None:
     assert scene.start("a-b", name="b")[0] == 201
     containers = [item for item in scene.docker.containers.values() if item.running]
     assert len({item.name for item in containers}) == len(users) + 1
-    homes = {item.created["HostConfig"]["Mounts"][0]["Source"] for item in containers}
+    homes = {item.mount("/home/jovyan/work")["Source"] for item in containers}
     assert len(homes) == len(users)
     for user in users:
         scene.stop(user)
@@ -317,18 +344,25 @@ def test_a_server_that_ends_is_noticed_and_removed(scene: Scene) -> None:
     assert "jupyter-ender has ended: exit status" in scene.hub.log
 
 
-@pytest.mark.parametrize("trouble", ["down", "failing"])
+@pytest.mark.parametrize("trouble", ["down", "failing", "agent away"])
 def test_a_docker_in_trouble_ends_no_server(scene: Scene, trouble: str) -> None:
     container = scene.container("worker")
     before = len(scene.hub.log)
     if trouble == "down":
         scene.docker.stop()
-    else:
+    elif trouble == "failing":
         scene.docker.fault = 500
-    message = "Cannot ask Docker about jupyter-worker, which counts as running"
+    else:
+        scene.agent.stop()
+    message = "Cannot ask about jupyter-worker, which counts as running"
     wait_until(lambda: scene.hub.log[before:].count(message) >= 2, "two polls in vain")
     assert scene.ready("worker")
-    assert "does not answer" in scene.refusal("newcomer") or trouble == "failing"
+    words = (
+        "servers (hubagent) does not answer"
+        if trouble == "agent away"
+        else "service (Docker) does not answer"
+    )
+    assert words in scene.refusal("newcomer")
 
     scene.hub.restart_hub()
     wait_until(lambda: scene.ready("worker"), "the hub to know the server again")
@@ -336,6 +370,8 @@ def test_a_docker_in_trouble_ends_no_server(scene: Scene, trouble: str) -> None:
     assert container.running
     if trouble == "down":
         scene.docker.start()
+    if trouble == "agent away":
+        scene.agent.start()
     scene.docker.fault = None
     scene.stop("worker")
     assert scene.docker.named(container.name) is None
@@ -404,3 +440,76 @@ def test_idle_servers_are_stopped_but_not_at_the_first_look_after_a_restart(scen
     assert log[:stopped].count("GET /hub/api/ (idle-culler@") >= 2, "each look begins with that request"
     scene.hub.settings["stop_idle_after_s"] = 1800
     scene.hub.restart_hub()
+
+
+def test_a_warm_server_is_taken_and_keeps_its_name_over_a_hub_restart(scene: Scene) -> None:
+    name = scene.agent.slots.make("julia")
+    status, body = scene.start("warm")
+    assert status == 201, body
+    container = scene.docker.named(name)
+    assert container is not None
+    assert container.became.environment["JUPYTERHUB_USER"] == "warm"
+    assert scene.docker.named("jupyter-warm") is None
+    assert scene.answers("warm")
+    assert "--" not in container.became.command[0]
+
+    scene.hub.restart_hub()
+    wait_until(lambda: scene.ready("warm"), "the hub to know the server again", timeout_s=180.0)
+    assert scene.answers("warm")
+    scene.stop("warm")
+    wait_until(lambda: scene.docker.named(name) is None, "the slot to be removed")
+    assert scene.agent.slots.gone_ones[-1] == container.id
+
+    cold = scene.container("warm")
+    assert cold.name == "jupyter-warm", "the next start begins anew"
+    scene.stop("warm")
+
+
+def test_a_warm_server_that_ends_is_noticed(scene: Scene) -> None:
+    name = scene.agent.slots.make("julia")
+    assert scene.start("warm-ender")[0] == 201
+    container = scene.docker.named(name)
+    assert container is not None
+    scene.docker.kill(container)
+    wait_until(lambda: not scene.ready("warm-ender"), "the end to be noticed")
+    wait_until(lambda: scene.docker.named(name) is None, "the container to be removed")
+    assert f"{name} has ended: exit status" in scene.hub.log
+
+
+def test_a_hub_that_did_not_hear_the_slots_name_finds_the_server(scene: Scene) -> None:
+    """Killed between the agent's answer and the end of the start: it knows the server's own name alone."""
+    name = scene.agent.slots.make("julia")
+    scene.docker.hold_file.touch()
+    scene.api("POST", "users/deaf")
+    url = f"{scene.hub.url}/hub/api/users/deaf/server"
+    try:
+        assert call(url, method="POST", token=TOKEN, timeout_s=3)[0] == 0, "the server does not answer yet"
+        wait_until(lambda: scene.agent.slots.is_taken("deaf"), "the claim")
+        os.kill(scene.hub.hub_pid, signal.SIGKILL)
+    finally:
+        scene.docker.hold_file.unlink()
+    scene.hub.restart_hub()
+    wait_until(lambda: scene.ready("deaf"), "the server to be found")
+    assert scene.answers("deaf")
+    scene.stop("deaf")
+    assert scene.docker.named(name) is None
+
+
+def test_a_start_waits_for_an_agent_that_restarts(scene: Scene) -> None:
+    scene.api("POST", "users/patient")
+    scene.agent.stop()
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(scene.start("patient")[0]))
+    thread.start()
+    wait_until(lambda: "No warm server for patient" in scene.hub.log, "the first question")
+    scene.agent.start()
+    thread.join()
+    assert answers == [201]
+    scene.stop("patient")
+
+
+def test_nothing_in_the_hub_calls_docker(scene: Scene) -> None:
+    from hubagent.hub.spawner import HubagentSpawner
+
+    with pytest.raises(RuntimeError, match="the hub has no way to Docker, so it cannot create_container"):
+        HubagentSpawner().docker("create_container", image="x")

@@ -1,20 +1,28 @@
-"""Stands for jupyterhub-singleuser in a container: answers on its address as soon as a file says so.
+"""Stands for the launcher in a container, and for the server that it becomes.
 
-    user_server.py ADDRESS PORT HOLD_FILE
+    user_server.py GUEST_SOCKET BECAME_FILE BEHAVIOUR ADDRESS PORT HOLD_FILE
 
-While HOLD_FILE exists, connections are accepted and not answered, as by a server whose processor is busy.
+Listens on GUEST_SOCKET until it is told whose server to be, and writes that into BECAME_FILE. Then it answers
+on its address (BEHAVIOUR serve) or ends (anything else). While HOLD_FILE exists, connections are accepted and
+not answered, as by a server whose processor is busy.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from hubagent import wire
+
+GUEST_SOCKET, BECAME_FILE, BEHAVIOUR, ADDRESS, PORT, HOLD_FILE = sys.argv[1:]
+
 
 class Handler(BaseHTTPRequestHandler):
-    hold = Path(sys.argv[3])
+    hold = Path(HOLD_FILE)
 
     def do_GET(self) -> None:
         while self.hold.exists():
@@ -31,5 +39,28 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+def become() -> tuple[wire.Become, socket.socket]:
+    os.chdir(Path(GUEST_SOCKET).parent)  # the path may be too long for a socket's address
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(Path(GUEST_SOCKET).name)
+        listener.listen()
+        while True:
+            connection, _ = listener.accept()
+            request: wire.Ping | wire.Become = wire.receive(
+                connection, wire.Ping, wire.Become, timeout_s=10.0
+            )
+            if isinstance(request, wire.Become):
+                return request, connection
+            wire.send(connection, wire.Pong(ready=True, detail="", kernels={}, pluto=False), timeout_s=1.0)
+            connection.close()
+
+
 if __name__ == "__main__":
-    ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+    message, peer = become()
+    Path(BECAME_FILE).write_bytes(wire.to_json(message))
+    server = ThreadingHTTPServer((ADDRESS, int(PORT)), Handler) if BEHAVIOUR == "serve" else None
+    wire.send(peer, wire.Done(), timeout_s=1.0)
+    peer.close()
+    if server is None:
+        sys.exit(3)
+    server.serve_forever()

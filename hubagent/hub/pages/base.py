@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.user import User
 
-if TYPE_CHECKING:
-    from hubagent.hub.authenticator import HubagentAuthenticator
+from hubagent.hub.native import NativeAccounts
 
 
 class Page(BaseHandler):  # type: ignore[misc]  # jupyterhub's handlers are untyped
     """A page of the hub, with the authenticator in its own type."""
 
     @property
-    def native(self) -> HubagentAuthenticator:
-        return cast("HubagentAuthenticator", self.authenticator)
+    def native(self) -> NativeAccounts:
+        return cast("NativeAccounts", self.authenticator)
 
     @property
     def me(self) -> User:
