@@ -1,7 +1,7 @@
 """The agent: builds everything, then one loop that looks, acts, reports and feeds the watchdog.
 
-The only place (with cli) that knows adapters. One thread reconciles; every other thread only says
-"look again" (see converge/triggers.py).
+With cli and user_servers the only place that knows adapters. One thread reconciles; what serves users has
+threads of its own; every other thread only says "look again" (see converge/triggers.py).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hubagent.adapters.watch import ConfigWatch
 from hubagent.converge.apply import Applier
 from hubagent.converge.beat import BeatingClock
 from hubagent.converge.candidate import Candidates
+from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Look, Order
 from hubagent.converge.observe import UNITS, Observer
@@ -47,6 +48,7 @@ from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import to_json
 from hubagent.state.desired import Desired, Templates
 from hubagent.state.model import Step
+from hubagent.user_servers import UserServers
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ class Agent:
         )
         self.generations = Generations(self.tools.files, layout)
         self.requests = Requests(self.tools.files, layout)
-        observer = Observer(self.tools, self.generations)
+        observer = Observer(self.tools, self.generations, version=hubagent.__version__)
         self._serving: Desired | None = None
         self.reconciler = Reconciler(
             self.tools,
@@ -115,8 +117,22 @@ class Agent:
             metrics=self.metrics,
             metrics_listen=self._metrics_listen,
         )
+        self.user_servers = UserServers(
+            layout,
+            declared=Declared(self.generations).config,
+            files=files,
+            clock=clock,
+            recorder=self.metrics.pool,
+            on_change=lambda: self.triggers.put(Trigger.SERVERS),
+        )
         self.survey = Survey(
-            self.tools, self.generations, observer, version=hubagent.__version__, pid=os.getpid()
+            self.tools,
+            self.generations,
+            observer,
+            version=hubagent.__version__,
+            pid=os.getpid(),
+            pools=self.user_servers,
+            images=self.user_servers.images,
         )
         self._backoff = Backoff()
         self._stop = False
@@ -135,11 +151,13 @@ class Agent:
                 on_fault=self.metrics.watch_error,
             )
             watch.start()
-            self.engine.watch(lambda: self.triggers.put(Trigger.DOCKER))
+            self.engine.watch(self._docker_changed)
+            self.user_servers.start()
             try:
                 self._loop()
             finally:
                 self.notifier.stopping()
+                self.user_servers.stop()
                 watch.stop()
                 self.close()
         return 0
@@ -173,12 +191,14 @@ class Agent:
             if why == {Trigger.EARLY}:
                 self.reconciler.rehearse()
                 continue
-            if Trigger.DOCKER in why:
+            if why & {Trigger.DOCKER, Trigger.SERVERS}:
                 self.survey.forget()
             if Trigger.SIGNAL in why:
                 self.notifier.reloading()
             self._answer_requests()
             look, status = self.look(Order())
+            if look.result is not Result.NOOP:
+                self.user_servers.wake()
             next_poll_s = self.tools.clock.monotonic() + POLL_S
             if look.retry:
                 self.triggers.put(Trigger.RETRY, delay_s=self._backoff.failed())
@@ -194,7 +214,12 @@ class Agent:
             return
         for request in waiting:
             look, status = self.look(request.order)
+            self.user_servers.wake(asked=True)
             self.requests.answer(request, {"result": look.result.value, "status": to_json(status)})
+
+    def _docker_changed(self) -> None:
+        self.user_servers.wake()
+        self.triggers.put(Trigger.DOCKER)
 
     def _beat(self) -> None:
         self.notifier.watchdog()

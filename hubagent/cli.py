@@ -23,6 +23,7 @@ from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
 from hubagent.agent import Agent
+from hubagent.config.advice import advice
 from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
 from hubagent.config.notices import not_yet
@@ -119,7 +120,7 @@ def _check(arguments: argparse.Namespace, layout: Layout) -> int:
             raise ConfigError((f"{path}: does not exist",))
         content = state.content
     config = load(content, path=str(path))
-    for notice in not_yet(config):
+    for notice in (*not_yet(config), *advice(config)):
         print(f"{path}: {notice}", file=sys.stderr)
     print(f"{path}: valid")
     return OK
@@ -142,7 +143,7 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
     order = Order(allow_disruption=arguments.allow_disruption, retry=True)
-    return _finish(_order(order, layout), layout, as_json=arguments.json)
+    return _finish(_order(order, layout), as_json=arguments.json)
 
 
 def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -157,7 +158,7 @@ def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
         agent.generations.load(wanted)  # says now, not later, when it is not there
     finally:
         agent.close()
-    code = _finish(_order(Order(rollback_to=wanted), layout), layout, as_json=arguments.json)
+    code = _finish(_order(Order(rollback_to=wanted), layout), as_json=arguments.json)
     if not arguments.json:
         old = agent.generations.folder(wanted) / "hubagent.yaml"
         print(f"{layout.config} is left as it is and not applied until it changes; its earlier text: {old}")
@@ -169,7 +170,10 @@ def _status(arguments: argparse.Namespace, layout: Layout) -> int:
     status = _last_status(layout)
     if status is None:
         raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
-    return _finish(status, layout, as_json=arguments.json)
+    code = _finish(status, as_json=arguments.json)
+    if not arguments.json:
+        _show_one_time_passwords(layout)
+    return code
 
 
 def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -221,12 +225,11 @@ def _agent_pid(files: LocalFileStore, layout: Layout) -> int:
     return int(state.content)
 
 
-def _finish(status: Status, layout: Layout, *, as_json: bool) -> int:
+def _finish(status: Status, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(to_json(status), indent=1))
     else:
         print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()), end="")
-        _show_one_time_passwords(layout)
     return WRONG if status.degraded or status.result in _BAD else OK
 
 

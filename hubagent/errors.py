@@ -41,3 +41,23 @@ class VerifyError(HubagentError):
 
 class BusyError(HubagentError):
     """Another hubagent process holds the lock."""
+
+
+class EngineAbsentError(ContainerError):
+    """The container engine did not answer at all, or not in time."""
+
+
+class NameTakenError(ContainerError):
+    """A container of this name exists already."""
+
+
+class HomeError(TemporaryError):
+    """The homes helper did not answer, or could not attach or detach a home."""
+
+
+class GuestError(TemporaryError):
+    """The launcher in a container did not answer in time, refused, or failed."""
+
+
+class ImageError(TemporaryError):
+    """An image could not be built, pulled or proven."""

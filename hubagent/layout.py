@@ -12,6 +12,7 @@ PROXY: Final = "configurable-http-proxy.service"
 FIREWALL: Final = "hubagent-firewall.service"
 DOCKER: Final = "docker.service"
 AGENT: Final = "hubagent.service"
+HOMES: Final = "hubagent-homes.service"
 NGINX_TEST: Final = "hubagent-nginx-test@{generation}.service"
 
 NETWORK: Final = "hubagent"
@@ -27,6 +28,20 @@ HUB_USER: Final = "jupyterhub"
 LABEL_SERVER: Final = "hubagent.server"
 LABEL_DIGEST: Final = "hubagent.digest"
 LABEL_USER: Final = "hubagent.user"
+LABEL_GUEST: Final = "hubagent.guest"
+"""Of every container of ours: its guest's id, which names its folder under Layout.guests."""
+LABEL_SLOT: Final = "hubagent.slot"
+"""Of warm slots alone: the recipe they were made from; one with another recipe than today's is retired."""
+
+LABEL_PROOF: Final = "hubagent.proof"
+"""Of a container that only proves an image: the image's id. It is neither a slot nor a user's."""
+LABEL_IMAGE: Final = "hubagent.image"
+"""Of images that were built here: their name without a tag."""
+LABEL_BUILD: Final = "hubagent.build"
+"""Of everything that a build leaves, finished or not (conf/image/Dockerfile)."""
+
+GUEST_PROGRAM: Final = Path("/usr/share/hubagent/guest")
+"""What every container of ours has, read-only, at wire.GUEST_FILES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,32 @@ class Layout:
     @property
     def run(self) -> Path:
         return self.root / "run/hubagent"
+
+    @property
+    def spawn_socket(self) -> Path:
+        """Where the hub asks the agent for servers."""
+        return self.run / "spawn.sock"
+
+    @property
+    def guests(self) -> Path:
+        """One folder for each container of ours: state file, and `socket/` that the container sees."""
+        return self.run / "guests"
+
+    @property
+    def homes_socket(self) -> Path:
+        """Where the agent asks the homes helper."""
+        return self.root / "run/hubagent-homes/socket"
+
+    @property
+    def homes(self) -> Path:
+        """One folder for each warm slot, on which a home is attached. A mount of its own, shared; touched by
+        the homes helper alone. Nothing here is ever removed but by rmdir."""
+        return self.root / "run/hubagent-homes/slots"
+
+    @property
+    def images(self) -> Path:
+        """What is known of images: proofs by image id, build logs by tag."""
+        return self.state / "images"
 
     @property
     def hub_state(self) -> Path:

@@ -87,8 +87,6 @@ class UnitManager(Protocol):
 
     def reset_failed(self, name: str) -> None: ...
 
-    def daemon_reload(self) -> None: ...
-
     def close(self) -> None: ...
 
 
@@ -272,6 +270,11 @@ class MachineFacts(Protocol):
 
     def nginx_old_workers(self) -> int:
         """Workers that are shutting down but still hold connections."""
+        ...
+
+    def nginx_connections(self) -> int | None:
+        """How many connections nginx's workers hold together at most, as its main file says; None when
+        that file cannot be read."""
         ...
 
     def nginx_complaint(self, since_s: float) -> str | None:

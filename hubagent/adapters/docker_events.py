@@ -41,6 +41,11 @@ class EngineEvents:
         # A daemon: an engine that hangs while the connection is made must not keep the process from ending.
         self._thread = threading.Thread(target=self._read, name="docker-events", daemon=True)
 
+    @property
+    def is_following(self) -> bool:
+        """Whether what happens from now on will be told, as far as anybody can know."""
+        return self._stream is not None
+
     def start(self) -> None:
         self._thread.start()
 

@@ -22,6 +22,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from hubagent.adapters.file_memory import FileMemory, identity
+from hubagent.adapters.file_owners import Names, group_id, user_id
 from hubagent.errors import StorageError
 from hubagent.ports import FileState
 
@@ -52,10 +54,15 @@ _ADVICE: Final = {
 class LocalFileStore:
     """`ports.FileStore` on this machine's file systems."""
 
+    def __init__(self) -> None:
+        self._memory = FileMemory()
+        self._users = Names(lambda uid: pwd.getpwuid(uid).pw_name)
+        self._groups = Names(lambda gid: grp.getgrgid(gid).gr_name)
+
     def read(self, path: Path, *, max_bytes: int) -> FileState | None:
         for _ in range(_READ_ATTEMPTS):
             try:
-                state = _read_once(path, max_bytes)
+                state = self._read_once(path, max_bytes)
             except FileNotFoundError:
                 return None
             except OSError as error:
@@ -67,7 +74,7 @@ class LocalFileStore:
     def write(
         self, path: Path, content: bytes, *, mode: int, owner: str = "root", group: str = "root"
     ) -> None:
-        uid, gid = _user_id(path, owner), _group_id(path, group)
+        uid, gid = user_id(path, owner), group_id(path, group)
         try:
             descriptor, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
             with _removed_on_failure(temporary):
@@ -83,7 +90,7 @@ class LocalFileStore:
 
     def make_dir(self, path: Path, *, mode: int, owner: str = "root", group: str = "root") -> None:
         """Also puts right the mode and owner of a folder that is there. The parent must exist."""
-        uid, gid = _user_id(path, owner), _group_id(path, group)
+        uid, gid = user_id(path, owner), group_id(path, group)
         try:
             made = _make_private_folder(path)
             # O_NOFOLLOW: the folder itself gets the owner, never what a link in its place points to.
@@ -147,31 +154,36 @@ class LocalFileStore:
             raise _fault(path, "cannot tell its free space", error) from error
         return facts.f_bavail * facts.f_frsize
 
-
-def _read_once(path: Path, max_bytes: int) -> FileState | None:
-    """None when the file changed in the meantime."""
-    # Looking before opening keeps the open itself from having effects: a device may act on it. O_NONBLOCK
-    # covers the moment in between, when a FIFO could take the file's place.
-    _refuse_unreadable(path, os.stat(path), max_bytes)
-    descriptor = os.open(path, _OPEN_QUIETLY)
-    try:
-        before = os.fstat(descriptor)
-        _refuse_unreadable(path, before, max_bytes)
-        content = _read_up_to(descriptor, max_bytes + 1)
-        after = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    # Timestamps move only every few milliseconds; a length that does not fit shows what they missed.
-    if _identity(before) != _identity(after) or len(content) not in (after.st_size, max_bytes + 1):
-        return None
-    if len(content) > max_bytes:
-        raise _too_large(path, len(content), max_bytes)
-    return FileState(
-        content=content,
-        mode=stat.S_IMODE(after.st_mode),
-        owner=_user_name(after.st_uid),
-        group=_group_name(after.st_gid),
-    )
+    def _read_once(self, path: Path, max_bytes: int) -> FileState | None:
+        """None when the file changed in the meantime."""
+        # Looking before opening keeps the open itself from having effects: a device may act on it. O_NONBLOCK
+        # covers the moment in between, when a FIFO could take the file's place.
+        facts = os.stat(path)
+        _refuse_unreadable(path, facts, max_bytes)
+        known = self._memory.recall(path, facts)
+        if known is not None:
+            return known
+        descriptor = os.open(path, _OPEN_QUIETLY)
+        try:
+            before = os.fstat(descriptor)
+            _refuse_unreadable(path, before, max_bytes)
+            content = _read_up_to(descriptor, max_bytes + 1, expected=before.st_size)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        # Timestamps move only every few milliseconds; a length that does not fit shows what they missed.
+        if identity(before) != identity(after) or len(content) not in (after.st_size, max_bytes + 1):
+            return None
+        if len(content) > max_bytes:
+            raise _too_large(path, len(content), max_bytes)
+        state = FileState(
+            content=content,
+            mode=stat.S_IMODE(after.st_mode),
+            owner=self._users.of(after.st_uid),
+            group=self._groups.of(after.st_gid),
+        )
+        self._memory.keep(path, after, state)
+        return state
 
 
 def _refuse_unreadable(path: Path, facts: os.stat_result, max_bytes: int) -> None:
@@ -198,14 +210,11 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "special file")
 
 
-def _identity(facts: os.stat_result) -> tuple[int, int, int, int, int]:
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
-
-
-def _read_up_to(descriptor: int, limit: int) -> bytes:
+def _read_up_to(descriptor: int, limit: int, *, expected: int) -> bytes:
     chunks = []
     left = limit
-    while left > 0 and (chunk := os.read(descriptor, min(left, _CHUNK))):
+    size = min(expected + 1, _CHUNK)  # not more than is there: a buffer of a megabyte costs more than a file
+    while left > 0 and (chunk := os.read(descriptor, min(left, size))):
         chunks.append(chunk)
         left -= len(chunk)
     return b"".join(chunks)
@@ -250,37 +259,3 @@ def _removed_on_failure(temporary: str) -> Iterator[None]:
 def _fault(path: Path, what: str, error: OSError) -> StorageError:
     advice = _ADVICE.get(error.errno or 0, "check the path and the file system")
     return StorageError(f"{path}: {what}: {error.strerror or error}; {advice}")
-
-
-def _user_id(path: Path, owner: str) -> int:
-    try:
-        return pwd.getpwnam(owner).pw_uid
-    except KeyError:
-        raise StorageError(
-            f"{path}: its owner should be the user {owner}, who does not exist here; "
-            f"reinstall the package that makes this user"
-        ) from None
-
-
-def _group_id(path: Path, group: str) -> int:
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise StorageError(
-            f"{path}: its group should be {group}, which does not exist here; "
-            f"reinstall the package that makes this group"
-        ) from None
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group_name(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)

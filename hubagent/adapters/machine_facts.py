@@ -21,6 +21,9 @@ class LocalMachineFacts:
     def nginx_old_workers(self) -> int:
         return self._nginx.old_workers()
 
+    def nginx_connections(self) -> int | None:
+        return self._nginx.connections()
+
     def nginx_complaint(self, since_s: float) -> str | None:
         return self._nginx.complaint(since_s)
 

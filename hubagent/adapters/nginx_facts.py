@@ -16,6 +16,8 @@ _TIMEOUT_S: Final = 10.0
 _TAIL_BYTES: Final = 16 * 1024
 # "2026/11/23 00:59:34 [emerg] 85#85: bind() to 0.0.0.0:443 failed (98: Address already in use)", local time
 _COMPLAINT: Final = re.compile(r"^(\d{4}/\d\d/\d\d \d\d:\d\d:\d\d) \[emerg\] [\d#]+: (.+)$", re.MULTILINE)
+_LIMIT: Final = re.compile(r"^\s*(worker_processes|worker_connections)\s+(auto|\d+)\s*;", re.MULTILINE)
+_DEFAULT_LIMITS: Final = {"worker_processes": "1", "worker_connections": "512"}  # nginx's own
 _OLD_WORKER: Final = b"nginx: worker process is shutting down"
 
 
@@ -27,10 +29,12 @@ class NginxFacts:
         binary: Path = Path("/usr/sbin/nginx"),
         pid_file: Path = Path("/run/nginx.pid"),
         error_log: Path = Path("/var/log/nginx/error.log"),
+        main_file: Path = Path("/etc/nginx/nginx.conf"),
     ) -> None:
         self._binary = binary
         self._pid_file = pid_file
         self._error_log = error_log
+        self._main_file = main_file
         self._known: tuple[tuple[int, int, int], tuple[Version, Version]] | None = None
 
     def versions(self) -> tuple[Version, Version]:
@@ -52,6 +56,18 @@ class NginxFacts:
         except (OSError, ValueError):
             return 0
         return sum(_title(child).startswith(_OLD_WORKER) for child in children)
+
+    def connections(self) -> int | None:
+        """Of all workers together, clients' and upstream ones. Files that the main one includes are not
+        followed: both directives belong there, and Debian has them there."""
+        try:
+            text = self._main_file.read_text("utf-8", "replace")
+        except OSError:
+            return None
+        limits = _DEFAULT_LIMITS | dict(_LIMIT.findall(text))
+        workers = limits["worker_processes"]
+        processes = os.cpu_count() or 1 if workers == "auto" else int(workers)
+        return processes * int(limits["worker_connections"])
 
     def complaint(self, since_s: float) -> str | None:
         """The last [emerg] line of nginx's error log from `since_s` (unix seconds) on: why a reload had no

@@ -23,7 +23,6 @@ from hubagent.ports import JobResult, UnitState, UnitVerb
 _LOG = logging.getLogger(__name__)
 
 _CALL_TIMEOUT_S: Final = 10.0
-_RELOAD_TIMEOUT_S: Final = 60.0  # daemon-reload answers when it is done: generators, hundreds of units
 _LOOK_AFTER_JOB_S: Final = 1.0
 _LOOK_TIMEOUT_S: Final = 2.0
 _SIGNAL_ON_ITS_WAY_S: Final = 0.5
@@ -95,21 +94,6 @@ class SystemdUnitManager:
             lambda: manager.ResetFailedUnit(name, timeout=_CALL_TIMEOUT_S),
         )
         self._states.forget(name)
-
-    def daemon_reload(self) -> None:
-        manager = objects.manager(self._connection.bus())
-        try:
-            guarded(
-                "cannot make systemd read its units again", lambda: manager.Reload(timeout=_RELOAD_TIMEOUT_S)
-            )
-        except BusError as error:
-            if not error.is_answer_lost:
-                raise
-            _LOG.warning(
-                "%s", error
-            )  # systemd executed itself anew just then, and has read its units with that
-        finally:
-            self._states.forget()
 
     def close(self) -> None:
         self._connection.close()

@@ -6,6 +6,7 @@ leave `direction` out; so the few methods are declared here.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -28,7 +29,6 @@ _SIGNATURES: Final = {  # method: types in, types out
         "ReloadUnit": ("ss", "o"),
         "CancelJob": ("u", ""),
         "ResetFailedUnit": ("s", ""),
-        "Reload": ("", ""),
         "Subscribe": ("", ""),
     },
     PROPERTIES: {"Get": ("ss", "v")},
@@ -60,6 +60,7 @@ def properties(bus: Any, path: str) -> Any:
     return _Proxy(bus, SYSTEMD, path)[PROPERTIES]
 
 
+@functools.lru_cache(maxsize=64)
 def unit_path(name: str) -> str:
     """The object path of a unit, as sd_bus_path_encode(3) makes it. Using it loads the unit."""
     escaped = "".join(

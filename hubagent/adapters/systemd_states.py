@@ -16,12 +16,15 @@ from typing import Any, Final, TypeVar
 from gi.repository import Gio, GLib
 
 from hubagent.adapters.systemd_bus import guarded
-from hubagent.adapters.systemd_objects import PROPERTIES, SYSTEMD, UNIT, properties, unit_path
+from hubagent.adapters.systemd_objects import PROPERTIES, SYSTEMD, UNIT, unit_path
 from hubagent.errors import UnitError
 from hubagent.ports import ActiveState, LoadState, UnitState
 
 _REMEMBER_S: Final = 60.0
 """What changes without a change of state (UnitFileState, NeedDaemonReload) is at most so old."""
+
+_LAST_CHANGE: Final = GLib.Variant("(ss)", (UNIT, "StateChangeTimestampMonotonic"))
+_EVERYTHING: Final = GLib.Variant("(s)", ("",))  # the empty name means all interfaces of the unit
 
 _AnyState = TypeVar("_AnyState", bound=enum.Enum)
 
@@ -46,13 +49,8 @@ class UnitStates:
             known = self._known.get(name)
             version = self._version
         if known is not None and time.monotonic() < known.until:
-            changed_us = guarded(
-                f"{name}: its state cannot be read",
-                lambda: properties(bus, unit_path(name)).Get(
-                    UNIT, "StateChangeTimestampMonotonic", timeout=timeout_s
-                ),
-            )
-            if changed_us == known.changed_us:
+            answer = _ask(bus, name, "Get", _LAST_CHANGE, "(v)", timeout_s)
+            if answer.get_child_value(0).get_variant().get_uint64() == known.changed_us:
                 return known.state
         fresh = _read(bus, name, timeout_s)
         with self._lock:
@@ -70,23 +68,28 @@ class UnitStates:
                 self._known.pop(name, None)
 
 
-def _read(bus: Any, name: str, timeout_s: float) -> _Known:
-    """All properties in one answer, so that they belong together. Not through the proxy: pydbus would turn
-    every one of them into Python objects, which takes 10 ms."""
-    answer = guarded(
+def _ask(bus: Any, name: str, method: str, question: Any, answer: str, timeout_s: float) -> Any:
+    """A call to the unit's properties. Not through the proxy: pydbus would turn every value into Python
+    objects, which takes 10 ms for all of them, and makes the proxy anew for one."""
+    return guarded(
         f"{name}: its state cannot be read",
         lambda: bus.con.call_sync(
             SYSTEMD,
             unit_path(name),
             PROPERTIES,
-            "GetAll",
-            GLib.Variant("(s)", ("",)),
-            GLib.VariantType.new("(a{sv})"),
+            method,
+            question,
+            GLib.VariantType.new(answer),
             Gio.DBusCallFlags.NONE,
             int(timeout_s * 1000),
             None,
         ),
     )
+
+
+def _read(bus: Any, name: str, timeout_s: float) -> _Known:
+    """All properties in one answer, so that they belong together."""
+    answer = _ask(bus, name, "GetAll", _EVERYTHING, "(a{sv})", timeout_s)
     values = answer.get_child_value(0)
 
     def get(key: str, absent: Any) -> Any:

@@ -186,7 +186,7 @@ class Config:
         metadata=setting(
             kinds.HOSTNAME,
             "The server's name; other names get no answer (444). Not set: any name is served, self-signed.",
-            interrupts=Interrupts.HUB_RESTART,
+            interrupts=Interrupts.NGINX_RELOAD,
         ),
     )
     tls: Tls = field(

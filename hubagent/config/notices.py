@@ -27,26 +27,5 @@ def not_yet(config: Config) -> tuple[Notice, ...]:
 
 def _unserved(config: Config) -> Iterator[tuple[Path, str]]:
     if config.tls.mode is TlsMode.LETSENCRYPT:
-        yield (
-            (
-                "tls",
-                "mode",
-            ),
-            "letsencrypt is not built in yet; the self-signed certificate is served meanwhile",
-        )
-    for server in config.servers:
-        if server.build is not None:
-            message = (
-                f"images are not built yet; {server.image} must be on this machine (docker build or docker"
-                " pull)"
-            )
-            yield ("servers", server.name, "build"), message
-        if server.warm is not None:
-            yield (
-                (
-                    "servers",
-                    server.name,
-                    "warm",
-                ),
-                "servers are not started ahead yet; each starts when it is asked for",
-            )
+        message = "letsencrypt is not built in yet; the self-signed certificate is served meanwhile"
+        yield ("tls", "mode"), message

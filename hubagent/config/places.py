@@ -136,7 +136,7 @@ def parse_volume(text: str) -> str:
 def parse_image(text: str) -> str:
     if len(text) > 255 or not re.fullmatch(IMAGE_PATTERN, text):
         lower = text.lower()
-        advice = "write [registry/]name[:tag], such as quay.io/jupyter/julia-notebook:latest"
+        advice = "write [registry/]name[:tag], such as registry.example.org/jupyter/julia-notebook:latest"
         if lower != text and len(text) <= 255 and re.fullmatch(IMAGE_PATTERN, lower):
             advice = f"image names are lower case: write {lower}"
         raise RefusedError(f"{shown(text)} is not an image; {advice}")

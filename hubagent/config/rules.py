@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from hubagent.config import extras
 from hubagent.config.model import Apply, Config, Disruptive, Hub, Metrics, Server, TlsMode
 from hubagent.config.walk import Path
 
@@ -22,6 +23,8 @@ class Broken:
 def broken_rules(config: Config) -> Iterator[Broken]:
     yield from _tls(config)
     yield from _hub(config.hub)
+    for fault in extras.faults(config.hub):
+        yield Broken(fault.path, fault.message)
     for server in config.servers:
         yield from _mounts(server)
         yield from _warm(server)

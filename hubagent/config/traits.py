@@ -105,6 +105,7 @@ class Traits:
         complete = True
         for trait, child in node.entries:
             here = at.child(trait.text)
+            here.passed(trait.place, child)
             try:
                 traits[trait.text] = _read_trait(name, trait.text, child)
             except RefusedError as error:

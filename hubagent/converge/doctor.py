@@ -16,6 +16,9 @@ from hubagent.ports import ActiveState, LoadState
 
 _STALE_S = 120.0
 _DISK_BYTES = 5 * 1024**3
+_CONNECTIONS_PER_USER = 10
+"""An open JupyterLab holds a websocket for each kernel, terminal and its events, and one connection to ask on;
+nginx counts each twice, for the browser and for the proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tupl
         *((f"unit {name}", lambda name=name: _unit(tools, name)) for name in (DOCKER, *UNITS.values())),
         ("live-restore", lambda: _live_restore(tools)),
         ("nginx version", lambda: _nginx(tools)),
+        ("nginx connections", lambda: _connections(tools, status)),
         ("ports", lambda: _ports(tools)),
         ("host", lambda: _host(reconciler)),
         ("disk", lambda: _disk(tools)),
@@ -106,6 +110,20 @@ def _live_restore(tools: Tools) -> Finding:
 def _nginx(tools: Tools) -> Finding:
     version, _ = tools.machine.nginx_versions()
     return Finding("nginx version", ok=True, found=".".join(map(str, version)))
+
+
+def _connections(tools: Tools, status: Status | None) -> Finding:
+    users = status.figures.hub_users if status else None
+    have = tools.machine.nginx_connections()
+    name, found = "nginx connections", f"{'unknown' if have is None else have} for {users or 'unknown'} users"
+    needed = _CONNECTIONS_PER_USER * (users or 0)
+    if have is None or have >= needed:
+        return Finding(name, ok=True, found=found)
+    remedy = (
+        f"in /etc/nginx/nginx.conf, raise worker_connections until all workers together have {needed}, "
+        f"then systemctl reload nginx"
+    )
+    return Finding(name, ok=False, found=f"{found}: pages would hang when all are there", remedy=remedy)
 
 
 def _ports(tools: Tools) -> Finding:

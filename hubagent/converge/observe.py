@@ -11,6 +11,7 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, TemporaryError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
 from hubagent.ports import UnitState
+from hubagent.state import release
 from hubagent.state.model import Component
 from hubagent.state.observed import Observed
 
@@ -27,13 +28,18 @@ _LOADED = {
     Component.PROXY: "run/configurable-http-proxy/loaded",
     Component.FIREWALL: "run/hubagent-firewall/loaded",
 }
+_RELEASES = {
+    Component.HUB: "usr/lib/hubagent-jupyterhub/release",
+    Component.PROXY: "usr/lib/hubagent-proxy/release",
+}
 
 
 class Observer:
     """Looks; never changes anything. UnitError when systemd does not answer."""
 
-    def __init__(self, tools: Tools, generations: Generations) -> None:
+    def __init__(self, tools: Tools, generations: Generations, *, version: str) -> None:
         self._tools = tools
+        self._version = version  # the agent's own
         self._generations = generations
         self._live_restore_until_s = 0.0
 
@@ -52,6 +58,7 @@ class Observer:
             hub_route=_has_hub_route(routes),
             metrics_listen=metrics_listen,
             live_restore=self._live_restore(),
+            outdated=self._outdated(units),
             monotonic_s=self._tools.clock.monotonic(),
         )
 
@@ -61,8 +68,19 @@ class Observer:
             return self.nginx_marker()
         if unit.main_pid == 0 and component is not Component.FIREWALL:
             return None
-        content = self._content(self._tools.layout.root / _LOADED[component])
-        return content.decode("ascii", "replace").strip() if content is not None else None
+        return self._line(_LOADED[component], 0) or None
+
+    def outdated(self, component: Component, unit: UnitState) -> str:
+        """That another build of it is installed than the one that runs, in words; else empty."""
+        if component not in _RELEASES or unit.main_pid == 0:
+            return ""
+        running = release.parse(self._line(_LOADED[component], 1))
+        installed = release.parse(self._line(_RELEASES[component], 0))
+        return release.behind(running, installed, agent_version=self._version)
+
+    def _outdated(self, units: Mapping[Component, UnitState]) -> dict[Component, str]:
+        found = {component: self.outdated(component, unit) for component, unit in units.items()}
+        return {component: words for component, words in found.items() if words}
 
     def nginx_marker(self) -> str | None:
         """What nginx answers on a fresh connection; on port 80, where no name has to match."""
@@ -98,6 +116,12 @@ class Observer:
                 return False
             self._live_restore_until_s = now_s + _LIVE_RESTORE_S
         return True
+
+    def _line(self, path: str, number: int) -> str:
+        """One line of a small file; empty when it has no such line."""
+        content = self._content(self._tools.layout.root / path) or b""
+        lines = content.decode("ascii", "replace").splitlines()
+        return lines[number].strip() if number < len(lines) else ""
 
     def _content(self, path: Path) -> bytes | None:
         state = self._tools.files.read(path, max_bytes=4 * 1024**2)

@@ -8,7 +8,7 @@ from hubagent.ports import JobResult, UnitVerb
 from hubagent.state.desired import HUB_FILE, NGINX_FILE, NGINX_MAIN_FILE, Desired, ManagedFile
 
 _MIN_FREE_BYTES = 64 * 1024**2
-_TEST_S = 30.0
+_TEST_S = 45.0
 NGINX_TEST = "hubagent-nginx-test@{}.service"
 HUB_TEST = "hubagent-hub-test@{}.service"
 

@@ -214,7 +214,7 @@ class Reconciler:
             observed = self._observer.observe(statics=prepared.statics, metrics_listen=self._metrics_listen())
             back = plan(
                 previous,
-                observed,
+                dataclasses.replace(observed, outdated={}),  # new programs wait for a leave of their own
                 Policy(drift=Drift.FIX, allow_disruption=True),
                 next_generation=0,
                 statics=prepared.statics,

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
+from hubagent.converge import image_problems
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Look, Prepared
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
-from hubagent.layout import HUB_PORT, LABEL_DIGEST, LABEL_SERVER, LABEL_USER, PROXY_METRICS_PORT
+from hubagent.layout import (
+    HUB_PORT,
+    LABEL_DIGEST,
+    LABEL_SERVER,
+    LABEL_SLOT,
+    LABEL_USER,
+    PROXY_METRICS_PORT,
+)
 from hubagent.observability import figures
 from hubagent.observability.status import (
     CertificateStatus,
     ComponentStatus,
     Figures,
+    ImageStatus,
+    PoolStatus,
     Problem,
     Reason,
     Result,
@@ -33,19 +45,40 @@ _ASK_AGAIN_S = 15.0  # how old containers, images and the services' own figures 
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
 
 
+class Pools(Protocol):
+    """The warm pools, as far as a Status tells of them."""
+
+    def status(self) -> tuple[PoolStatus, ...]: ...
+
+    def users(self) -> Mapping[str, str]:
+        """Whose server a slot's container is, by the container's id."""
+        ...
+
+
 class Survey:
     """Remembers what a Status needs of earlier looks."""
 
     def __init__(
-        self, tools: Tools, generations: Generations, observer: Observer, *, version: str, pid: int
+        self,
+        tools: Tools,
+        generations: Generations,
+        observer: Observer,
+        *,
+        version: str,
+        pid: int,
+        pools: Pools | None = None,
+        images: Callable[[], tuple[ImageStatus, ...]] | None = None,
     ) -> None:
+        """`pools` and `images` None: nobody looks after them here, as in a command of the command line."""
         self._tools = tools
+        self._pools = pools
+        self._images = images
         self._generations = generations
         self._observer = observer
         self._asked = Figures()
         self._asked_at_s = -_ASK_AGAIN_S
         self._containers: tuple[Container, ...] | None = None
-        self._missing_images: tuple[Problem, ...] = ()
+        self._absent: frozenset[str] = frozenset()  # images
         self._last = Status(version=version, pid=pid, looks=0, looked_at_s=0.0, result=Result.NOOP)
 
     def status(self, look: Look) -> Status:
@@ -54,6 +87,8 @@ class Survey:
         in_force = self._in_force()
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
         containers = self._containers
+        pools = self._pools.status() if self._pools else ()
+        images = self._images() if self._images else None
         certificate, certificate_problems = self._certificate(in_force, now_s)
         free, disk_problems = self._disk()
         accepted = look.result is Result.OK and prepared is not None and prepared.intent.is_new
@@ -73,7 +108,8 @@ class Survey:
             problems=(
                 *look.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
-                *self._missing_images,
+                *image_problems.problems(_declared(in_force) if in_force else {}, images, self._absent),
+                *_troubled(pools),
                 *certificate_problems,
                 *disk_problems,
             ),
@@ -81,7 +117,9 @@ class Survey:
             pending=prepared.plan.pending if prepared else (),
             pending_changes=prepared.plan.changes if prepared and prepared.plan.pending else (),
             certificate=certificate,
-            servers=_servers(in_force, containers or ()),
+            servers=_servers(in_force, containers or (), self._pools.users() if self._pools else {}),
+            images=images or (),
+            pools=pools,
             figures=self._figures(prepared),
             dbus_up=prepared is not None,
             docker_up=containers is not None,
@@ -129,10 +167,15 @@ class Survey:
                     unit.load.value if unit.load.value == "masked" else unit.active.value,
                     healthy=active and loaded is not None,
                     restarts=unit.restarts,
-                    detail="runs with older settings" if behind else "",
+                    detail="runs with older settings" if behind else self._outdated(prepared, component),
                 )
             )
         return tuple(found)
+
+    @staticmethod
+    def _outdated(prepared: Prepared | None, component: Component) -> str:
+        left_alone = prepared is not None and prepared.plan.is_empty
+        return prepared.observed.outdated.get(component, "") if prepared and left_alone else ""
 
     def forget(self) -> None:
         """Ask Docker, the hub and the proxy again at the next look: something has happened there."""
@@ -147,24 +190,18 @@ class Survey:
             self._containers = self._tools.engine.containers(label=LABEL_SERVER)
         except ContainerError:
             self._containers = None
-        self._missing_images = self._images(in_force, self._containers is not None)
+        self._absent = self._look_for_images(in_force)
         self._asked = self._ask_services(in_force)
 
-    def _images(self, in_force: Desired | None, docker_up: bool) -> tuple[Problem, ...]:  # noqa: FBT001
-        if in_force is None or not docker_up:
-            return ()
-        problems = []
-        for name, server in _declared(in_force).items():
-            image = str(server["image"])
-            try:
-                if self._tools.engine.image_id(image) is None:
-                    what = (
-                        f"servers.{name}.image: {image} is not on this machine; docker pull or docker load it"
-                    )
-                    problems.append(Problem(Component.DOCKER, Reason.IMAGE, what))
-            except ContainerError:
-                return ()
-        return tuple(problems)
+    def _look_for_images(self, in_force: Desired | None) -> frozenset[str]:
+        """Those of the servers in force that are not on this machine; none while that cannot be told."""
+        if in_force is None or self._containers is None:
+            return frozenset()
+        names = {str(server["image"]) for server in _declared(in_force).values()}
+        try:
+            return frozenset(name for name in names if self._tools.engine.image_id(name) is None)
+        except ContainerError:
+            return frozenset()
 
     def _certificate(
         self, in_force: Desired | None, now_s: float
@@ -219,18 +256,39 @@ def _declared(in_force: Desired) -> dict[str, dict[str, object]]:
     return servers
 
 
-def _servers(in_force: Desired | None, containers: tuple[Container, ...]) -> tuple[ServerStatus, ...]:
+def _servers(
+    in_force: Desired | None, containers: tuple[Container, ...], users_of_slots: Mapping[str, str]
+) -> tuple[ServerStatus, ...]:
+    """The containers that are somebody's server: slots that wait, and what proves an image, are nobody's."""
     declared = _declared(in_force) if in_force else {}
+    users = {
+        container.id: users_of_slots.get(container.id)
+        if LABEL_SLOT in container.labels
+        else container.labels.get(LABEL_USER)
+        for container in containers
+    }
     return tuple(
         ServerStatus(
-            user=container.labels.get(LABEL_USER, ""),
+            user=user,
             server=container.labels.get(LABEL_SERVER, ""),
             container=container.name,
             stale=declared.get(container.labels.get(LABEL_SERVER, ""), {}).get("digest")
             != container.labels.get(LABEL_DIGEST),
         )
         for container in containers
-        if container.state == "running"
+        if container.state == "running" and (user := users[container.id]) is not None
+    )
+
+
+def _troubled(pools: tuple[PoolStatus, ...]) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(
+            Component.DOCKER,
+            Reason.POOL,
+            f"servers.{pool.server}.warm: no slot can be made, so every start is cold: {pool.last_failure}",
+        )
+        for pool in pools
+        if pool.is_in_trouble
     )
 
 

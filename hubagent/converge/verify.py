@@ -66,6 +66,8 @@ class Verifier:
         unit = self._tools.units.unit(UNITS[component]) if component is not Component.NGINX else None
         if unit is not None and self._observer.loaded(component, unit) != desired.markers[component]:
             return f"has not loaded {'its rules' if component is Component.FIREWALL else 'its new settings'}"
+        if unit is not None and self._observer.outdated(component, unit):
+            return "has not loaded its new programs"
         return checks[component](desired) if component in checks else ""
 
     def _nginx(self, desired: Desired) -> str:

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics_core import Metric
 
 import hubagent
+from hubagent.observability.pool_metrics import PoolMetrics
 from hubagent.observability.state_metrics import StateCollector
 from hubagent.observability.status import Result, Status
 from hubagent.ports import JobResult, UnitVerb
@@ -98,6 +99,7 @@ class Metrics:
             "hubagent_http_connections_dropped",
             "Connections closed to keep within the limit: too many at once, or too slow.",
         )
+        self.pool = PoolMetrics(self._registry)
         # A series that begins at its first event hides that event from increase(); begin the small sets at 0.
         for result in Result:
             self._looks.labels(result.value)
@@ -112,6 +114,7 @@ class Metrics:
 
     def set_status(self, status: Status) -> None:
         self._status = status
+        self.pool.know(pool.server for pool in status.pools)
 
     def look_finished(self, result: Result, duration_s: float) -> None:
         self._looks.labels(result.value).inc()

@@ -16,9 +16,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from hubagent.config.changes import Change
-from hubagent.observability import page_template, words
+from hubagent.observability import image_words, page_template, words
 from hubagent.observability.plan_report import NOTICE
-from hubagent.observability.status import ComponentStatus, Problem, Status
+from hubagent.observability.status import ComponentStatus, ImageStatus, PoolStatus, Problem, Status
 from hubagent.state.model import Step
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -89,6 +89,24 @@ class ComponentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRow:
+    name: str
+    state: str
+    tone: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    name: str
+    ready: str
+    tone: str
+    in_use: str
+    memory: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What the page says. Tones are classes of the style: good, warn, bad."""
 
@@ -107,6 +125,8 @@ class View:
     pending: tuple[StepRow, ...] = ()
     tiles: tuple[Tile, ...] = ()
     components: tuple[ComponentRow, ...] = ()
+    images: tuple[ImageRow, ...] = ()
+    pools: tuple[PoolRow, ...] = ()
     failure: str = ""
     failure_when: str = ""
     steps: tuple[StepRow, ...] = ()
@@ -155,6 +175,8 @@ def view(status: Status | None, *, now_s: float) -> View:
         pending=tuple(map(_step, status.pending)),
         tiles=_tiles(status, now_s),
         components=tuple(map(_component, status.components)),
+        images=tuple(_image(image, now_s) for image in status.images),
+        pools=tuple(_pool(pool, now_s) for pool in status.pools),
         failure=status.last_failure or "",
         failure_when=f", {words.ago(status.last_failure_at_s, now_s)}"
         if status.last_failure_at_s is not None
@@ -196,6 +218,26 @@ def _component(component: ComponentStatus) -> ComponentRow:
         mark="✓" if component.healthy else "✗",
         restarts=str(component.restarts) if component.unit else "",
         detail=component.detail or component.unit or "",
+    )
+
+
+def _image(image: ImageStatus, now_s: float) -> ImageRow:
+    return ImageRow(
+        name=image.server,
+        state=image_words.state(image),
+        tone=image_words.tone(image),
+        detail=image_words.detail(image, now_s),
+    )
+
+
+def _pool(pool: PoolStatus, now_s: float) -> PoolRow:
+    return PoolRow(
+        name=pool.server,
+        ready=words.pool_ready(pool),
+        tone="bad" if pool.is_in_trouble else "good" if pool.ready >= pool.desired else "warn",
+        in_use=str(pool.claimed + pool.claiming),
+        memory="" if pool.memory_bytes is None else words.size(pool.memory_bytes),
+        detail=words.pool_detail(pool, now_s),
     )
 
 

@@ -56,10 +56,10 @@ th { text-align:left; color:var(--soft); font-weight:500; font-size:.85rem; }
 th, td { padding:.5rem .9rem .5rem 0; border-bottom:1px solid var(--line); vertical-align:top; }
 tr:last-child td, tr:last-child th[scope=row] { border-bottom:0; }
 th[scope=row] { color:var(--ink); font-weight:600; font-size:1rem; }
-td { overflow-wrap:anywhere; } td.num { font-variant-numeric:tabular-nums; }
+td { overflow-wrap:anywhere; } td.num, td.count { font-variant-numeric:tabular-nums; }
 .pill { display:inline-block; white-space:nowrap; border-radius:1rem; padding:.05rem .65rem; font-size:.85rem;
   font-weight:600; }
-.pill.good { color:var(--good); } .pill.bad { color:var(--bad); }
+.pill.good { color:var(--good); } .pill.bad { color:var(--bad); } .pill.warn { color:var(--warn); }
 code { font:.92em ui-monospace, "DejaVu Sans Mono", Consolas, monospace; background:color-mix(in srgb,
   currentColor 9%, transparent); padding:.08em .35em; border-radius:.3em; overflow-wrap:anywhere; }
 pre { margin:.4rem 0 0; white-space:pre-wrap; overflow-wrap:anywhere;
@@ -74,6 +74,8 @@ footer { color:var(--soft); font-size:.85rem; display:flex; flex-wrap:wrap; gap:
   tr { display:grid; grid-template-columns:1fr auto; gap:.1rem .8rem; padding:.6rem 0;
     border-bottom:1px solid var(--line); }
   tr:last-child { border-bottom:0; } td, th[scope=row] { border:0; padding:0; }
+  td.count { font-size:.9rem; color:var(--soft); }
+  td.count[data-unit]::after { content:" " attr(data-unit); }
   td.num, td.detail { grid-column:1 / -1; font-size:.9rem; color:var(--soft); }
   td.num:empty, td.num[data-zero] { display:none; } td.num::after { content:" restarts"; }
   dl.tiles { gap:.7rem; } dl.tiles > div { padding:.7rem .9rem; }
@@ -167,6 +169,24 @@ well be fine: it does not depend on the agent.</p></section>
 <td><span class="pill {{ component.tone }}">{{ component.mark }} {{ component.state }}</span></td>\
 <td class="num"{% if component.restarts in ("0", "") %} data-zero{% endif %}>{{ component.restarts }}</td>\
 <td class="detail">{{ component.detail }}</td></tr>{% endfor %}</tbody></table></section>
+{% endif %}
+{% if view.images %}
+<section><h2>Images</h2>
+<table class="images"><thead><tr><th scope="col">Server</th><th scope="col">State</th>\
+<th scope="col">Detail</th></tr></thead>
+<tbody>{% for image in view.images %}<tr><th scope="row">{{ image.name }}</th>\
+<td><span class="pill {{ image.tone }}">{{ image.state }}</span></td>\
+<td class="detail">{{ image.detail }}</td></tr>{% endfor %}</tbody></table></section>
+{% endif %}
+{% if view.pools %}
+<section><h2>Warm servers</h2>
+<table class="pools"><thead><tr><th scope="col">Server</th><th scope="col">Ready</th>\
+<th scope="col">In use</th><th scope="col">Memory</th><th scope="col">Detail</th></tr></thead>
+<tbody>{% for pool in view.pools %}<tr><th scope="row">{{ pool.name }}</th>\
+<td><span class="pill {{ pool.tone }}">{{ pool.ready }}</span></td>\
+<td class="count" data-unit="in use">{{ pool.in_use }}</td>\
+<td class="count">{{ pool.memory }}</td>\
+<td class="detail">{{ pool.detail }}</td></tr>{% endfor %}</tbody></table></section>
 {% endif %}
 {% if view.failure %}
 <section><h2>Last failure{{ view.failure_when }}</h2><pre>{{ view.failure }}</pre></section>

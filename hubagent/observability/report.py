@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hubagent.observability import words
+from hubagent.observability import image_words, words
 from hubagent.observability.plan_report import LEAVE, plan_json, plan_text
-from hubagent.observability.status import ComponentStatus, Status
+from hubagent.observability.status import ComponentStatus, ImageState, ImageStatus, PoolStatus, Status
 from hubagent.observability.status_json import from_json, to_json
 from hubagent.observability.terminal import Painter, clean, shorten, table, wrap
 
@@ -26,6 +26,8 @@ def status_text(status: Status, *, now_s: float, width: int = 80, colour: bool =
     blocks = (
         _heading(status, now_s, width, paint),
         _components(status, width, paint),
+        _images(status, now_s, width, paint),
+        _pools(status, now_s, width, paint),
         _facts(status, now_s, width),
         _problems(status, width, paint),
         _refused(status, width, paint),
@@ -74,6 +76,49 @@ def _component_row(component: ComponentStatus) -> tuple[str, ...]:
     restarts = str(component.restarts) if component.unit else "-"
     mark = "✓" if component.healthy else "✗"
     return mark, component.component.value, clean(component.state), restarts, clean(detail)
+
+
+def _pools(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:
+    if not status.pools:
+        return
+    header = ("", "WARM", "READY", "IN USE", "MEMORY", "DETAIL")
+    rows = table([header, *(_pool_row(pool, now_s) for pool in status.pools)])
+    for number, row in enumerate(rows):
+        line = shorten("  ".join(row).rstrip(), width)
+        if number == 0:
+            yield paint.dim(line)
+            continue
+        bad = status.pools[number - 1].is_in_trouble
+        yield (paint.red if bad else paint.green)(line[0]) + line[1:]
+
+
+def _images(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:
+    """Those that are not simply there."""
+    images = [image for image in status.images if image.state is not ImageState.PRESENT]
+    if not images:
+        return
+    header = ("", "IMAGE OF", "STATE", "DETAIL")
+    rows = table([header, *(_image_row(image, now_s) for image in images)])
+    for number, row in enumerate(rows):
+        line = shorten("  ".join(row).rstrip(), width)
+        if number == 0:
+            yield paint.dim(line)
+            continue
+        colour = paint.red if image_words.tone(images[number - 1]) == "bad" else paint.yellow
+        yield colour(line[0]) + line[1:]
+
+
+def _image_row(image: ImageStatus, now_s: float) -> tuple[str, ...]:
+    mark = "✗" if image.state is ImageState.FAILED else "…"
+    state, detail = image_words.state(image), image_words.detail(image, now_s)
+    return mark, clean(image.server), clean(state), clean(detail)
+
+
+def _pool_row(pool: PoolStatus, now_s: float) -> tuple[str, ...]:
+    memory = "-" if pool.memory_bytes is None else words.size(pool.memory_bytes)
+    mark = "✗" if pool.is_in_trouble else "✓"
+    detail = clean(words.pool_detail(pool, now_s))
+    return mark, clean(pool.server), words.pool_ready(pool), str(pool.claimed + pool.claiming), memory, detail
 
 
 def _facts(status: Status, now_s: float, width: int) -> Iterator[str]:

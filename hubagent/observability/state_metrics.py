@@ -9,6 +9,7 @@ from typing import Final
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from hubagent.observability import image_metrics, pool_metrics
 from hubagent.observability.status import Figures, Reason, Status
 from hubagent.state.model import Component
 
@@ -57,6 +58,8 @@ def families(status: Status) -> Iterator[Metric]:
     )
     yield from _certificate(status)
     yield from _servers(status)
+    yield from image_metrics.families(status.images)
+    yield from pool_metrics.families(status.pools)
     yield from _figures(status.figures)
 
 

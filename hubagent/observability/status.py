@@ -34,6 +34,7 @@ class Reason(enum.Enum):
     DISK = "disk"
     CERTIFICATE = "certificate"
     METRICS = "metrics"
+    POOL = "pool"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,54 @@ class ServerStatus:
     server: str  # key in `servers`
     container: str
     stale: bool  # started from an earlier definition than today's
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStatus:
+    """The warm slots of one entry of `servers`, counted by how far they are."""
+
+    server: str  # key in `servers`
+    desired: int  # slots that should be ready now
+    creating: int = 0
+    warming: int = 0
+    ready: int = 0
+    claiming: int = 0
+    claimed: int = 0  # users' servers that were slots
+    dead: int = 0  # being removed
+    memory_bytes: int | None = None  # of the slots that nobody has; None while none was measured
+    last_failure: str | None = None  # until a slot gets ready
+    backing_off_until_s: float | None = None
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Slots are wanted, there is none, and making them has failed."""
+        return self.desired > 0 and self.ready == 0 and self.last_failure is not None
+
+
+class ImageState(enum.Enum):
+    """What is done about a server's image. Closed: this is a metric label."""
+
+    PRESENT = "present"  # there, and what the configuration asks for
+    BUILDING = "building"
+    PULLING = "pulling"
+    PROVING = "proving"
+    FAILED = "failed"  # what is asked for cannot be had; tried again later
+    MISSING = "missing"  # not looked at yet, and not there
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStatus:
+    """The image of one entry of `servers`."""
+
+    server: str  # key in `servers`
+    image: str
+    state: ImageState
+    detail: str = ""
+    progress: str = ""  # such as "step 3 of 18"
+    log: str | None = None  # path of the last build's log
+    since_s: float = 0.0  # of this state
+    usable: bool = False  # an image is there that servers can be started from, perhaps an earlier one
+    build_s: float | None = None  # how long the last build took, since the agent started
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +161,8 @@ class Status:
     pending_changes: tuple[Change, ...] = ()
     certificate: CertificateStatus | None = None
     servers: tuple[ServerStatus, ...] = ()
+    images: tuple[ImageStatus, ...] = ()
+    pools: tuple[PoolStatus, ...] = ()
     figures: Figures = Figures()
     dbus_up: bool = True
     docker_up: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubagent.observability.status import Problem, Reason, Result, Status
+from hubagent.observability.status import PoolStatus, Problem, Reason, Result, Status
 
 _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _WEEK_S: Final = 7 * 86400.0
@@ -63,6 +63,26 @@ def servers(status: Status) -> str:
     if not stale:
         return running
     return f"{running}, {stale} started before the last change to `servers` (new at their next start)"
+
+
+def pool_ready(pool: PoolStatus) -> str:
+    return f"{pool.ready} of {pool.desired}"
+
+
+def pool_detail(pool: PoolStatus, now_s: float) -> str:
+    """What is under way, or wrong; empty when all wanted slots wait."""
+    parts = []
+    if pool.creating + pool.warming:
+        parts.append(f"{pool.creating + pool.warming} warming up")
+    if pool.dead:
+        parts.append(f"{pool.dead} leaving")
+    if pool.backing_off_until_s is not None:
+        parts.append(f"next try in {duration(pool.backing_off_until_s - now_s)}")
+    if pool.last_failure is not None:
+        parts.append(pool.last_failure)
+    elif pool.ready < pool.desired and not parts:
+        parts.append("waits: users' servers start, or memory is short")
+    return ", ".join(parts)
 
 
 def problems_to_tell(status: Status) -> tuple[Problem, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from hubagent.config.model import Config, Metrics, TlsMode
+from hubagent.config.model import Config, Metrics, Server, TlsMode
 from hubagent.layout import HUB_USER, PROXY_PORT, Layout
 from hubagent.ports import CertificateFacts
 from hubagent.state import firewall, hub_files, nginx
@@ -88,6 +89,7 @@ NGINX_FILE = "nginx/hubagent.conf"
 NGINX_MAIN_FILE = "nginx-main/hubagent.conf"
 HUB_FILE = "hub/hub.json"
 SERVERS_FILE = "hub/servers.json"
+AGENT_FILE = "agent/servers.json"
 HUB_SECRETS_FILE = "hub/secrets.json"
 PROXY_FILE = "proxy/proxy.env"
 PROXY_TOKEN_FILE = "proxy/token"  # noqa: S105 (a path)
@@ -108,12 +110,12 @@ def desired(
     hub_secrets = hub_files.secrets_json(secrets)
     hub_json = hub_files.hub_json(
         config.hub,
-        host=config.host,
         gateway=facts.gateway,
         servers_file=layout.current / SERVERS_FILE,
         one_time_dir=layout.one_time_passwords,
         secrets_digest=hashlib.sha256(hub_secrets).hexdigest(),
     )
+    servers_json = hub_files.servers_json(config.servers, landing=config.hub.landing)
     proxy_env = hub_files.proxy_env(gateway=facts.gateway)
     rules = firewall.rules(gateway=facts.gateway)
     site = _site(config, facts, templates)
@@ -121,9 +123,8 @@ def desired(
         ManagedFile(PurePosixPath(NGINX_FILE), nginx.render_site(site, templates.site)),
         ManagedFile(PurePosixPath(NGINX_MAIN_FILE), nginx.render_main(site, templates.main)),
         ManagedFile(PurePosixPath(HUB_FILE), hub_json, 0o640, group=HUB_USER),
-        ManagedFile(
-            PurePosixPath(SERVERS_FILE), hub_files.servers_json(config.servers), 0o640, group=HUB_USER
-        ),
+        ManagedFile(PurePosixPath(SERVERS_FILE), servers_json, 0o640, group=HUB_USER),
+        ManagedFile(PurePosixPath(AGENT_FILE), agent_json(config.servers), 0o600),
         ManagedFile(PurePosixPath(HUB_SECRETS_FILE), hub_secrets, 0o600),
         ManagedFile(PurePosixPath(PROXY_FILE), proxy_env),
         ManagedFile(PurePosixPath(PROXY_TOKEN_FILE), secrets.proxy_token.encode(), 0o600),
@@ -145,6 +146,13 @@ def desired(
         host=config.host,
         metrics=config.metrics,
     )
+
+
+def agent_json(servers: Sequence[Server]) -> bytes:
+    """What of `servers` only the agent goes by: images and warm pools. It reads that from the source of the
+    generation in force; by this file an edit of nothing else is a generation too."""
+    parts = {one.name: {"build": repr(one.build), "warm": repr(one.warm)} for one in servers}
+    return (json.dumps({"version": 1, "servers": parts}, indent=1, sort_keys=True) + "\n").encode()
 
 
 def _site(config: Config, facts: Facts, templates: Templates) -> nginx.NginxSite:

@@ -16,9 +16,7 @@ def _json(value: Mapping[str, object]) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def hub_json(
-    hub: Hub, *, host: str | None, gateway: str, servers_file: Path, one_time_dir: Path, secrets_digest: str
-) -> bytes:
+def hub_json(hub: Hub, *, gateway: str, servers_file: Path, one_time_dir: Path, secrets_digest: str) -> bytes:
     """hub.json: read once when the hub starts, so a change of it is a hub restart."""
     return _json(
         {
@@ -26,7 +24,6 @@ def hub_json(
             "hub_bind_url": f"http://{gateway}:{HUB_PORT}",
             "proxy_url": f"http://127.0.0.1:{PROXY_PORT}",
             "proxy_api_url": f"http://127.0.0.1:{PROXY_API_PORT}",
-            "host": host,
             "admins": list(hub.admins),
             "authenticator": hub.authenticator,
             "signup": hub.signup.value,
@@ -37,7 +34,6 @@ def hub_json(
                 "max_failed_logins": hub.passwords.max_failed_logins,
                 "lockout_s": hub.passwords.lockout_s,
             },
-            "landing": hub.landing,
             "stop_idle_after_s": hub.stop_idle_after_s,
             "database": hub.database,
             "traits": {
@@ -68,13 +64,14 @@ def agent_token(content: bytes) -> str:
     return str(json.loads(content)["agent_token"])
 
 
-def servers_json(servers: Sequence[Server]) -> bytes:
+def servers_json(servers: Sequence[Server], *, landing: str) -> bytes:
     """servers.json: read by the spawner at every start, so a change of it restarts nothing."""
     return _json(
         {
             "version": 1,
             "default": servers[0].name,
             "network": NETWORK,
+            "landing": landing,
             "servers": {
                 server.name: {**_server(server), "digest": server_digest(server)} for server in servers
             },

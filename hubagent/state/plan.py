@@ -91,9 +91,11 @@ def _component_steps(
             yield Step(component, Verb.START, Level.NOTHING, f"{unit.name} is {unit.active.value}")
         return
     wanted, loaded = desired.markers[component], observed.loaded.get(component)
-    if loaded == wanted:
-        return
     verb, level, reason = _RESTART[component]
+    if loaded == wanted:
+        if component in observed.outdated:
+            yield Step(component, verb, level, f"{unit.name} {observed.outdated[component]}")
+        return
     if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):
         return  # somebody has just started it; it will load what is in force, and the next looks see to it
     yield Step(component, verb, level, f"{unit.name} {reason}")

@@ -91,8 +91,9 @@ def assemble(prefix: Path) -> None:
 
     code = prefix / "share/python/hubagent"
     unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "hubagent/hub", code / "hub", ignore=unwanted)
-    for leaf in ("__init__.py", "errors.py", "layout.py"):
+    for package in ("hub", "wire"):
+        shutil.copytree(ROOT / "hubagent" / package, code / package, ignore=unwanted)
+    for leaf in ("__init__.py", "errors.py", "layout.py", "naming.py"):
         shutil.copy(ROOT / "hubagent" / leaf, code)
     compiler = prefix / "compile"
     shutil.copy(ROOT / "packaging/jupyterhub/compile", compiler)

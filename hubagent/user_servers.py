@@ -1,0 +1,174 @@
+"""Everything that serves users' containers, built and run together: images, the pool, and the hub's socket.
+
+Beside agent the only place that knows adapters. Its parts run in threads of their own; they go by the
+configuration in force, never by a file that is still being judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import hubagent
+from hubagent.adapters.containers import DockerContainers
+from hubagent.adapters.guests import SocketGuests
+from hubagent.adapters.homes import HomesClient
+from hubagent.adapters.image_builder import DockerImages
+from hubagent.adapters.image_inputs import LocalInputs
+from hubagent.adapters.memory import read_memory
+from hubagent.adapters.spawn_socket import SpawnServer
+from hubagent.config.model import Config
+from hubagent.images.builder import Images
+from hubagent.layout import GUEST_PROGRAM, Layout
+from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
+from hubagent.observability.status import ImageStatus, PoolStatus
+from hubagent.pool.broker import REQUESTS, Broker
+from hubagent.pool.cold import ColdStarts
+from hubagent.pool.pool import Pool
+from hubagent.pool.spec import Specs
+from hubagent.pool.volumes import Volumes
+from hubagent.ports import Clock, FileStore
+
+log = logging.getLogger(__name__)
+
+
+class UserServers:
+    """`declared` gives the configuration in force; `on_change` is called, from any thread, when what
+    `status`, `users` or `images` say has changed."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        declared: Callable[[], Config | None],
+        files: FileStore,
+        clock: Clock,
+        recorder: PoolRecorder,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._declared = declared
+        containers, guests = DockerContainers(), SocketGuests(layout.guests)
+        self._images = Images(
+            servers=lambda: config.servers if (config := declared()) else (),
+            engine=DockerImages(),
+            containers=containers,
+            guests=guests,
+            inputs=LocalInputs(),
+            files=files,
+            clock=clock,
+            layout=layout,
+            on_change=self._images_changed,
+        )
+        self._on_change = on_change
+        specs, volumes = Specs(self._config), Volumes(containers)
+        self._pool = Pool(
+            containers=containers,
+            homes=HomesClient(layout.homes_socket),
+            guests=guests,
+            clock=clock,
+            files=files,
+            folder=layout.guests,
+            config=self._config,
+            spec=specs.slot,
+            home_of=volumes.home_of,
+            proof=self._images.proof,
+            memory=read_memory,
+            program=_digest(GUEST_PROGRAM),
+            recorder=_Telling(recorder, on_change),
+        )
+        cold = ColdStarts(
+            containers=containers,
+            guests=guests,
+            specs=specs,
+            volumes=volumes,
+            clock=clock,
+            proof=self._images.proof,
+        )
+        broker = Broker(
+            config=self._config,
+            containers=containers,
+            guests=guests,
+            cold=cold,
+            warm=self._pool,
+            slots=self._pool.slots.all,
+        )
+        self._server = SpawnServer(layout.spawn_socket, broker.answer, requests=REQUESTS)
+
+    def start(self) -> None:
+        self._server.start()
+        self._pool.start()
+        self._images.start()
+
+    def stop(self) -> None:
+        """Servers and slots go on without the agent."""
+        self._server.stop()
+        self._pool.stop()
+        self._images.stop()
+
+    def wake(self, *, asked: bool = False) -> None:
+        """Something has changed: the configuration, containers, images. `asked`: by a person, who wants what
+        failed to be tried again."""
+        self._images.wake(asked=asked)
+        self._pool.wake()
+
+    def status(self) -> tuple[PoolStatus, ...]:
+        """Of the warm pools."""
+        return self._pool.status()
+
+    def users(self) -> Mapping[str, str]:
+        """Whose server a slot's container is, by the container's id."""
+        return self._pool.users()
+
+    def images(self) -> tuple[ImageStatus, ...]:
+        return self._images.status()
+
+    def _config(self) -> Config | None:
+        """As declared, with the image of each server that may be started now."""
+        config = self._declared()
+        if config is None:
+            return None
+        chosen = (dataclasses.replace(one, image=self._images.choice(one)) for one in config.servers)
+        return dataclasses.replace(config, servers=tuple(chosen))
+
+    def _images_changed(self) -> None:
+        self._pool.wake()
+        self._on_change()
+
+
+class _Telling:
+    """Counts, and then says that something has changed."""
+
+    def __init__(self, recorder: PoolRecorder, on_change: Callable[[], None]) -> None:
+        self._recorder = recorder
+        self._on_change = on_change
+
+    def claim(self, server: str, result: ClaimResult) -> None:
+        self._recorder.claim(server, result)
+        self._on_change()
+
+    def claim_took(self, duration_s: float) -> None:
+        self._recorder.claim_took(duration_s)
+
+    def spawned(self, kind: SpawnKind, duration_s: float) -> None:
+        self._recorder.spawned(kind, duration_s)
+        self._on_change()
+
+    def refilled(self, duration_s: float) -> None:
+        self._recorder.refilled(duration_s)
+        self._on_change()
+
+    def evicted(self, reason: Eviction) -> None:
+        self._recorder.evicted(reason)
+        self._on_change()
+
+
+def _digest(folder: Path) -> str:
+    """Identity of the guest's program; slots with another one are replaced."""
+    whole = hashlib.sha256(hubagent.__version__.encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            whole.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return whole.hexdigest()
