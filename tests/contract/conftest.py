@@ -1,4 +1,4 @@
-"""The leak fixture, and a systemd for all tests that need one."""
+"""The leak fixture, and a systemd and a Docker for all tests that need one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hubagent.adapters.systemd import SystemdUnitManager
+from tests.contract.real_docker import Engine, real_docker
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS
 from tests.contract.waiting import wait_until
@@ -29,6 +30,12 @@ def nothing_leaks() -> Iterator[None]:
         _SETTLE_S,
         lambda: f"left behind: {dict(_belongings() - before)}",
     )
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    with real_docker() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

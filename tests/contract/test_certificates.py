@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
 import ssl
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -13,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from hubagent.adapters import x509
 from hubagent.adapters.certificates import VALIDITY_DAYS, PemCertificateStore
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
-from hubagent.errors import PreflightError
+from hubagent.errors import PreflightError, TemporaryError
 from hubagent.ports import CertificateStore, FileStore
 from tests.fakes import FakeCertificateStore, ManualClock, MemoryFileStore
 
@@ -183,10 +186,22 @@ class TestReal:
         with pytest.raises(PreflightError, match="is a folder"):
             store.inspect(tmp_path, tmp_path)
 
-    def test_no_deprecated_name_is_used(self, store: PemCertificateStore, tmp_path: Path) -> None:
+    def test_no_deprecated_name_is_used(self) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            store.create_self_signed(tmp_path / "crt", tmp_path / "key", host=None)
+            made = x509.make(["hub.example"], datetime.datetime.now(datetime.UTC), 9)
+            pair = (str(made[name]).encode() for name in ("certificate", "key"))
+            assert x509.inspect(*pair)["names"] == ["hub.example"]
+
+    def test_python_without_its_library_says_what_to_reinstall(
+        self, store: PemCertificateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.create_self_signed(tmp_path / "crt", tmp_path / "key", host=None)
+        bare = tmp_path / "python"
+        bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+        bare.chmod(0o755)
+        monkeypatch.setattr(sys, "executable", str(bare))
+        with pytest.raises(TemporaryError, match=r"No module named.*; reinstall python3-cryptography"):
             store.inspect(tmp_path / "crt", tmp_path / "key")
 
 

@@ -1,90 +1,26 @@
-"""ContainerRuntime: the fake and a real engine give the same answers.
-
-The engine is the one at DOCKER_HOST when that is set (e.g. unix:///proc/PID/root/run/docker.sock of a machine), else
-that of a machine booted here. What the tests make there, they take away again.
-"""
+"""ContainerRuntime: the fake and a real engine (real_docker.py) give the same answers."""
 
 from __future__ import annotations
 
-import io
-import os
-import re
-import subprocess
-import tarfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import docker
 import pytest
 
 from hubagent.adapters.docker_engine import DockerEngine
 from hubagent.errors import ContainerError
 from hubagent.ports import Container, ContainerRuntime, EngineFacts
+from tests.contract.real_docker import Engine
 from tests.contract.unix_relay import UnixRelay
 from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainerRuntime
-from tests.machine.rig import Machine
 
-_SUITE = "bookworm"
-
-# Debian 12's python3-docker compares versions with distutils, and leaves a socket that cannot connect to the
-# garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:distutils Version classes are deprecated:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A real engine, its SDK, and an image that runs `sleep`."""
-
-    url: str
-    image: str
-
-    @contextmanager
-    def sdk(self) -> Iterator[Any]:
-        """Closed after use, so that no pooled connection looks like a leak."""
-        client: Any = docker.APIClient(base_url=self.url, version="auto")
-        yield client
-        client.close()
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    url = os.environ.get("DOCKER_HOST")
-    if url:
-        yield from _with_image(url)
-        return
-    with Machine.boot(_SUITE) as machine:
-        yield from _with_image(f"unix:///proc/{machine.leader}/root/run/docker.sock")
-
-
-def _with_image(url: str) -> Iterator[Engine]:
-    engine = Engine(url, f"hubagent-test/{uuid.uuid4().hex[:8]}")
-    with engine.sdk() as sdk:
-        sdk.import_image_from_data(_sleep_image(), repository=engine.image, tag="latest")
-    yield engine
-    with engine.sdk() as sdk:
-        sdk.remove_image(engine.image, force=True)
-
-
-def _sleep_image() -> bytes:
-    """/bin/sleep of this machine with the libraries it needs."""
-    libraries = re.findall(
-        r"(/\S+)", subprocess.run(["ldd", "/bin/sleep"], capture_output=True, text=True).stdout
-    )
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w", dereference=True) as archive:
-        for path in ("/bin/sleep", *libraries):
-            archive.add(path)
-    return content.getvalue()
+# Debian 12's python3-docker leaves a socket that cannot connect to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 @dataclass(frozen=True)
@@ -260,6 +196,21 @@ class TestReal:
         relay.stop()
         relay.start()
         assert hints.acquire(timeout=10.0)
+
+    def test_a_network_is_remembered_until_something_happens_to_it(
+        self, runtime: DockerEngine, relay: UnixRelay, engine: Engine
+    ) -> None:
+        name = f"t{uuid.uuid4().hex[:6]}"
+        runtime.create_network(name, bridge=name)
+        assert runtime.network(name) is not runtime.network(name)  # nobody would tell of its end
+        runtime.watch(lambda: None)
+        wait_until(lambda: runtime.network(name) is runtime.network(name), 10.0)
+        relay.stop()
+        relay.start()
+        wait_until(lambda: runtime.network(name) is runtime.network(name), 10.0)
+        with engine.sdk() as sdk:
+            sdk.remove_network(name)
+        wait_until(lambda: runtime.network(name) is None, 10.0)
 
     def test_closing_ends_the_listener_in_any_state(self, engine: Engine, tmp_path: Path) -> None:
         for url in (engine.url, f"unix://{tmp_path}/absent.sock"):

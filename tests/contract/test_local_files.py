@@ -47,6 +47,47 @@ def mount(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", path], check=True)
 
 
+def test_what_is_remembered_is_never_older_than_the_file(store: LocalFileStore, tmp_path: Path) -> None:
+    """In place and by rename, same length, times set back: the inode's ctime tells."""
+    path = tmp_path / "f"
+    for content in (b"one", b"two", b"six"):
+        before = path.stat() if path.exists() else None
+        if content == b"two":
+            path.write_bytes(content)
+        else:
+            store.write(path, content, mode=0o644)
+        if before is not None:
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        state = store.read(path, max_bytes=_LIMIT)
+        assert state is not None
+        assert state.content == content
+        wait_until(lambda: store.read(path, max_bytes=_LIMIT) is store.read(path, max_bytes=_LIMIT), 15.0)
+    path.chmod(0o640)
+    state = store.read(path, max_bytes=_LIMIT)
+    assert state is not None
+    assert state.mode == 0o640
+
+
+def test_what_its_owner_alone_may_read_is_not_kept_in_memory(store: LocalFileStore, tmp_path: Path) -> None:
+    for name, mode in (("key", 0o600), ("settled", 0o644)):
+        store.write(tmp_path / name, b"x", mode=mode)
+
+    def read(name: str) -> object:
+        return store.read(tmp_path / name, max_bytes=_LIMIT)
+
+    wait_until(lambda: read("settled") is read("settled"), 15.0)  # so long ago that the other might be
+    assert read("key") is not read("key")
+
+
+def test_a_remembered_file_may_still_be_too_large(store: LocalFileStore, tmp_path: Path) -> None:
+    store.write(tmp_path / "f", b"x" * 100, mode=0o644)
+    wait_until(
+        lambda: store.read(tmp_path / "f", max_bytes=100) is store.read(tmp_path / "f", max_bytes=100), 15.0
+    )
+    with pytest.raises(StorageError, match="more than the 99 allowed"):
+        store.read(tmp_path / "f", max_bytes=99)
+
+
 def test_a_full_disk_keeps_the_old_file_and_leaves_nothing(
     store: LocalFileStore, mount: Callable[[str], Path]
 ) -> None:

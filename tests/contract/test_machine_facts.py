@@ -56,6 +56,29 @@ def test_the_first_of_several_holders_is_named() -> None:
     assert f"pid {os.getpid()}" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("worker_processes 3;\nevents {\n\tworker_connections 768;\n}\n", 3 * 768),
+        ("worker_processes  auto;\nevents { }\n", (os.cpu_count() or 1) * 512),
+        ("# worker_processes 9;\nevents {\n    worker_connections 100 ;\n}\n", 100),
+    ],
+)
+def test_connections_are_counted_over_all_workers(tmp_path: Path, text: str, expected: int) -> None:
+    main = tmp_path / "nginx.conf"
+    main.write_text(text)
+    facts: list[MachineFacts] = [
+        LocalMachineFacts(NginxFacts(main_file=main)),
+        FakeMachineFacts(connections=expected),
+    ]
+    assert [each.nginx_connections() for each in facts] == [expected, expected]
+
+
+def test_without_a_main_file_the_connections_are_not_known(tmp_path: Path) -> None:
+    facts = LocalMachineFacts(NginxFacts(main_file=tmp_path / "absent"))
+    assert facts.nginx_connections() is None
+
+
 @pytest.mark.parametrize(("families", "expected"), [("AF_UNIX AF_INET", "False"), ("", "True")])
 def test_ipv6_is_there_only_when_its_sockets_are(
     systemd: SmallSystemd, tmp_path: Path, families: str, expected: str

@@ -96,11 +96,11 @@ def test_an_edited_unit_file_shows_as_needing_a_daemon_reload(
     assert not manager.unit("without-reload.service").needs_daemon_reload
     text = UNITS["without-reload.service"]
     systemd.write_unit("without-reload.service", text + "ExecReload=/bin/true\n")
-    manager.daemon_reload()
+    systemd.systemctl("daemon-reload")
     manager.run(UnitVerb.START, "without-reload.service", timeout_s=10)
     assert manager.run(UnitVerb.RELOAD, "without-reload.service", timeout_s=10) is JobResult.DONE
     systemd.write_unit("without-reload.service", text)
-    manager.daemon_reload()
+    systemd.systemctl("daemon-reload")
 
 
 def test_a_killed_bus_is_only_a_pause(manager: SystemdUnitManager, systemd: SmallSystemd) -> None:

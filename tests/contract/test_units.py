@@ -128,12 +128,6 @@ def test_a_passed_deadline_is_an_error(manager: UnitManager) -> None:
         manager.run(UnitVerb.START, "slow-start.service", timeout_s=0.3)
 
 
-def test_daemon_reload_leaves_running_units_alone(manager: UnitManager) -> None:
-    first = _started(manager, "steady.service")
-    manager.daemon_reload()
-    assert manager.unit("steady.service") == first
-
-
 def _started(manager: UnitManager, name: str) -> UnitState:
     assert manager.run(UnitVerb.START, name, timeout_s=10) is JobResult.DONE
     return manager.unit(name)

@@ -21,6 +21,7 @@ class FakeMachineFacts:
         listeners: Mapping[int, str] | None = None,
         has_ipv6: bool = True,
         complaint: str | None = None,
+        connections: int | None = 1536,
     ) -> None:
         self.nginx = nginx
         self.openssl = openssl
@@ -28,6 +29,7 @@ class FakeMachineFacts:
         self.listeners = dict(listeners or {})
         self.has_ipv6 = has_ipv6
         self.complaint = complaint
+        self.connections = connections
 
     def nginx_versions(self) -> tuple[Version, Version]:
         if self.nginx is None:
@@ -36,6 +38,9 @@ class FakeMachineFacts:
 
     def nginx_old_workers(self) -> int:
         return self.old_workers
+
+    def nginx_connections(self) -> int | None:
+        return self.connections
 
     def nginx_complaint(self, since_s: float) -> str | None:
         return self.complaint

@@ -81,11 +81,6 @@ class FakeUnitManager:
         active = ActiveState.INACTIVE if unit.active is ActiveState.FAILED else unit.active
         self.change(name, active=active, result="success", restarts=0)
 
-    def daemon_reload(self) -> None:
-        self._call("daemon-reload", "")
-        for name in self._units:
-            self.change(name, needs_daemon_reload=False)
-
     def close(self) -> None:
         self.journal.append(("close", ""))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import hubagent
+from hubagent.state import release
 from tests.packages.debs import NAMES, ROOT, Deb
 
 MODULES = "/usr/lib/python3/dist-packages"
@@ -28,11 +29,11 @@ def test_packages_have_one_version_everywhere(debs: dict[str, Deb]) -> None:
     assert {deb.field("Version") for deb in debs.values()} == {changelog}
 
 
-def test_agent_has_all_its_modules_and_none_of_the_hub(agent: Deb) -> None:
+def test_agent_has_all_its_modules_and_none_of_the_hub_or_the_guest(agent: Deb) -> None:
     here = {
         f"{MODULES}/{path.relative_to(ROOT)}"
         for path in (ROOT / "hubagent").rglob("*.py")
-        if "hub" not in path.relative_to(ROOT / "hubagent").parts[:-1]
+        if not {"hub", "guest"} & set(path.relative_to(ROOT / "hubagent").parts[:-1])
     }
     assert {path for path in agent.files() if path.startswith(MODULES)} == here
 
@@ -40,12 +41,13 @@ def test_agent_has_all_its_modules_and_none_of_the_hub(agent: Deb) -> None:
 def test_hub_code_is_in_the_environment_whole(hub: Deb) -> None:
     there = f"{HUB}/share/python/hubagent"
     here = {
-        f"{there}/hub/{path.relative_to(ROOT / 'hubagent/hub')}"
-        for path in (ROOT / "hubagent/hub").rglob("*")
+        f"{there}/{path.relative_to(ROOT / 'hubagent')}"
+        for package in ("hub", "wire")
+        for path in (ROOT / "hubagent" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {path for path in hub.files() if path.startswith(f"{there}/")} == here | {
-        f"{there}/{name}.py" for name in ("__init__", "errors", "layout")
+        f"{there}/{name}.py" for name in ("__init__", "errors", "layout", "naming")
     }
 
 
@@ -101,11 +103,11 @@ def test_two_distributions_do_not_share_a_folder_across_the_parts(hub: Deb) -> N
         assert not top("python3") & top(f"python{python}")
 
 
-def test_only_the_agent_is_started(debs: dict[str, Deb]) -> None:
+def test_only_the_agent_and_its_homes_helper_are_started(debs: dict[str, Deb]) -> None:
     started = re.findall(
         r"deb-systemd-invoke \S+ (.*?)(?: >|$)", debs["hubagent"].control("postinst"), re.MULTILINE
     )
-    assert started == ["'hubagent.service'"]
+    assert started == ["'hubagent-homes.service' 'hubagent.service'"]
     for name in ("hubagent-jupyterhub", "hubagent-proxy"):
         assert "systemd" not in debs[name].control("postinst") + debs[name].control("prerm")
 
@@ -120,8 +122,8 @@ def test_scripts_use_no_network(debs: dict[str, Deb], name: str) -> None:
 def test_everything_imported_is_a_dependency(agent: Deb) -> None:
     imported = set()
     for path in (ROOT / "hubagent").rglob("*.py"):
-        if "hub" in path.relative_to(ROOT / "hubagent").parts[:-1]:
-            continue
+        if {"hub", "guest"} & set(path.relative_to(ROOT / "hubagent").parts[:-1]):
+            continue  # these run on other Pythons than the agent's
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.partition(".")[0] for alias in node.names}
@@ -131,6 +133,15 @@ def test_everything_imported_is_a_dependency(agent: Deb) -> None:
     packages = {f"python3-{name.replace('_', '-')}" for name in foreign}
     assert packages
     assert packages <= agent.dependencies
+
+
+def test_parts_that_run_say_which_build_they_are(hub: Deb, proxy: Deb) -> None:
+    releases = [
+        release.parse(part.read(f"/usr/lib/{name}/release"))
+        for part, name in ((hub, "hubagent-jupyterhub"), (proxy, "hubagent-proxy"))
+    ]
+    assert [one.version if one else None for one in releases] == [hubagent.__version__] * 2
+    assert len({one.digest for one in releases if one}) == 2
 
 
 def test_parts_are_of_one_version(agent: Deb) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from hubagent.state import release
 from tests.packages.debs import Deb
 
 TOKEN = "0123456789abcdef"
@@ -96,12 +97,14 @@ def test_it_serves_with_the_token_of_the_credential(
     assert TOKEN not in Path(f"/proc/{running.pid}/cmdline").read_text()
 
 
-def test_it_notes_which_settings_it_has_loaded(
-    running: subprocess.Popen[bytes], environment: dict[str, str]
+def test_it_notes_which_settings_it_has_loaded_and_which_build_runs(
+    running: subprocess.Popen[bytes], environment: dict[str, str], program: Path
 ) -> None:
     assert running.poll() is None
-    loaded = Path(environment["RUNTIME_DIRECTORY"], "loaded").read_text()
-    assert loaded == hashlib.sha256(Path(environment["SETTINGS_FILE"]).read_bytes()).hexdigest() + "\n"
+    settings, build = Path(environment["RUNTIME_DIRECTORY"], "loaded").read_text().splitlines()
+    assert settings == hashlib.sha256(Path(environment["SETTINGS_FILE"]).read_bytes()).hexdigest()
+    assert build == (program / "release").read_text().strip()
+    assert release.parse(build) is not None
 
 
 def test_it_ends_with_the_status_that_the_unit_counts_as_success(running: subprocess.Popen[bytes]) -> None:

@@ -29,6 +29,7 @@ def _load(path: Path) -> configparser.RawConfigParser:
         (layout.HUB, 40),
         (layout.PROXY, 40),
         (layout.FIREWALL, 40),
+        (layout.HOMES, 42),  # it needs the machine's own mount namespace
     ],
 )
 def test_exposure_is_within_its_limit(name: str, threshold: int) -> None:
@@ -46,7 +47,8 @@ def test_exposure_is_within_its_limit(name: str, threshold: int) -> None:
 
 
 def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
-    known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.NGINX_TEST.format(generation="")}
+    known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.HOMES}
+    known.add(layout.NGINX_TEST.format(generation=""))
     assert known <= {path.name for path in UNITS}
 
 
@@ -58,7 +60,7 @@ def test_unit_says_where_it_is_explained_and_never_gives_up_on_restarts(path: Pa
     assert unit["Service"]["SyslogIdentifier"] == re.sub(r"@?\.service$", "", path.name)
 
 
-@pytest.mark.parametrize("name", [layout.AGENT, layout.HUB, layout.PROXY])
+@pytest.mark.parametrize("name", [layout.AGENT, layout.HUB, layout.PROXY, layout.HOMES])
 def test_long_running_services_come_back(name: str) -> None:
     service = _load(ROOT / "units" / name)["Service"]
     assert service["Restart"] == "always"
@@ -91,3 +93,16 @@ def test_agent_may_write_what_it_manages_and_nothing_else() -> None:
     assert service["StateDirectory"] == where.state.name
     assert service["RuntimeDirectory"] == where.run.name
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
+
+
+def test_homes_helper_has_no_mount_namespace_and_nothing_that_systemd_would_clean() -> None:
+    service = _load(ROOT / "units" / layout.HOMES)["Service"]
+    namespaced = r"Protect|Private|ReadOnly|ReadWrite|Inaccessible|Bind|Temporary|Mount|Root|Exec(Paths|Search)|Dynamic"
+    cleaned = r"(Runtime|State|Cache|Logs|Configuration)Directory"
+    assert [key for key in service if re.match(f"{namespaced}|{cleaned}", key)] == []
+    capabilities = set(service["CapabilityBoundingSet"].split())
+    assert capabilities == {"CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_CHOWN"}
+
+
+def test_homes_helper_is_there_before_the_agent_asks() -> None:
+    assert layout.AGENT in _load(ROOT / "units" / layout.HOMES)["Unit"]["Before"].split()

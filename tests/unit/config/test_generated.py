@@ -146,13 +146,12 @@ def test_the_steps_are_those_of_the_plan() -> None:
 def _hub_files(config: Config) -> tuple[bytes, bytes]:
     hub = hub_json(
         config.hub,
-        host=config.host,
         gateway="172.18.0.1",
         servers_file=Path("/s"),
         one_time_dir=Path("/o"),
         secrets_digest="0",
     )
-    return hub, servers_json(config.servers)
+    return hub, servers_json(config.servers, landing=config.hub.landing)
 
 
 EDITS: dict[str, Any] = {

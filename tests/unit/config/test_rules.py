@@ -36,6 +36,22 @@ BROKEN = {
         "1:53: servers.j.mounts[0].to: is where the home is; choose a folder in it or beside it",
         "1:101: servers.j.mounts[2].to: has a mount already; choose another folder",
     ],
+    "hub: {traits: {DockerSpawner: {extra_host_config: {privileged: true, shm_size: 1G, pid_mode: host}}}}\n": [
+        "1:32: hub.traits.DockerSpawner.extra_host_config: pid_mode cannot be added to containers: every"
+        " container keeps namespaces of its own; remove it",
+        "1:32: hub.traits.DockerSpawner.extra_host_config: privileged cannot be added to containers: it would"
+        " give users rights on this machine; remove it",
+    ],
+    "hub: {traits: {DockerSpawner: {extra_create_kwargs: {labels: {hubagent.user: eve}, volumes: [/]}}}}\n": [
+        "1:32: hub.traits.DockerSpawner.extra_create_kwargs: volumes cannot be added to containers: declare"
+        " folders in servers.NAME.mounts",
+        "1:32: hub.traits.DockerSpawner.extra_create_kwargs: labels is not a mapping of names to texts, or a"
+        " name begins with hubagent.",
+    ],
+    "hub: {traits: {DockerSpawner: {extra_host_config: 7}}}\n": [
+        "1:51: hub.traits.DockerSpawner.extra_host_config: is not a mapping; write names of Docker's SDK and"
+        " their values"
+    ],
     "servers: {j: {warm: {ready: 5, max: 4}}}\n": [
         "1:29: servers.j.warm.ready: 5 is more than max (4); raise warm.max or lower it"
     ],

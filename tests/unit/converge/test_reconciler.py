@@ -8,7 +8,7 @@ from hubagent.converge.look import Order
 from hubagent.layout import HUB, NGINX, PROXY
 from hubagent.observability.status import Reason, Result
 from hubagent.ports import JobResult, UnitVerb
-from hubagent.state.model import Component
+from hubagent.state.model import Component, Level
 from tests.unit.converge.world import CONFIG, World
 
 BODY = CONFIG + "nginx: {max_body: 7m}\n"
@@ -45,6 +45,47 @@ def test_an_edit_takes_its_steps_once(world: World, text: str, expected: list[ob
     assert world.taken == expected
     assert look.result is (Result.OK if expected else Result.NOOP)
     assert world.look().result is Result.NOOP
+
+
+def test_a_hub_of_an_older_package_is_restarted_once(world: World) -> None:
+    world.upgrade("jupyterhub", "1.0", "new")
+    look = world.look()
+    assert (look.result, world.taken) == (Result.OK, [(Component.HUB, "restart")])
+    assert look.prepared is not None
+    assert [step.level for step in look.prepared.plan.steps] == [Level.HUB_RESTART]
+    assert look.prepared.plan.generation is None
+    assert world.look().result is Result.NOOP
+    world.upgrade("jupyterhub", "1.0", "newer")
+    world.units.fail(UnitVerb.RESTART, HUB)
+    assert world.look().result is Result.FAILED
+
+
+def test_programs_of_another_version_than_the_agents_wait_for_it(world: World) -> None:
+    world.upgrade("jupyterhub", "1.1", "new")
+    assert world.look().result is Result.NOOP
+
+
+def test_a_proxy_of_an_older_package_waits_for_leave(world: World) -> None:
+    world.upgrade("configurable-http-proxy", "1.0", "new")
+    look = world.look()
+    status = world.survey.status(look)
+    assert (look.result, world.taken) == (Result.NOOP, [])
+    assert [(step.component, step.level) for step in status.pending] == [
+        (Component.PROXY, Level.PROXY_RESTART)
+    ]
+    assert "older build than the installed 1.0" in status.pending[0].reason
+    assert "older build" in {one.component: one.detail for one in status.components}[Component.PROXY]
+    assert world.look(allow_disruption=True).result is Result.OK
+    assert world.taken == [(Component.PROXY, "restart"), (Component.PROXY, "resync")]
+    assert world.survey.status(world.look()).pending == ()
+
+
+def test_an_edit_taken_back_does_not_restart_an_older_proxy(world: World) -> None:
+    world.upgrade("configurable-http-proxy", "1.0", "new")
+    world.nginx_loads = False
+    world.edit(BODY)
+    assert world.look().result is Result.ROLLED_BACK
+    assert ("restart", PROXY) not in world.units.journal
 
 
 @pytest.mark.parametrize("text", ["", "host: [", "hots: x\n", "nginx: {max_body: -1}\n", "\x00"])

@@ -15,7 +15,7 @@ from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.preflight import HUB_TEST, NGINX_TEST, Preflight
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
-from hubagent.converge.survey import Survey
+from hubagent.converge.survey import Pools, Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
@@ -52,8 +52,11 @@ _FOLDERS = (
 class World:
     """The agent's converging half on a fake machine. `reboot_agent` is a kill -9 and a start."""
 
-    def __init__(self, config: str = CONFIG, *, files: MemoryFileStore | None = None) -> None:
+    def __init__(
+        self, config: str = CONFIG, *, files: MemoryFileStore | None = None, pools: Pools | None = None
+    ) -> None:
         self.layout = Layout()
+        self._pools = pools
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
@@ -85,7 +88,7 @@ class World:
         """A new agent process on the same machine."""
         self.metrics_on = None
         self.metrics = Metrics(now=self.clock.time)
-        tools = Tools(
+        self.tools = tools = Tools(
             units=self.units,
             engine=self.engine,
             files=self.files,
@@ -97,7 +100,7 @@ class World:
             templates=TEMPLATES,
         )
         self.generations = Generations(self.files, self.layout)
-        observer = Observer(tools, self.generations)
+        observer = Observer(tools, self.generations, version="1.0")
         self.reconciler = Reconciler(
             tools,
             generations=self.generations,
@@ -114,7 +117,7 @@ class World:
             metrics=self.metrics,
             metrics_listen=lambda: self.metrics_on,
         )
-        self.survey = Survey(tools, self.generations, observer, version="0", pid=1)
+        self.survey = Survey(tools, self.generations, observer, version="0", pid=1, pools=self._pools)
 
     def look(self, **order: object) -> Look:
         self.steps = []
@@ -168,7 +171,18 @@ class World:
 
     def _note(self, folder: str, path: str) -> None:
         digest = hashlib.sha256(self.current(path)).hexdigest()
-        self.files.write(Path(f"/run/{folder}/loaded"), f"{digest}\n".encode(), mode=0o644)
+        release = self.files.read(self.release(folder), max_bytes=2**12)
+        marker = f"{digest}\n".encode() + (release.content if release else b"")
+        self.files.write(Path(f"/run/{folder}/loaded"), marker, mode=0o644)
+
+    @staticmethod
+    def release(folder: str) -> Path:
+        package = {"configurable-http-proxy": "proxy"}.get(folder, folder)
+        return Path(f"/usr/lib/hubagent-{package}/release")
+
+    def upgrade(self, service: str, version: str, build: str) -> None:
+        """Install other programs of a service, beside the running ones."""
+        self.files.put(self.release(service), f"{version} {hashlib.sha256(build.encode()).hexdigest()}\n")
 
     def _hub(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:

@@ -7,6 +7,7 @@ from hubagent.observability.status import (
     CertificateStatus,
     ComponentStatus,
     Figures,
+    PoolStatus,
     Problem,
     Reason,
     Result,
@@ -55,6 +56,24 @@ def servers(running: int = 28, stale: int = 3) -> tuple[ServerStatus, ...]:
     return tuple(ServerStatus(f"user{n}", "julia", f"jupyter-user{n}", n < stale) for n in range(running))
 
 
+POOLS = (
+    PoolStatus("julia", desired=4, ready=3, warming=1, claimed=12, memory_bytes=3 * 220 * 1024**2),
+    PoolStatus("python", desired=1, ready=1, memory_bytes=180 * 1024**2),
+)
+
+EMPTY_POOLS = (
+    PoolStatus(
+        "julia",
+        desired=4,
+        claimed=12,
+        dead=1,
+        last_failure="slot 0123456789ab: not ready within 180 s: waits for julia",
+        backing_off_until_s=NOW_S + 40,
+    ),
+    PoolStatus("python", desired=2),
+)
+
+
 def healthy() -> Status:
     return Status(
         version="0.1.0",
@@ -74,6 +93,7 @@ def healthy() -> Status:
         ),
         certificate=CertificateStatus(NOW_S + 61 * DAY_S, ("hub.example.org",), False),
         servers=servers(),
+        pools=POOLS,
         figures=FIGURES,
         disk_free_bytes=212 * 1024**3,
     )
@@ -112,6 +132,7 @@ def degraded() -> Status:
         ),
         certificate=CertificateStatus(NOW_S + 5 * DAY_S, ("hub.example.org", "www.example.org"), True),
         servers=servers(28, 3),
+        pools=EMPTY_POOLS,
         figures=FIGURES,
         docker_up=False,
         disk_free_bytes=1_200_000_000,

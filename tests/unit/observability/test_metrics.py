@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from hubagent.observability.metrics import Metrics, template_name
+from hubagent.observability.pool_events import ClaimResult, Eviction, SpawnKind
 from hubagent.observability.status import Figures, Problem, Reason, Result, ServerStatus, Status
 from hubagent.ports import JobResult, UnitVerb
 from hubagent.state.model import Component, Level, Step, Verb
@@ -47,7 +48,12 @@ def busy() -> Metrics:
     metrics.dbus_reconnect()
     metrics.http_request("/metrics", 200)
     metrics.http_connection_dropped()
-    metrics.set_status(samples.degraded())
+    metrics.pool.claim("julia", ClaimResult.HIT)
+    metrics.pool.claim_took(0.012)
+    metrics.pool.spawned(SpawnKind.WARM, 0.09)
+    metrics.pool.refilled(3.2)
+    metrics.pool.evicted(Eviction.MEMORY)
+    metrics.set_status(dataclasses.replace(samples.degraded(), pools=samples.POOLS))
     return metrics
 
 
@@ -74,6 +80,15 @@ def test_events_are_counted() -> None:
     assert found["hubagent_watch_errors_total"] == 1
     assert found["hubagent_dbus_reconnects_total"] == 1
     assert found["hubagent_http_connections_dropped_total"] == 1
+    assert found['hubagent_pool_claims_total{result="hit",server="julia"}'] == 1
+    assert found['hubagent_pool_claims_total{result="miss",server="python"}'] == 0
+    assert found['hubagent_pool_claim_duration_seconds_bucket{le="0.015"}'] == 1
+    assert found['hubagent_pool_claim_duration_seconds_bucket{le="0.01"}'] == 0
+    assert found['hubagent_spawn_duration_seconds_bucket{kind="warm",le="0.1"}'] == 1
+    assert found['hubagent_spawn_duration_seconds_count{kind="cold"}'] == 0
+    assert found["hubagent_pool_refill_duration_seconds_sum"] == pytest.approx(3.2)
+    assert found['hubagent_pool_evictions_total{reason="memory"}'] == 1
+    assert found['hubagent_pool_evictions_total{reason="age"}'] == 0
 
 
 @pytest.mark.parametrize(
@@ -118,6 +133,12 @@ def test_state_of_a_healthy_machine() -> None:
     assert found["hubagent_disk_free_bytes"] == 212 * 1024**3
     assert found['hubagent_servers{server="julia"}'] == 28
     assert found['hubagent_servers_stale{server="julia"}'] == 3
+    assert found['hubagent_pool_slots{server="julia",state="ready"}'] == 3
+    assert found['hubagent_pool_slots{server="julia",state="claimed"}'] == 12
+    assert found['hubagent_pool_slots{server="python",state="warming"}'] == 0
+    assert found['hubagent_pool_slots_desired{server="julia"}'] == 4
+    assert found['hubagent_pool_memory_bytes{server="python"}'] == 180 * 1024**2
+    assert found['hubagent_pool_backing_off{server="julia"}'] == 0
     assert found["hubagent_hub_spawn_duration_seconds_count"] == 36
     assert found["hubagent_hub_spawn_duration_seconds_sum"] == pytest.approx(88.2)
     assert found["hubagent_hub_spawn_failures_total"] == 1
@@ -135,6 +156,8 @@ def test_state_of_a_degraded_machine() -> None:
     assert found["hubagent_config_applied_generation"] == 42
     assert found['hubagent_degraded{component="nginx",reason="verify"}'] == 1
     assert found['hubagent_problems{reason="unit"}'] == 1
+    assert found['hubagent_pool_backing_off{server="julia"}'] == 1
+    assert 'hubagent_pool_memory_bytes{server="julia"}' not in found
     assert found['hubagent_unit_state{name="jupyterhub.service",state="failed"}'] == 1
     assert found['hubagent_unit_restarts{name="jupyterhub.service"}'] == 3
     assert found["hubagent_hub_up"] == found["hubagent_docker_up"] == 0
@@ -225,7 +248,7 @@ def test_names_follow_the_rules_of_prometheus() -> None:
             assert not sample.name.endswith("_created")
             assert set(sample.labels) <= {
                 "version", "python_version", "result", "component", "verb", "reason", "name", "state", "type",
-                "server", "path", "code", "le",
+                "server", "path", "code", "kind", "le",
             }  # fmt: skip
 
 

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from hubagent.config.changes import Change
 from hubagent.observability import page, page_template
-from hubagent.observability.status import CertificateStatus, ComponentStatus, Problem, Reason, Result, Status
+from hubagent.observability.status import (
+    CertificateStatus,
+    ComponentStatus,
+    ImageState,
+    ImageStatus,
+    PoolStatus,
+    Problem,
+    Reason,
+    Result,
+    Status,
+)
 from hubagent.state.model import Component, Level, Step, Verb
 
 from . import samples
@@ -62,6 +72,8 @@ def filled(text: str) -> Status:
         pending=(Step(Component.PROXY, Verb.RESTART, Level.PROXY_RESTART, text),),
         pending_changes=(Change(text, text, text),),
         certificate=CertificateStatus(9e9, (text,), self_signed=True),
+        pools=(PoolStatus(text, desired=1, memory_bytes=1, last_failure=text, backing_off_until_s=5.0),),
+        images=(ImageStatus(text, text, ImageState.FAILED, detail=text),),
         last_failure=text,
     )
 

@@ -7,7 +7,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubagent.config.changes import Change
@@ -44,6 +44,10 @@ def test_a_healthy_machine_whole() -> None:
 ✓  docker     up      -         20.10.24, live-restore
 ✓  metrics    up      -         127.0.0.1:9811
 
+   WARM    READY   IN USE  MEMORY   DETAIL
+✓  julia   3 of 4  12      660 MiB  1 warming up
+✓  python  1 of 1  0       180 MiB
+
 servers      28 running, 3 started before the last change to `servers` (new at their next start)
 users        183, 64 of them in 24 h
 starts       36 in 2.45 s each, 1 failed
@@ -64,6 +68,8 @@ def test_a_degraded_machine_says_what_why_and_what_to_do() -> None:
         "hubagent apply --allow-disruption",
         "Last failure, 95 s ago nginx: [emerg] bind()",
         "valid for 5 days, self-signed",
+        "✗ julia 0 of 4 12 - 1 leaving, next try in 40 s, slot 0123456789ab: not ready",
+        "✓ python 0 of 2 0 - waits: users' servers start, or memory is short",
     ):
         assert phrase in text
 
@@ -90,7 +96,7 @@ def test_colour_adds_nothing_but_colour(status: Status) -> None:
     assert ANSI.sub("", coloured) == plain
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])  # a Status is large
 @given(st.from_type(Status), st.integers(0, 200))
 def test_any_status_prints_without_steering_the_terminal(status: Status, width: int) -> None:
     text = printed(status, width=width)

@@ -17,7 +17,7 @@ from . import samples
 KEYS = {
     "format", "degraded", "version", "pid", "looks", "looked_at_s", "result", "url", "config_sha256",
     "config_errors", "config_accepted_at_s", "generation", "candidate", "quarantined_sha256", "components",
-    "problems", "steps", "pending", "pending_changes", "certificate", "servers", "figures", "dbus_up", "docker_up",
+    "problems", "steps", "pending", "pending_changes", "certificate", "servers", "images", "pools", "figures", "dbus_up", "docker_up",
     "disk_free_bytes", "last_failure", "last_failure_at_s",
 }  # fmt: skip
 

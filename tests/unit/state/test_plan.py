@@ -63,8 +63,13 @@ EDITS = {
     ),
     "host": (
         Config(host=Hostname("hub.example.org")),
-        [(Component.NGINX, Verb.RELOAD), (Component.HUB, Verb.RESTART)],
-        Level.HUB_RESTART,
+        [(Component.NGINX, Verb.RELOAD)],
+        Level.NGINX_RELOAD,
+    ),
+    "landing": (
+        Config(hub=Hub(landing="/tree")),
+        [(Component.HUB, Verb.NONE)],
+        Level.NEXT_SPAWN,
     ),
 }
 

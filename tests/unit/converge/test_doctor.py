@@ -1,0 +1,31 @@
+"""What doctor finds of nginx's connections."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from hubagent.converge.doctor import Finding, examine
+from hubagent.observability.status import Figures
+from tests.unit.converge.world import World
+
+
+def _connections(users: int | None, have: int | None) -> Finding:
+    world = World()
+    world.machine.connections = have
+    status = dataclasses.replace(world.survey.status(world.look()), figures=Figures(hub_users=users))
+    findings = examine(world.tools, world.reconciler, status)
+    return next(one for one in findings if one.check == "nginx connections")
+
+
+@pytest.mark.parametrize(("users", "have"), [(500, 5000), (None, 10), (500, None)])
+def test_enough_connections_or_unknown_ones_are_fine(users: int | None, have: int | None) -> None:
+    assert _connections(users, have).ok
+
+
+def test_too_few_connections_come_with_the_number_that_is_needed() -> None:
+    finding = _connections(500, 1536)
+    assert not finding.ok
+    assert finding.found.startswith("1536 for 500 users")
+    assert "worker_connections until all workers together have 5000" in finding.remedy

@@ -1,0 +1,61 @@
+"""Who has a server, and how the pools are: what a Status says of containers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
+from hubagent.observability.status import PoolStatus, Reason
+from hubagent.ports import Container
+from tests.unit.converge.world import CONFIG, World
+
+WARM = CONFIG + "servers: {julia: {warm: {ready: 2}}}\n"
+
+
+class Pools:
+    """`survey.Pools` as it is told to be."""
+
+    def __init__(self, *pools: PoolStatus, users: Mapping[str, str] | None = None) -> None:
+        self.pools = pools
+        self._users = users or {}
+
+    def status(self) -> tuple[PoolStatus, ...]:
+        return self.pools
+
+    def users(self) -> Mapping[str, str]:
+        return self._users
+
+
+def container(number: int, *, state: str = "running", **labels: str) -> Container:
+    names = {"user": LABEL_USER, "slot": LABEL_SLOT}
+    given = {names[name]: value for name, value in labels.items()}
+    always = {LABEL_SERVER: "julia", LABEL_DIGEST: "another", LABEL_GUEST: f"g{number}"}
+    return Container(f"id{number}", f"name{number}", "image", state, {**always, **given})
+
+
+def test_servers_are_those_that_somebody_has() -> None:
+    world = World(WARM, pools=Pools(PoolStatus("julia", 2), users={"id2": "bob", "id4": "eve"}))
+    world.engine.running = [
+        container(1, user="ada"),
+        container(2, slot="today"),
+        container(3, slot="today"),  # waits
+        container(4, slot="today", state="exited"),
+        container(5),  # proves an image
+    ]
+    status = world.survey.status(world.look())
+    assert [(server.user, server.container) for server in status.servers] == [
+        ("ada", "name1"),
+        ("bob", "name2"),
+    ]
+    assert all(server.stale for server in status.servers)
+    assert status.pools == (PoolStatus("julia", 2),)
+
+
+def test_a_pool_in_which_nothing_can_be_made_is_a_problem() -> None:
+    pools = Pools(PoolStatus("julia", 2, ready=1, last_failure="one has died"))
+    world = World(WARM, pools=pools)
+    assert Reason.POOL not in {problem.reason for problem in world.survey.status(world.look()).problems}
+    pools.pools = (PoolStatus("julia", 2, last_failure="no image"),)
+    (problem,) = (one for one in world.survey.status(world.look()).problems if one.reason is Reason.POOL)
+    assert problem.message.startswith("servers.julia.warm: ")
+    assert problem.message.endswith("no image")
