@@ -25,17 +25,23 @@ count() { # WORD LINE
 }
 
 make venv || exit 1
+tests/guest_venv.sh || exit 1
 py=build/venv/bin/python
 hub=build/hub-venv/bin/python
+guest=build/guest-venv/bin/python
 
 stage check make check
 stage unit "$py" -m pytest -q tests/unit
 stage contract "$py" -m pytest -q tests/contract
 stage nginx "$py" -m pytest -q tests/nginx
 stage hub "$hub" -m pytest -q tests/hub
+stage guest "$guest" -m pytest -q tests/guest
+stage kernels "$guest" -m pytest -q tests/guest_kernels
 stage deb make repo lint-deb
 stage packages "$py" -m pytest -q tests/packages
-stage machine "$py" -m pytest -q tests/machine
+# Debian 12 and 13 beside each other: most of these tests wait. What looks for traces on the host stays alone.
+stage machine "$py" -m pytest -q -n 2 --dist loadgroup tests/machine --ignore=tests/machine/test_rig_traces.py
+stage rig "$py" -m pytest -q tests/machine/test_rig_traces.py
 stage browser "$py" -m pytest -q tests/browser
 
 printf '\n%d s in all\n' $((SECONDS - begun))

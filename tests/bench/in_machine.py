@@ -1,6 +1,6 @@
 """Boot one Debian 12, install hubagent from the packages just built, and run the benchmarks that need it.
 
-build/venv/bin/python -m tests.bench.in_machine [--window 300] [--edits 1000] [edit rest hub_restart failed_reload]
+build/venv/bin/python -m tests.bench.in_machine [--window 300] [--edits 1000] [NAME...]
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import edit, failed_reload, hub_restart, peer, rest
+from tests.bench import browser, edit, failed_reload, hub_restart, peer, rest, spawn
 from tests.bench.figures import ROOT, Report
 from tests.machine.hub import Hub, install
-from tests.machine.rig import Machine, Suite
+from tests.machine.rig import NOTEBOOK, Machine, Suite
 
 INSIDE = Path(__file__).with_name("inside")
-_NAMES = ("edit", "rest", "hub_restart", "failed_reload")
+_NAMES = ("edit", "rest", "hub_restart", "failed_reload", "spawn", "browser")
 
 
 def main() -> int:
@@ -48,6 +48,8 @@ def run(hub: Hub, names: list[str], window_s: float, edits: int) -> int:
         "rest": functools.partial(rest.measure, hub, window_s, edits),
         "hub_restart": functools.partial(hub_restart.measure, hub),
         "failed_reload": functools.partial(failed_reload.measure, hub, salt, why_not),
+        "spawn": functools.partial(spawn.measure, hub),
+        "browser": functools.partial(browser.measure, hub),
     }
     failed = 0
     for name in names:
@@ -62,7 +64,7 @@ def run(hub: Hub, names: list[str], window_s: float, edits: int) -> int:
 
 
 def _machine(name: str | None) -> Machine:
-    return Machine.attach(name) if name else Machine.boot(Suite.BOOKWORM)
+    return Machine.attach(name) if name else Machine.boot(Suite.BOOKWORM, image=NOTEBOOK)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,17 @@ from typing import Any
 
 from tests.bench.figures import FOLDER, Figure
 
-BENCHES = ("edit", "rest", "hub_restart", "failed_reload", "nginx_reload", "login")
+BENCHES = (
+    "edit",
+    "rest",
+    "hub_restart",
+    "failed_reload",
+    "nginx_reload",
+    "login",
+    "spawn",
+    "browser",
+    "kernel",
+)
 _HEADER = ("figure", "hubagent", "alternative", "ratio", "bar", "met", "alternative is")
 _LOGIN_BAR_S = 0.3
 

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser.chromium import chromium
 from tests.browser.people import Person
 from tests.machine.fixtures import hub  # noqa: F401 (a fixture)
 from tests.machine.hub import Hub
-from tests.machine.rig.client import client_network
-
-_FLAGS = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    subprocess.run(["packaging/apt_install.sh", "chromium"], check=True)
-    with client_network() as network, sync_playwright() as playwright:
-        wrapper = tmp_path_factory.mktemp("chromium") / "chromium"
-        wrapper.write_text(f'#!/bin/sh\nexec nsenter --net={network.path} /usr/bin/chromium "$@"\n')
-        wrapper.chmod(0o755)
-        chromium = playwright.chromium.launch(
-            executable_path=wrapper, args=list(_FLAGS), chromium_sandbox=False
-        )
-        yield chromium
-        chromium.close()
+def browser() -> Iterator[Browser]:
+    with chromium() as one:
+        yield one
 
 
 @pytest.fixture

@@ -210,7 +210,10 @@ class Kernel:
 
     def sees(self, text: str, timeout_s: float = ANSWER_S) -> None:
         """Wait until the kernel has printed this."""
-        until(lambda: text in self.output, timeout_s, f"{text!r} from the kernel")
+        try:
+            until(lambda: text in self.output, timeout_s, f"{text!r} from the kernel")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it said {self.output[-1000:]!r}") from None
 
     def tick(self) -> None:
         """Let it print a number ten times a second."""

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.machine.hub import Hub, stand_in
 from tests.machine.rig import NOTEBOOK, Flavour, HostUnfit, Machine, RigError, Suite, host, ledger, places
 from tests.machine.rig.progress import Stages
 
@@ -26,6 +27,7 @@ LOG = TOP / "build/demo.log"
 _BUILD_S = 1800.0
 _INSTALL_S = 900.0
 _SERVES_S = 180.0
+_WARM_S = 240.0
 
 
 def main() -> int:
@@ -75,6 +77,9 @@ def up(suite: Suite, flavour: Flavour) -> int:
             _install(machine)
         with stages.stage("Wait for the login page through nginx"):
             machine.wait_until(lambda: _serves(machine), _SERVES_S, "the login page")
+        with stages.stage("Wait for warm slots"):
+            stand_in(machine)
+            machine.wait_until(lambda: _is_warm(Hub(machine)), _WARM_S, "warm slots")
     except BaseException:
         LOG.write_text(machine.journal(lines=5000))
         print(f"\nThe machine's journal is in {LOG}; the machine is removed.", file=sys.stderr)
@@ -128,6 +133,11 @@ def _install(machine: Machine) -> None:
     machine.run(["sh", "/srv/hubagent/add.sh"])
     machine.run(["apt-get", "update", "-q"], timeout_s=_INSTALL_S)
     machine.run(["apt", "install", "-y", "hubagent"], timeout_s=_INSTALL_S)
+
+
+def _is_warm(hub: Hub) -> bool:
+    pools = hub.status()["pools"]
+    return bool(pools) and all(pool["ready"] >= pool["desired"] > 0 for pool in pools)
 
 
 def _running() -> bool:

@@ -23,6 +23,13 @@ def _messages(status: dict[str, object]) -> str:
     return "\n".join(problem["message"] for problem in problems)
 
 
+def _status_by_name(hub: Hub, name: str) -> str:
+    """What the login page under this name answers, with the name in the TLS handshake too."""
+    show = ["-sk", "-o", "/dev/null", "-w", "%{http_code}"]
+    to = ["--connect-to", f"{name}:443:127.0.0.1:443", f"https://{name}/hub/login"]
+    return hub.machine.run(["curl", *show, *to], check=False).stdout
+
+
 def test_a_plain_install_serves_every_name_at_once(pristine: Hub) -> None:
     status, body = pristine.get("/hub/login", host="anything.example.net")
     assert status == 200
@@ -38,6 +45,20 @@ def test_a_file_edit_is_seen_and_applied_without_being_told(pristine: Hub) -> No
     assert "client_max_body_size 3145728" in pristine.machine.read(
         "/var/lib/hubagent/current/nginx/hubagent.conf"
     )
+    assert _pids(pristine) == before
+
+
+def test_host_and_landing_page_are_changed_without_a_hub_restart(pristine: Hub) -> None:
+    before = _pids(pristine)
+    pristine.replace("# host: hub.example.org", "host: hub.example.org")
+    _, status = pristine.apply()
+    assert [(step["component"], step["verb"]) for step in status["steps"]] == [("nginx", "reload")]
+    assert _status_by_name(pristine, "hub.example.org") == "200"
+    assert _status_by_name(pristine, "other.example.org") == "000"  # no answer
+    pristine.replace("landing: /lab ", "landing: /tree ")
+    _, status = pristine.apply()
+    assert [(step["component"], step["verb"]) for step in status["steps"]] == [("hub", "none")]
+    assert '"landing": "/tree"' in pristine.machine.read("/var/lib/hubagent/current/hub/servers.json")
     assert _pids(pristine) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 
 from tests.machine.hub import Hub, install
 from tests.machine.rig import Machine, Suite
+from tests.machine.rig.locks import locked
 
 REPOSITORY = Path("dist/repo")
 NEWER = "99.0"  # higher than any real version
@@ -39,11 +41,17 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def newer(packaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the same packages under a higher version, made after the other."""
     assert packaged.exists()
-    folder = tmp_path_factory.mktemp("newer")
-    packages, repository = str(folder / "packages"), str(folder / "repo")
-    subprocess.run(["packaging/build.sh", "--version", NEWER, "--into", packages], check=True)
-    subprocess.run(["packaging/repo.sh", "--from", packages, "--into", repository], check=True)
-    return Path(repository)
+    workers_share = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+    folder = tmp_path_factory.getbasetemp().parent / f"newer-{workers_share}"
+    packages, repository = folder / "packages", folder / "repo"
+    with locked(folder.with_suffix(".lock")):
+        if not repository.exists():
+            build = ["packaging/build.sh", "--version", NEWER, "--into", str(packages)]
+            subprocess.run(build, check=True)
+            subprocess.run(
+                ["packaging/repo.sh", "--from", str(packages), "--into", str(repository)], check=True
+            )
+    return repository
 
 
 def _everything(machine: Machine) -> set[str]:
@@ -103,7 +111,8 @@ def _installed(hub: Hub) -> None:
 
 
 def _upgraded(hub: Hub, newer: Path) -> None:
-    """`apt upgrade` brings the higher version, restarts the agent alone, and keeps an edited file."""
+    """`apt upgrade` brings the higher version, restarts the agent, which restarts the hub, and nothing else;
+    an edited file is kept."""
     machine = hub.machine
     hub.replace("max_body: 100M", "max_body: 7M")
     hub.settled()
@@ -114,8 +123,14 @@ def _upgraded(hub: Hub, newer: Path) -> None:
     _apt(machine, "upgrade")
     assert machine.run(["hubagent", "--version"]).stdout == f"hubagent {NEWER}\n"
     assert hub.main_pid("hubagent") not in (0, agent)
+    status = hub.settled(after=lambda status: status["version"] == NEWER and status["looks"] > 0)
+    (why,) = [step["reason"] for step in status["steps"] if step["component"] == "hub"]
+    assert f", {NEWER} is installed" in why
+    assert status["pending"] == []  # the proxy's programs are the same
+    upgraded = _starts(machine)
+    assert [unit for unit in LEFT_ALONE if upgraded[unit] != starts[unit]] == ["jupyterhub"]
     assert hub.apply()[1]["result"] == "noop"
-    assert _starts(machine) == starts
+    assert _starts(machine) == upgraded
     assert hub.config() == config
     assert hub.get("/hub/login")[0] == 200
 

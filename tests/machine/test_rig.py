@@ -167,7 +167,7 @@ def test_the_user_image_has_what_a_hub_starts(machine: Machine) -> None:
         ["docker", "run", "--rm", NOTEBOOK.name, "sh", "-ec", inside], timeout_s=120
     ).stdout.split()
     assert said[:2] == ["1000", "/home/jovyan/work"]
-    locked = NOTEBOOK.requirements.read_text()
+    locked = NOTEBOOK.requirements[0].read_text()
     assert f"jupyterhub=={said[2]}\n" in locked
     assert f"jupyterlab=={said[3]}\n" in locked
     assert f"ipykernel=={said[4]}\n" in locked

@@ -7,12 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from tests.machine.client import Person
+from tests.machine.course import Course, set_up
 from tests.machine.hub import Hub, until
 
 # Names that a careless escape would make one: the second is how `a@b.c` looks when only `@` is replaced.
@@ -57,6 +57,15 @@ def knock(address):
 addresses = sys.argv[1:]
 with ThreadPoolExecutor(len(addresses)) as pool:
     print(json.dumps(dict(zip(addresses, pool.map(knock, addresses)))))
+"""
+
+# Runs in a container: the names of the variables that its server was started with.
+_SERVER_ENVIRONMENT = """
+import pathlib
+for process in pathlib.Path('/proc').glob('[0-9]*'):
+    if b'jupyterhub-singleuser' in (process / 'cmdline').read_bytes():
+        for variable in (process / 'environ').read_bytes().split(b'\\0'):
+            print(variable.partition(b'=')[0].decode())
 """
 
 # Runs in a container: how many threads can there be?
@@ -113,24 +122,8 @@ print(json.dumps(seen))
 """
 
 
-@dataclass
-class Classroom:
-    """The hub with the configuration above, and people who have signed up to it."""
-
-    hub: Hub
-    people: dict[str, Person] = field(default_factory=dict)
-
-    def person(self, name: str, *, running: bool = True) -> Person:
-        """Signed in; with a server that runs, unless that does not matter."""
-        if name not in self.people:
-            newcomer = self.people[name] = Person(self.hub, name)
-            page = newcomer.sign_up().text
-            assert "Your account is ready" in page or "taken" in page  # by themselves, earlier
-            newcomer.log_in()
-        person = self.people[name]
-        if running and not person.servers().get("", {}).get("ready"):
-            person.start()
-        return person
+class Classroom(Course):
+    """The hub with the configuration above; servers start cold, each in a container with its user's label."""
 
     def container(self, name: str) -> str:
         """The name of this person's container, by the label that tells whose it is."""
@@ -141,9 +134,7 @@ class Classroom:
         return listed[0]
 
     def inspect(self, name: str) -> dict[str, Any]:
-        value = json.loads(self.docker("inspect", self.container(name)))[0]
-        assert isinstance(value, dict)
-        return value
+        return self.inspection(self.container(name))
 
     def address(self, name: str) -> str:
         return str(self.inspect(name)["NetworkSettings"]["Networks"]["hubagent"]["IPAddress"])
@@ -153,9 +144,6 @@ class Classroom:
         return self.docker(
             "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "hubagent"
         ).strip()
-
-    def docker(self, *words: str) -> str:
-        return self.hub.machine.run(["docker", *words]).stdout
 
     def inside(self, name: str, *argv: str) -> str:
         return self.docker("exec", self.container(name), *argv)
@@ -169,40 +157,18 @@ class Classroom:
         assert self.hub.main_pid("jupyterhub") == before
         return status
 
-    def empty(self) -> None:
-        """Take away every server and every home."""
-        for listing, removal in ((("ps", "-aq"), ("rm", "-f")), (("volume", "ls", "-q"), ("volume", "rm"))):
-            found = self.docker(*listing, "--filter", "label=hubagent.user").split()
-            if found:
-                self.docker(*removal, *found)
-
 
 @pytest.fixture(scope="module")
 def classroom(hub: Hub) -> Iterator[Classroom]:
-    machine = hub.machine
-    machine.run(["sh", "-ec", "install -d /srv/coursefiles; install -d -o 1000 /srv/shared"])
-    machine.write("/srv/coursefiles/lecture.txt", "Lecture 1\n")
-    before = hub.edit(_CONFIG)
-    _, status = hub.apply("--allow-disruption")
-    assert status["result"] in ("ok", "noop"), status["problems"]
-    until(lambda: hub.get("/hub/signup")[0] == 200, 60.0, "the sign-up page")
-    room = Classroom(hub)
-    yield room
-    for person in room.people.values():
-        if person.servers():
-            person.stop()
-        person.close()
-    room.empty()
-    hub.edit(before)
-    assert hub.apply("--allow-disruption")[1]["result"] in ("ok", "noop")
-    machine.run(["rm", "-r", "/srv/coursefiles", "/srv/shared"])
+    with set_up(Classroom, hub, _CONFIG, own="label=hubagent.user") as room:
+        yield room
 
 
 # -- what a container is
 
 
 def test_limits_are_in_force(classroom: Classroom) -> None:
-    ada = classroom.person(ADA)
+    ada = classroom.person(ADA, running=True)
     limits = classroom.inspect(ADA)["HostConfig"]
     assert limits["Memory"] == limits["MemorySwap"] == 512 * 1024**2
     assert limits["LogConfig"] == {"Type": "local", "Config": {"max-size": "10m", "max-file": "2"}}
@@ -243,7 +209,7 @@ def test_limits_are_in_force(classroom: Classroom) -> None:
 
 
 def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
-    classroom.person(ADA)
+    classroom.person(ADA, running=True)
     inspection = classroom.inspect(ADA)
     declared = json.loads(classroom.hub.machine.read("/var/lib/hubagent/current/hub/servers.json"))[
         "servers"
@@ -251,6 +217,7 @@ def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
     labels = {
         name: value for name, value in inspection["Config"]["Labels"].items() if name.startswith("hubagent.")
     }
+    assert len(labels.pop("hubagent.guest")) == 12
     assert labels == {
         "hubagent.user": ADA,
         "hubagent.server": "julia",
@@ -260,7 +227,7 @@ def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
 
 
 def test_the_landing_page_and_the_environment(classroom: Classroom) -> None:
-    ada = classroom.person(ADA)
+    ada = classroom.person(ADA, running=True)
     assert ada.enter().url.endswith(f"{ada.home}/lab/tree/coursefiles")
     with ada.kernel() as kernel:
         kernel.execute("import os; print('COURSE is', os.environ['COURSE'])")
@@ -268,7 +235,7 @@ def test_the_landing_page_and_the_environment(classroom: Classroom) -> None:
 
 
 def test_course_files_are_read_only_and_shared_ones_are_not(classroom: Classroom) -> None:
-    ada = classroom.person(ADA)
+    ada = classroom.person(ADA, running=True)
     read = ada.jupyter("GET", "/api/contents/coursefiles/lecture.txt")
     assert read.json()["content"] == "Lecture 1\n"
     text = {"type": "file", "format": "text", "content": "mine\n"}
@@ -279,7 +246,7 @@ def test_course_files_are_read_only_and_shared_ones_are_not(classroom: Classroom
 
 
 def test_homes_are_kept_and_nobody_gets_another_ones(classroom: Classroom) -> None:
-    ada, bob = classroom.person(ADA), classroom.person(BOB)
+    ada, bob = classroom.person(ADA, running=True), classroom.person(BOB, running=True)
     owner = classroom.inside(ADA, "stat", "-c", "%U %G", "/home/jovyan/work")
     assert owner == "jovyan jovyan\n"
     note = {"type": "file", "format": "text", "content": "Ada's\n"}
@@ -309,7 +276,7 @@ def test_homes_are_kept_and_nobody_gets_another_ones(classroom: Classroom) -> No
 
 
 def test_several_servers_show_as_a_choice(classroom: Classroom) -> None:
-    carl = classroom.person("carl", running=False)
+    carl = classroom.person("carl")
     form = carl.open("/hub/spawn").text
     assert 'value="julia"' in form
     assert 'value="large"' in form
@@ -321,7 +288,7 @@ def test_several_servers_show_as_a_choice(classroom: Classroom) -> None:
 
 def test_an_edit_holds_from_the_next_start(classroom: Classroom) -> None:
     """A running server is left alone and called stale; neither hub nor anything else is restarted."""
-    carl = classroom.person("carl", running=False)
+    carl = classroom.person("carl")
     carl.start("large")  # of 64 processors: as many as there are
     first = classroom.inspect("carl")
     classroom.docker("tag", "hubagent/julia", "hubagent/next")
@@ -350,7 +317,7 @@ def test_an_edit_holds_from_the_next_start(classroom: Classroom) -> None:
 
 
 def test_a_missing_image_is_named_to_the_user_and_to_the_admin(classroom: Classroom) -> None:
-    carl = classroom.person("carl", running=False)
+    carl = classroom.person("carl")
     old = "image: hubagent/julia\n    memory: 768M"
     new = "image: hubagent/absent\n    memory: 768M"
     try:
@@ -365,7 +332,7 @@ def test_a_missing_image_is_named_to_the_user_and_to_the_admin(classroom: Classr
         assert answer.json()["message"] == (
             "Image hubagent/absent is not on this server; an administrator sees why with `hubagent status`."
         )
-        assert classroom.person(ADA).answers()
+        assert classroom.person(ADA, running=True).answers()
     finally:
         classroom.change(new, old)
 
@@ -418,7 +385,7 @@ def outside(classroom: Classroom) -> Iterator[str]:
 def test_a_container_reaches_the_hub_and_the_internet_alone(
     classroom: Classroom, beyond: None, host_service: int, outside: str
 ) -> None:
-    classroom.person(ADA), classroom.person(BOB)
+    classroom.person(ADA, running=True), classroom.person(BOB, running=True)
     machine, gateway = classroom.hub.machine, classroom.gateway
     other = f"{classroom.address(BOB)}:8888"
     open_on_host = [
@@ -483,7 +450,7 @@ def _restart_hub(hub: Hub) -> None:
 
 
 def test_a_hub_restart_is_not_noticed(classroom: Classroom) -> None:
-    ada = classroom.person(ADA)
+    ada = classroom.person(ADA, running=True)
     with ada.kernel() as kernel:
         kernel.tick()
         assert _none_fails(ada, lambda: _restart_hub(classroom.hub)) > 10
@@ -492,7 +459,7 @@ def test_a_hub_restart_is_not_noticed(classroom: Classroom) -> None:
 
 
 def test_a_restart_of_docker_is_not_noticed(classroom: Classroom) -> None:
-    ada = classroom.person(ADA)
+    ada = classroom.person(ADA, running=True)
     before = classroom.inspect(ADA)
     with ada.kernel() as kernel:
         kernel.tick()
@@ -513,7 +480,7 @@ def test_a_restart_of_docker_is_not_noticed(classroom: Classroom) -> None:
 
 def test_a_restarted_proxy_serves_running_servers_within_ten_seconds(classroom: Classroom) -> None:
     """The agent sees to it; the hub itself would notice at its next look, up to half a minute later."""
-    ada, hub = classroom.person(ADA), classroom.hub
+    ada, hub = classroom.person(ADA, running=True), classroom.hub
     restored = _restored_routes(hub)
     for _ in range(2):
         hub.machine.run(["systemctl", "restart", "configurable-http-proxy"])
@@ -530,7 +497,7 @@ def _restored_routes(hub: Hub) -> int:
 
 
 def test_secrets_stay_where_they_belong(classroom: Classroom) -> None:
-    classroom.person(ADA)
+    classroom.person(ADA, running=True)
     seen = json.loads(classroom.hub.machine.run(["python3", "-"], input=_LOOK, timeout_s=120.0).stdout)
     assert seen["containers"] >= 1
     assert seen["argv"] == []
@@ -559,11 +526,32 @@ def test_the_hub_cannot_read_the_agents_secrets(classroom: Classroom) -> None:
         assert denied.stdout == ""
 
 
+def test_the_hub_has_no_way_to_docker(classroom: Classroom) -> None:
+    machine = classroom.hub.machine
+    groups = machine.run(["sh", "-c", f"grep ^Groups: /proc/{classroom.hub.main_pid('jupyterhub')}/status"])
+    docker = machine.run(["getent", "group", "docker"]).stdout.split(":")[2]
+    assert docker not in groups.stdout.split()
+    ask = ["runuser", "-u", "jupyterhub", "--", "curl", "-sS", "--unix-socket"]
+    refused = machine.run([*ask, "/run/docker.sock", "http://localhost/version"], check=False)
+    assert (refused.rc, refused.stdout) == (7, ""), "curl: could not connect"
+    others = [entry.replace("jupyterhub", "nobody") for entry in ask]
+    refused = machine.run([*others, "/run/hubagent/spawn.sock", "http://localhost/"], check=False)
+    assert (refused.rc, refused.stdout) == (7, "")
+
+
+def test_nothing_of_a_server_is_in_docker_inspect_or_argv(classroom: Classroom) -> None:
+    classroom.person(ADA, running=True)
+    inspection = json.dumps(classroom.inspect(ADA))
+    assert "JUPYTERHUB_API_TOKEN" not in inspection
+    environment = classroom.inside(ADA, "python3", "-c", _SERVER_ENVIRONMENT)
+    assert "JUPYTERHUB_API_TOKEN" in environment, "the server itself was told"
+
+
 # -- idleness
 
 
 def test_an_idle_server_is_stopped_and_a_used_one_is_not(classroom: Classroom) -> None:
-    ada, bob = classroom.person(ADA), classroom.person(BOB)
+    ada, bob = classroom.person(ADA, running=True), classroom.person(BOB, running=True)
     with ada.kernel() as kernel:
         kernel.tick()
         classroom.hub.replace("signup: open", "signup: open\n  stop_idle_after: 1m")

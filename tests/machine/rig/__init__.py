@@ -1,12 +1,13 @@
 """Real Debian machines for tests: booted from packages, with Docker inside and a network of their own."""
 
 from .errors import CommandFailed, CommandTimeout, HostUnfit, RigError, WaitTimeout
-from .images import NOTEBOOK, Image
+from .images import JULIA, NOTEBOOK, Image
 from .machine import Machine
 from .process import Completed
 from .roots import Flavour, Suite
 
 __all__ = [
+    "JULIA",
     "NOTEBOOK",
     "CommandFailed",
     "CommandTimeout",

@@ -5,10 +5,12 @@ An image is a root file system in an archive, imported into a machine's Docker.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -30,6 +32,7 @@ _LAYOUT: Final = 1
 
 _IMPORT_S: Final = 300.0
 _VENV: Final = "/opt/jupyter"
+_REQUIREMENTS: Final = Path(__file__).with_name("image-requirements.txt")
 
 # The way of a Jupyter Docker image: its own environment, an ordinary user with number 1000, work in ~/work.
 _INSTALL: Final = f"""\
@@ -41,6 +44,20 @@ chroot "$1" useradd --uid 1000 --create-home --shell /bin/bash jovyan
 chroot "$1" install -d -o jovyan -g jovyan /home/jovyan/work
 """
 
+# All or nothing from the older suite, so that what belongs together comes from there together; whatever else they
+# need comes from the image's own suite where that has it.
+_INSTALL_OLDSTABLE: Final = """\
+set -eu
+root=$1
+archive=$2
+shift 2
+echo "deb $archive bullseye main" >"$root/etc/apt/sources.list.d/bullseye.list"
+printf 'Package: *\\nPin: release n=bullseye\\nPin-Priority: 50\\n\\nPackage: %s\\nPin: release n=bullseye\\nPin-Priority: 1001\\n' \
+    "$*" >"$root/etc/apt/preferences.d/bullseye"
+chroot "$root" apt-get update -q
+chroot "$root" apt-get install -yq --no-install-recommends --allow-downgrades "$@"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -49,13 +66,15 @@ class Image:
     name: str
     suite: Suite
     packages: tuple[str, ...]
-    requirements: Path
+    requirements: tuple[Path, ...]
     """Exact versions for pip."""
     environment: Mapping[str, str]
     user: str
     directory: str
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
+    oldstable: tuple[str, ...] = ()
+    """Packages that only Debian 11 has, installed on top from there."""
 
     def key(self, sources: Sources) -> str:
         """Short hash of everything that goes in."""
@@ -64,11 +83,13 @@ class Image:
             _INSTALL,
             self.suite.value,
             self.packages,
-            self.requirements.read_text(),
+            "".join(part.read_text() for part in self.requirements),
             self.changes,
             sources.lines(self.suite.value),
             sources.authorities,
         ]
+        if self.oldstable:
+            parts += [_INSTALL_OLDSTABLE, self.oldstable]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
@@ -87,7 +108,7 @@ NOTEBOOK: Final = Image(
     name="hubagent/julia",
     suite=Suite.BOOKWORM,
     packages=("bash", "ca-certificates", "procps", "python3", "python3-venv", "tini"),
-    requirements=Path(__file__).with_name("image-requirements.txt"),
+    requirements=(_REQUIREMENTS,),
     environment={
         "PATH": f"{_VENV}/bin:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -100,6 +121,16 @@ NOTEBOOK: Final = Image(
     command=("jupyterhub-singleuser",),
 )
 """JupyterLab with the Python kernel, under the name that the shipped configuration expects."""
+
+JULIA: Final = dataclasses.replace(
+    NOTEBOOK,
+    requirements=(_REQUIREMENTS, Path(__file__).with_name("image-julia-requirements.txt")),
+    oldstable=("julia", "libjulia1", "julia-common", "libunwind8"),
+)
+"""The same with jupyter-server-proxy and a real Julia: 1.5.3 of Debian 11, without IJulia or any other package.
+
+libunwind8 is of the same suite: with Debian 12's, an exception through just-compiled code is a segmentation fault.
+"""
 
 
 def file_system(image: Image, sources: Sources) -> Path:
@@ -124,10 +155,17 @@ def _build(image: Image, sources: Sources, archive: Path) -> None:
     with tempfile.TemporaryDirectory() as work:
         files = Path(work, "files")
         trusting = roots.trust(sources, files)
-        (files / image.requirements.name).write_bytes(image.requirements.read_bytes())
+        (files / _REQUIREMENTS.name).write_text("".join(part.read_text() for part in image.requirements))
         script = Path(work, "install")
         script.write_text(f"#!/bin/sh\n{_INSTALL}")
         script.chmod(0o755)
+        scripts = [f"--customize-hook={script}"]
+        if image.oldstable:
+            older = Path(work, "install-oldstable")
+            older.write_text(f"#!/bin/sh\n{_INSTALL_OLDSTABLE}")
+            older.chmod(0o755)
+            words = shlex.join([sources.archive, *image.oldstable])
+            scripts.append(f'--customize-hook={older} "$1" {words}')
         half = archive.with_name(f"half-{archive.name}")
         half.unlink(missing_ok=True)
         roots.bootstrap(
@@ -135,7 +173,7 @@ def _build(image: Image, sources: Sources, archive: Path) -> None:
             image.packages,
             sources,
             half,
-            options=[f"--customize-hook=sync-in {files} /", *trusting, f"--customize-hook={script}"],
+            options=[f"--customize-hook=sync-in {files} /", *trusting, *scripts],
             environment=_pip_environment(sources),
         )
     half.rename(archive)

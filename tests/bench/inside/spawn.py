@@ -1,0 +1,169 @@
+"""Inside the machine: clicks on "Start", as a browser makes them. Prints one JSON object.
+
+spawn.py starts ROUNDS STOCK-URL      warm, cold and the stock hub in turns; seconds from click to page
+spawn.py burst SERVER USERS WITHIN_S  so many people click within so many seconds
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from live import wait_for
+
+OURS = "https://127.0.0.1"
+PASSWORD = "a rather long one 7"
+METRICS = "http://127.0.0.1:9811/metrics"
+STATUS = Path("/run/hubagent/status.json")
+NAVIGATE = {"Sec-Fetch-Mode": "navigate"}
+ANSWER_S = 180.0
+QUIET_S = 3.0
+
+urllib3.disable_warnings()
+
+
+class Browser:
+    """One signed-in person."""
+
+    def __init__(self, base: str, name: str, *, signs_up: bool) -> None:
+        self.base, self.name = base, name
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.verify = False
+        if signs_up:
+            twice = {"password": PASSWORD, "password_again": PASSWORD, "email": "person@example.org"}
+            self._submit("/hub/signup", {"username": name, **twice})
+        answer = self._submit("/hub/login?next=/hub/home", {"username": name, "password": PASSWORD})
+        if not answer.url.endswith("/hub/home"):
+            raise SystemExit(f"{name} could not log in to {base}: {answer.url}")
+
+    def click(self, query: str) -> float:
+        """Seconds from the click to the first page of the user's own server."""
+        begun_s = time.perf_counter()
+        answer = self._get(f"/hub/spawn{query}")
+        while "/hub/spawn-pending/" in answer.url:
+            self._follow_progress()
+            answer = self._get(urlsplit(answer.url).path)
+        took_s = time.perf_counter() - begun_s
+        if answer.status_code != 200 or f"/user/{self.name}/" not in answer.url:
+            raise SystemExit(f"{self.name} got {answer.status_code} from {answer.url}: {answer.text[:300]}")
+        return took_s
+
+    def stop(self) -> None:
+        path = f"/hub/api/users/{self.name}/server"
+        self.session.delete(self.base + path, headers=self._api_headers(), timeout=ANSWER_S)
+        what = f"the end of {self.name}'s server"
+        wait_for(lambda: not self._servers(), what, deadline_s=ANSWER_S)
+
+    def _servers(self) -> Any:
+        answer = self.session.get(f"{self.base}/hub/api/users/{self.name}", headers=self._api_headers())
+        return answer.json()["servers"]
+
+    def _get(self, path: str) -> requests.Response:
+        return self.session.get(self.base + path, headers=NAVIGATE, timeout=ANSWER_S)
+
+    def _submit(self, path: str, fields: dict[str, str]) -> requests.Response:
+        self._get(path)
+        data = {**fields, "_xsrf": self._xsrf()}
+        return self.session.post(self.base + path, data=data, headers=NAVIGATE, timeout=ANSWER_S)
+
+    def _follow_progress(self) -> None:
+        """The page that waits listens to these events, and loads itself anew after the last."""
+        url = f"{self.base}/hub/api/users/{self.name}/server/progress"
+        with self.session.get(url, headers=self._api_headers(), stream=True, timeout=ANSWER_S) as events:
+            for line in events.iter_lines():
+                if line.startswith(b"data:"):
+                    event = json.loads(line[5:])
+                    if event.get("failed"):
+                        raise SystemExit(f"{self.name}'s server failed: {event}")
+                    if event.get("ready"):
+                        return
+
+    def _api_headers(self) -> dict[str, str]:
+        return {"Sec-Fetch-Mode": "same-origin", "X-XSRFToken": self._xsrf()}
+
+    def _xsrf(self) -> str:
+        return next(
+            (
+                one.value or ""
+                for one in self.session.cookies
+                if one.name == "_xsrf" and "user" not in one.path
+            ),
+            "",
+        )
+
+
+def metric(name: str) -> float:
+    """The sum over all labels."""
+    text = urllib.request.urlopen(METRICS, timeout=10).read().decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE))
+
+
+def wait_for_pool() -> None:
+    """Until every pool is full, and the machine had time to calm down."""
+
+    def full() -> bool:
+        pools = json.loads(STATUS.read_text())["pools"]
+        return all(pool["ready"] >= pool["desired"] for pool in pools)
+
+    wait_for(full, "full pools", deadline_s=ANSWER_S * 5)
+    time.sleep(QUIET_S)
+
+
+def starts(rounds: int, stock: str) -> dict[str, list[float]]:
+    ours = Browser(OURS, "bench", signs_up=True)
+    theirs = Browser(stock, "bench", signs_up=False)
+    for person, query in ((ours, "?opt-server=cold"), (theirs, "")):  # homes exist, pages are in memory
+        person.click(query)
+        person.stop()
+    found: dict[str, list[float]] = {"warm": [], "cold": [], "stock": [], "claim": []}
+    for _ in range(rounds):
+        wait_for_pool()
+        before = metric("hubagent_pool_claim_duration_seconds_sum")
+        hits = metric('hubagent_pool_claims_total{.*result="hit".*}')
+        found["warm"].append(ours.click("?opt-server=warm"))
+        if metric('hubagent_pool_claims_total{.*result="hit".*}') != hits + 1:
+            raise SystemExit("a warm start was not served from the pool")
+        found["claim"].append(metric("hubagent_pool_claim_duration_seconds_sum") - before)
+        ours.stop()
+        wait_for_pool()
+        found["cold"].append(ours.click("?opt-server=cold"))
+        ours.stop()
+        wait_for_pool()
+        found["stock"].append(theirs.click(""))
+        theirs.stop()
+    return found
+
+
+def burst(server: str, users: int, within_s: float) -> list[float]:
+    people = [Browser(OURS, f"student{number}", signs_up=True) for number in range(users)]
+    wait_for_pool()
+    begun_s = time.monotonic()
+    gate = threading.Event()
+
+    def one(number: int) -> float:
+        gate.wait(max(0.0, begun_s + number * within_s / users - time.monotonic()))
+        return people[number].click(f"?opt-server={server}")
+
+    with ThreadPoolExecutor(users) as pool:
+        found = list(pool.map(one, range(users)))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(Browser.stop, people))
+    return found
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "starts":
+        print(json.dumps(starts(int(sys.argv[2]), sys.argv[3])))
+    else:
+        print(json.dumps(burst(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))))

@@ -1,0 +1,520 @@
+"""Warm slots on a real machine: a click takes one, with the user's home and nobody else's, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.machine.client import Person
+from tests.machine.course import Course, set_up
+from tests.machine.hub import Hub, until
+
+_CONFIG = """\
+hub: {signup: open, ask_email: false, stop_idle_after: 0}
+servers:
+  course:
+    image: hubagent/julia
+    memory: 640M
+    cpus: 1.5
+    processes: 200
+    mounts:
+      - {from: /srv/coursefiles, to: /home/jovyan/work/coursefiles, mode: ro}
+      - {from: /srv/shared, to: /srv/shared, mode: rw}
+    environment: {COURSE: "numerics; $HOME {1}"}
+    warm: {ready: 2, max: 4, kernels: {python: 1}, pluto: false}
+"""
+FILL_S = 180.0
+CLAIMS = 4
+SLOTS = "/run/hubagent-homes/slots"
+
+# Runs on the machine as root: all that belongs to user containers.
+_TRACES = """
+import json, os, subprocess
+def lines(*argv):
+    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+mounts = [line.split()[4] for line in open('/proc/1/mountinfo')]
+print(json.dumps({
+    'containers': lines('docker', 'ps', '-aq', '--no-trunc', '--filter', 'label=hubagent.guest'),
+    'guests': sorted(os.listdir('/run/hubagent/guests')),
+    'slots': sorted(os.listdir('/run/hubagent-homes/slots')),
+    'attached': sorted(path for path in mounts if path.startswith('/run/hubagent-homes/slots/')),
+}))
+"""
+
+# Runs on the machine as root: the containers of slots that are ready.
+_READY = """
+import json, pathlib
+found = []
+for path in pathlib.Path('/run/hubagent/guests').glob('*/slot.json'):
+    try:
+        slot = json.loads(path.read_text())
+    except FileNotFoundError:
+        continue
+    if (slot['server'], slot['phase']) == ('course', 'ready'):
+        found.append(slot['container'])
+print(json.dumps(found))
+"""
+
+# Runs on the machine as root: the share of a processor that a container takes for ten seconds (proc(5), schedstat).
+_USED = """
+import pathlib, subprocess, sys, time
+def used_ns():
+    top = subprocess.run(['docker', 'top', sys.argv[1], '-o', 'pid'], stdout=subprocess.PIPE, text=True, check=True)
+    pids = top.stdout.split()[1:]
+    assert len(pids) >= 3, pids
+    return sum(int(task.read_text().split()[0])
+               for pid in pids for task in pathlib.Path(f'/proc/{pid}/task').glob('*/schedstat'))
+before, begun = used_ns(), time.monotonic()
+time.sleep(10)
+print((used_ns() - before) / 1e9 / (time.monotonic() - begun))
+"""
+
+# Runs in a kernel: all that a program there could tell the way by which its server was started.
+_SELF = """
+import json, locale, os, subprocess, sys
+def output(*argv):
+    return subprocess.run(argv, capture_output=True, text=True).stdout
+mounts = [line.split() for line in open('/proc/self/mountinfo')]
+print('\\nfacts', json.dumps({
+    'cwd': os.getcwd(), 'uid': [os.getuid(), os.getgid(), os.getgroups()], 'path': sys.path,
+    'course': os.environ['COURSE'], 'environment': sorted(os.environ), 'umask': output('sh', '-c', 'umask'),
+    'locale': locale.getlocale(), 'nice': os.nice(0),
+    'owner': [os.stat('.').st_uid, os.stat('.').st_gid, oct(os.stat('.').st_mode)],
+    'mounts': {mount[4]: mount[5].split(',')[0]
+               for mount in mounts if mount[4].endswith(('/srv/shared', '/coursefiles'))},
+}), 'end of facts', flush=True)
+"""
+
+# Runs on the machine as the hub's user: what an intruder in the hub would try.
+_INTRUDE = """
+import json, socket, sys
+sys.path.insert(0, '/usr/lib/python3/dist-packages')
+from hubagent import wire
+def ask(frame):
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect('/run/hubagent/spawn.sock')
+        connection.sendall(frame)
+        return wire.receive(connection, wire.Done, wire.Refused, wire.Started, wire.Inspected, wire.Text,
+                            timeout_s=10)
+def refusal(frame):
+    answer = ask(frame)
+    return answer.reason if isinstance(answer, wire.Refused) else repr(answer)
+def reach(path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(path)
+        except OSError as error:
+            return type(error).__name__
+    return 'reached'
+print(json.dumps({
+    'foreign container': [refusal(wire.encode(wire.Remove('bystander'))),
+                          refusal(wire.encode(wire.Stop('bystander'))),
+                          refusal(wire.encode(wire.Output('bystander', 5)))],
+    'undeclared server': refusal(wire.encode(wire.Create('eve', '', 'nonsense', {}, ('sh',), 8888))),
+    'no message': refusal(wire.HEADER.pack(5) + b'hello'),
+    'helper': reach('/run/hubagent-homes/socket'),
+    'docker': reach('/run/docker.sock'),
+}))
+"""
+
+
+class Lecture(Course):
+    """The hub with the configuration above; servers start from slots."""
+
+    def pool(self) -> dict[str, Any]:
+        pools = {pool["server"]: pool for pool in self.hub.status()["pools"]}
+        value = pools["course"]
+        assert isinstance(value, dict)
+        return value
+
+    def fill(self, slots: int = 2) -> None:
+        until(lambda: len(self.ready_slots()) >= slots, FILL_S, f"{slots} ready slots: {self.pool()}")
+
+    def ready_slots(self) -> set[str]:
+        """Ids of the containers that wait and are ready. By the slots' own state: the status may be of a moment
+        ago."""
+        return set(json.loads(self.hub.machine.run(["python3", "-c", _READY]).stdout))
+
+    def warm(self, name: str) -> Person:
+        """This person's server, from a slot. On a machine that is too busy a claim is given up and the server
+        starts cold, as it should; then once more."""
+        person = self.person(name)
+        for _ in range(CLAIMS):
+            self.fill(1)
+            hits = self.claims("hit")
+            person.start()
+            if self.claims("hit") == hits + 1:
+                return person
+            person.stop()
+        raise AssertionError(f"{name} got no slot in {CLAIMS} starts")
+
+    def cold(self, name: str) -> Person:
+        """The same server, started without a slot."""
+        before = self.hub.replace("warm: {ready: 2", "warm: {ready: 0")
+        self.hub.apply()
+        try:
+            until(lambda: not self.ready_slots(), FILL_S, "an empty pool")
+            hits = self.claims("hit")
+            person = self.person(name)
+            person.start()
+            assert self.claims("hit") == hits
+        finally:
+            self.hub.edit(before)
+            self.hub.apply()
+        return person
+
+    def claims(self, result: str) -> float:
+        try:
+            return self.hub.metric(f'hubagent_pool_claims_total{{result="{result}",server="course"}}')
+        except AssertionError:
+            return 0.0
+
+    def container(self, name: str) -> str:
+        """The container that runs this person's server."""
+
+        def find() -> str | None:
+            found = [one["container"] for one in self.hub.status()["servers"] if one["user"] == name]
+            there = self.docker("ps", "--format", "{{.Names}}").split()  # the status may be of a moment ago
+            return str(found[0]) if len(found) == 1 and found[0] in there else None
+
+        return self.hub.machine.wait_until(find, 60.0, f"{name}'s server in the status")
+
+    def inside(self, container: str, *argv: str) -> str:
+        return self.docker("exec", container, *argv)
+
+    def traces(self) -> dict[str, list[str]]:
+        value = json.loads(self.hub.machine.run(["python3", "-c", _TRACES]).stdout)
+        assert isinstance(value, dict)
+        return value
+
+    def is_tidy(self) -> bool:
+        """Waiting slots have a container, a guest's folder and a mount point each; there is nothing else."""
+        traces = self.traces()
+        whole = len(traces["containers"]) == len(traces["guests"]) == len(traces["slots"])
+        return whole and not traces["attached"]
+
+
+@pytest.fixture(scope="module")
+def lecture(hub: Hub) -> Iterator[Lecture]:
+    with set_up(Lecture, hub, _CONFIG, own="label=hubagent.server=course") as room:
+        yield room
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left(lecture: Lecture) -> Iterator[None]:
+    """After each test every person's server is stopped, and nothing of it stays."""
+    yield
+    for person in lecture.people.values():
+        if person.servers():
+            person.stop()
+    until(lecture.is_tidy, FILL_S, "nothing but waiting slots")
+
+
+# -- a click
+
+
+def test_a_click_takes_a_waiting_slot(lecture: Lecture) -> None:
+    lecture.fill()
+    waiting = lecture.ready_slots()
+    lecture.warm("olga")
+    inspection = lecture.inspection(lecture.container("olga"))
+    assert inspection["Id"] in waiting
+    assert inspection["Name"].startswith("/hubagent-slot-")
+    lecture.fill()  # its place is taken by a fresh one
+
+
+def test_a_slot_becomes_the_server_that_a_cold_start_gives(lecture: Lecture) -> None:
+    """Everything a user or a program in the server could see is the same on both ways."""
+    seen = {}
+    for how in ("warm", "cold"):
+        person = getattr(lecture, how)("olga")
+        container = lecture.container("olga")
+        host = lecture.inspection(container)["HostConfig"]
+        with person.kernel() as kernel:
+            kernel.execute(_SELF)
+            kernel.sees(" end of facts\n")
+            facts = json.loads(kernel.output.partition("\nfacts ")[2].partition(" end of facts")[0])
+        facts["limits"] = {name: host[name] for name in ("Memory", "MemorySwap", "CpuQuota", "PidsLimit")}
+        facts["rights"] = {name: host[name] for name in ("CapDrop", "CapAdd", "SecurityOpt", "Privileged")}
+        facts["page"] = person.enter().url
+        facts["cookies"] = sorted(
+            (cookie.name.partition("-")[0], cookie.path)
+            for cookie in person.session.cookies
+            if "/user/" in cookie.path
+        )
+        person.stop()
+        seen[how] = facts
+    names = [set(facts.pop("environment")) for facts in seen.values()]
+    assert names[0] ^ names[1] == set()
+    assert seen["warm"] == seen["cold"]
+    assert seen["warm"]["cwd"] == "/home/jovyan/work"
+    assert seen["warm"]["course"] == "numerics; $HOME {1}"
+    assert seen["warm"]["limits"]["Memory"] == 640 * 1024**2
+    assert all(path.startswith("/user/olga/") for _, path in seen["warm"]["cookies"])
+
+
+def test_no_secret_is_in_what_docker_tells(lecture: Lecture) -> None:
+    for how in ("warm", "cold"):
+        person = getattr(lecture, how)("olga")
+        container = lecture.container("olga")
+        with person.kernel() as kernel:
+            kernel.execute("import os; print('token', os.environ['JUPYTERHUB_API_TOKEN'], 'end')")
+            kernel.sees(" end\n")
+            token = kernel.output.split()[1]
+        assert len(token) >= 32
+        assert token not in lecture.docker("inspect", container)
+        assert token not in lecture.inside(container, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        assert token not in lecture.hub.machine.run(["journalctl", "--no-pager", "-o", "export"]).stdout
+        person.stop()
+
+
+# -- homes
+
+
+def test_a_home_is_the_same_one_warm_and_cold(lecture: Lecture) -> None:
+    text = {"type": "file", "format": "text", "content": "kept\n"}
+    olga = lecture.warm("olga")
+    assert olga.jupyter("PUT", "/api/contents/note.txt", text).ok
+    olga.stop()
+    lecture.cold("olga")
+    assert olga.jupyter("GET", "/api/contents/note.txt").json()["content"] == "kept\n"
+    olga.stop()
+    lecture.warm("olga")
+    assert olga.jupyter("GET", "/api/contents/note.txt").json()["content"] == "kept\n"
+
+
+def test_course_files_lie_in_the_home_read_only(lecture: Lecture) -> None:
+    olga = lecture.warm("olga")
+    text = {"type": "file", "format": "text", "content": "mine\n"}
+    assert olga.jupyter("GET", "/api/contents/coursefiles/lecture.txt").json()["content"] == "Lecture 1\n"
+    assert olga.jupyter("PUT", "/api/contents/coursefiles/lecture.txt", text).status_code >= 400
+    assert lecture.hub.machine.read("/srv/coursefiles/lecture.txt") == "Lecture 1\n"
+    olga.stop()
+    assert lecture.hub.machine.read("/srv/coursefiles/lecture.txt") == "Lecture 1\n"
+
+
+def test_a_trap_in_the_home_catches_nobody(lecture: Lecture) -> None:
+    """Where course files belong the user has put a way out of the home; the host's folder stays as it is."""
+    olga = lecture.warm("olga")
+    container = lecture.container("olga")
+    olga.stop()
+    until(lambda: container not in lecture.docker("ps", "-a", "--format", "{{.Names}}"), 60.0, "its end")
+    volume = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "jupyterhub-user-olga").strip()
+    lecture.hub.machine.run(["sh", "-ec", f"cd {volume}; rmdir coursefiles; ln -s /etc coursefiles"])
+    before = lecture.hub.machine.run(
+        ["sh", "-c", "ls -la /etc | sha256sum; grep -c . /proc/1/mountinfo"]
+    ).stdout
+    lecture.fill()
+    olga.ask_for_server()
+    until(lambda: olga.servers().get("", {}).get("pending") is None, 120.0, "an end of the start")
+    after = lecture.hub.machine.run(["sh", "-c", "ls -la /etc | sha256sum"]).stdout
+    assert before.startswith(after.strip())
+    assert not any(
+        line.split()[4].startswith("/etc/") and "coursefiles" in line for line in _mountinfo(lecture)
+    )
+    if olga.servers():
+        olga.stop()
+    lecture.hub.machine.run(["rm", f"{volume}/coursefiles"])
+
+
+def _mountinfo(lecture: Lecture) -> list[str]:
+    return lecture.hub.machine.read("/proc/1/mountinfo").splitlines()
+
+
+def test_nobody_sees_anything_of_another(lecture: Lecture) -> None:
+    lecture.fill()
+    olga, otto = lecture.warm("olga"), lecture.warm("otto")
+    text = {"type": "file", "format": "text", "content": "Olga's\n"}
+    assert olga.jupyter("PUT", "/api/contents/only-of-olga.txt", text).ok
+    assert otto.jupyter("GET", "/api/contents/only-of-olga.txt").status_code == 404
+    assert otto.call("GET", f"{olga.home}/api/contents/only-of-olga.txt").status_code in (302, 403, 404)
+    theirs = lecture.container("otto")
+    assert lecture.container("olga") != theirs
+    seen = lecture.inside(
+        theirs, "sh", "-c", "cat /proc/self/mountinfo; cat /proc/[0-9]*/environ; ls -R /run/hubagent"
+    )
+    assert "olga" not in seen
+    assert not lecture.inside(theirs, "sh", "-c", "find / -name only-of-olga.txt 2>/dev/null || true")
+
+
+# -- leaving
+
+
+@pytest.mark.parametrize("how", ["stop", "kill", "remove"])
+def test_nothing_is_left_of_a_server_that_ended(lecture: Lecture, how: str) -> None:
+    olga = lecture.warm("olga")
+    container = lecture.container("olga")
+    text = {"type": "file", "format": "text", "content": "kept\n"}
+    assert olga.jupyter("PUT", "/api/contents/kept.txt", text).ok
+    if how == "stop":
+        olga.stop()
+    else:
+        lecture.docker(*{"kill": ("kill", container), "remove": ("rm", "-f", container)}[how])
+    until(lambda: not lecture.traces()["attached"], 180.0, "the home detached")
+    until(lambda: not olga.servers(), 180.0, "the hub to know")
+    assert container not in lecture.docker("ps", "-a", "--format", "{{.Names}}")
+    volume = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "jupyterhub-user-olga").strip()
+    assert lecture.hub.machine.read(f"{volume}/kept.txt") == "kept\n"
+    lecture.warm("olga")
+    assert olga.jupyter("GET", "/api/contents/kept.txt").json()["content"] == "kept\n"
+
+
+# -- faults
+
+
+def _kill(lecture: Lecture, unit: str) -> None:
+    lecture.hub.machine.run(["systemctl", "kill", "-s", "KILL", unit])
+
+
+def _comes_back(lecture: Lecture, unit: str, before: int) -> None:
+    until(lambda: lecture.hub.main_pid(unit) not in (0, before), 60.0, f"{unit} to be back")
+
+
+@pytest.mark.parametrize("unit", ["hubagent", "hubagent-homes", "jupyterhub"])
+def test_a_server_lives_through_the_death_of(lecture: Lecture, unit: str) -> None:
+    lecture.fill()
+    olga = lecture.warm("olga")
+    lecture.fill()
+    waiting, before = lecture.ready_slots(), lecture.hub.main_pid(unit)
+    with olga.kernel() as kernel:
+        kernel.tick()
+        _kill(lecture, unit)
+        _comes_back(lecture, unit, before)
+        kernel.still_ticks(f"the death of {unit}")
+    until(lambda: lecture.hub.get("/hub/login")[0] == 200, 90.0, "the hub")
+    until(lambda: len(lecture.ready_slots()) >= 2, FILL_S, "the pool as it was")
+    assert lecture.ready_slots() == waiting, "the slots that waited are kept"
+    otto = lecture.warm("otto")
+    assert otto.answers()
+    olga.stop()
+
+
+def test_slots_outlive_a_restart_of_docker(lecture: Lecture) -> None:
+    lecture.fill()
+    olga = lecture.warm("olga")
+    lecture.fill()
+    waiting = lecture.ready_slots()
+    with olga.kernel() as kernel:
+        kernel.tick()
+        lecture.hub.machine.run(["systemctl", "restart", "docker"], timeout_s=120.0)
+        kernel.still_ticks("a restart of Docker")
+    until(lambda: len(lecture.ready_slots()) >= 2, FILL_S, "the pool as it was")
+    assert lecture.ready_slots() == waiting
+    assert lecture.warm("otto").answers()
+
+
+def test_without_the_homes_helper_servers_start_cold(lecture: Lecture) -> None:
+    lecture.fill()
+    machine = lecture.hub.machine
+    hits = lecture.claims("hit")
+    machine.run(["systemctl", "mask", "--now", "--runtime", "hubagent-homes"])
+    try:
+        olga = lecture.person("olga")
+        olga.start()
+        assert olga.answers()
+        assert lecture.claims("hit") == hits
+        olga.stop()
+    finally:
+        machine.run(["systemctl", "unmask", "--runtime", "hubagent-homes"])
+        machine.run(["systemctl", "start", "hubagent-homes"])
+    lecture.fill()
+    assert lecture.warm("olga").answers()
+
+
+def test_a_slot_that_dies_is_replaced(lecture: Lecture) -> None:
+    lecture.fill()
+    victim = sorted(lecture.ready_slots())[0]
+    lecture.docker("kill", victim)
+    until(
+        lambda: victim not in lecture.ready_slots() and len(lecture.ready_slots()) >= 2,
+        FILL_S,
+        "a fresh slot",
+    )
+    assert lecture.warm("olga").answers()
+
+
+def test_an_edit_replaces_the_slots_and_leaves_users_alone(lecture: Lecture) -> None:
+    lecture.fill()
+    olga = lecture.warm("olga")
+    lecture.fill()
+    old, container = lecture.ready_slots(), lecture.container("olga")
+    with olga.kernel() as kernel:
+        kernel.tick()
+        before = lecture.hub.replace("memory: 640M", "memory: 704M")
+        try:
+            lecture.hub.apply()
+            until(
+                lambda: not (lecture.ready_slots() & old) and len(lecture.ready_slots()) >= 2,
+                FILL_S,
+                "slots of today's kind",
+            )
+            kernel.still_ticks("an edit of memory")
+            assert lecture.container("olga") == container
+            otto = lecture.warm("otto")
+            assert lecture.inspection(lecture.container("otto"))["HostConfig"]["Memory"] == 704 * 1024**2
+            otto.stop()
+        finally:
+            lecture.hub.edit(before)
+            lecture.hub.apply()
+
+
+def test_more_people_than_slots(lecture: Lecture) -> None:
+    """Eight click at once on two slots: everyone gets a server of their own, no slot has two users."""
+    lecture.fill()
+    people = [lecture.person(f"student{number}") for number in range(8)]
+    with ThreadPoolExecutor(len(people)) as pool:
+        list(pool.map(Person.start, people))
+    containers = [lecture.container(person.name) for person in people]
+    assert len(set(containers)) == len(people)
+    assert all(person.answers() for person in people)
+    for person in people:
+        assert person.jupyter("GET", "/api/contents/coursefiles/lecture.txt").status_code == 200
+        assert f"/user/{person.name}/" in person.enter().url
+    with ThreadPoolExecutor(len(people)) as pool:
+        list(pool.map(Person.stop, people))
+
+
+# -- trust
+
+
+def test_the_hub_has_no_docker_and_asks_in_vain_for_what_is_not_its_own(lecture: Lecture) -> None:
+    machine = lecture.hub.machine
+    lecture.docker("run", "-d", "--name", "bystander", "--network", "none", "hubagent/julia", "sleep", "600")
+    try:
+        assert "docker" not in machine.run(["id", "-nG", "jupyterhub"]).stdout.split()
+        found = json.loads(
+            machine.run(["runuser", "-u", "jupyterhub", "--", "python3", "-c", _INTRUDE]).stdout
+        )
+        assert found == {
+            "foreign container": ["not_allowed"] * 3,
+            "undeclared server": "not_allowed",
+            "no message": "message",
+            "helper": "PermissionError",
+            "docker": "PermissionError",
+        }
+        assert lecture.docker("inspect", "-f", "{{.State.Running}}", "bystander").strip() == "true"
+        nobody = machine.run(
+            ["runuser", "-u", "nobody", "--", "python3", "-c", _INTRUDE], check=False, timeout_s=60.0
+        )
+        assert "PermissionError" in nobody.stderr
+    finally:
+        lecture.docker("rm", "-f", "bystander")
+
+
+def test_a_waiting_slot_costs_no_processor_time(lecture: Lecture) -> None:
+    """At most 0.1 % of a processor, by the kernel's own account of every thread in the slot."""
+
+    def calm() -> bool:
+        lecture.fill()
+        container = min(lecture.ready_slots(), default="")
+        found = lecture.hub.machine.run(
+            ["python3", "-c", _USED, container], check=False
+        )  # it may just be replaced
+        return found.ok and float(found.stdout) < 0.001
+
+    until(calm, 120.0, "a slot that only waits")
