@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.machine.rig.client import client_network
 
-_FLAGS = (
+FLAGS = (
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -22,19 +22,25 @@ _FLAGS = (
 )
 
 
+def installed() -> Path:
+    """Debian's Chromium, installed if it was not."""
+    subprocess.run(["packaging/apt_install.sh", "chromium"], check=True)
+    return Path("/usr/bin/chromium")
+
+
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    subprocess.run(["packaging/apt_install.sh", "chromium"], check=True)
+    program = installed()
     with (
         tempfile.TemporaryDirectory(prefix="chromium-") as folder,
         client_network() as network,
         sync_playwright() as playwright,
     ):
         wrapper = Path(folder, "chromium")
-        wrapper.write_text(f'#!/bin/sh\nexec nsenter --net={network.path} /usr/bin/chromium "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec nsenter --net={network.path} {program} "$@"\n')
         wrapper.chmod(0o755)
         browser = playwright.chromium.launch(
-            executable_path=wrapper, args=list(_FLAGS), chromium_sandbox=False
+            executable_path=wrapper, args=list(FLAGS), chromium_sandbox=False
         )
         yield browser
         browser.close()

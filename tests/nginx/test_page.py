@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from tests.browser.chromium import FLAGS, installed
+
 from .front import DEADLINE_S, HOST, TEMPLATES
 from .stack import Stack
 
@@ -98,7 +100,7 @@ def test_the_page_waits_and_then_goes_on(stack: Stack) -> None:
     expect.set_options(timeout=DEADLINE_S * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=[rules, "--no-sandbox"]
+            executable_path=installed(), args=[rules, *FLAGS], chromium_sandbox=False
         )
         page = browser.new_page(ignore_https_errors=True)
         complaints: list[str] = []

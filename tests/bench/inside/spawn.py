@@ -1,7 +1,10 @@
 """Inside the machine: clicks on "Start", as a browser makes them. Prints one JSON object.
 
-spawn.py starts ROUNDS STOCK-URL      warm, cold and the stock hub in turns; seconds from click to page
+spawn.py starts ROUNDS STOCK-URL      warm, cold and the stock hub in turns
 spawn.py burst SERVER USERS WITHIN_S  so many people click within so many seconds
+
+Seconds are from the click. `ready` is the first answer of the user's own server through all proxies, which sends the
+browser back to the hub to sign in; `page` is the server's first page, after that.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import requests
@@ -32,6 +36,13 @@ QUIET_S = 3.0
 urllib3.disable_warnings()
 
 
+class Click(NamedTuple):
+    """Seconds from a click."""
+
+    ready: float
+    page: float
+
+
 class Browser:
     """One signed-in person."""
 
@@ -47,17 +58,23 @@ class Browser:
         if not answer.url.endswith("/hub/home"):
             raise SystemExit(f"{name} could not log in to {base}: {answer.url}")
 
-    def click(self, query: str) -> float:
-        """Seconds from the click to the first page of the user's own server."""
+    def click(self, query: str) -> Click:
+        """Follow a click to the first page of the user's own server."""
+        own: list[float] = []
+
+        def note(answer: requests.Response, **_: object) -> None:
+            if urlsplit(answer.url).path.startswith(f"/user/{self.name}/"):
+                own.append(time.perf_counter())
+
         begun_s = time.perf_counter()
-        answer = self._get(f"/hub/spawn{query}")
+        answer = self._get(f"/hub/spawn{query}", note)
         while "/hub/spawn-pending/" in answer.url:
             self._follow_progress()
-            answer = self._get(urlsplit(answer.url).path)
-        took_s = time.perf_counter() - begun_s
+            answer = self._get(urlsplit(answer.url).path, note)
+        ended_s = time.perf_counter()
         if answer.status_code != 200 or f"/user/{self.name}/" not in answer.url:
             raise SystemExit(f"{self.name} got {answer.status_code} from {answer.url}: {answer.text[:300]}")
-        return took_s
+        return Click(own[0] - begun_s, ended_s - begun_s)
 
     def stop(self) -> None:
         path = f"/hub/api/users/{self.name}/server"
@@ -69,8 +86,10 @@ class Browser:
         answer = self.session.get(f"{self.base}/hub/api/users/{self.name}", headers=self._api_headers())
         return answer.json()["servers"]
 
-    def _get(self, path: str) -> requests.Response:
-        return self.session.get(self.base + path, headers=NAVIGATE, timeout=ANSWER_S)
+    def _get(self, path: str, note: Callable[..., None] | None = None) -> requests.Response:
+        """A page after all redirects, each of which `note` is told of."""
+        hooks = {"response": note} if note else {}
+        return self.session.get(self.base + path, headers=NAVIGATE, timeout=ANSWER_S, hooks=hooks)
 
     def _submit(self, path: str, fields: dict[str, str]) -> requests.Response:
         self._get(path)
@@ -120,38 +139,44 @@ def wait_for_pool() -> None:
     time.sleep(QUIET_S)
 
 
-def starts(rounds: int, stock: str) -> dict[str, list[float]]:
+def starts(rounds: int, stock: str) -> dict[str, dict[str, list[float]]]:
+    """By kind of start, and by what was waited for; `claim` is the agent's part of each warm start."""
     ours = Browser(OURS, "bench", signs_up=True)
     theirs = Browser(stock, "bench", signs_up=False)
     for person, query in ((ours, "?opt-server=cold"), (theirs, "")):  # homes exist, pages are in memory
         person.click(query)
         person.stop()
-    found: dict[str, list[float]] = {"warm": [], "cold": [], "stock": [], "claim": []}
+    clicks: dict[str, list[Click]] = {"warm": [], "cold": [], "stock": []}
+    claims: list[float] = []
     for _ in range(rounds):
         wait_for_pool()
         before = metric("hubagent_pool_claim_duration_seconds_sum")
         hits = metric('hubagent_pool_claims_total{.*result="hit".*}')
-        found["warm"].append(ours.click("?opt-server=warm"))
+        clicks["warm"].append(ours.click("?opt-server=warm"))
         if metric('hubagent_pool_claims_total{.*result="hit".*}') != hits + 1:
             raise SystemExit("a warm start was not served from the pool")
-        found["claim"].append(metric("hubagent_pool_claim_duration_seconds_sum") - before)
+        claims.append(metric("hubagent_pool_claim_duration_seconds_sum") - before)
         ours.stop()
         wait_for_pool()
-        found["cold"].append(ours.click("?opt-server=cold"))
+        clicks["cold"].append(ours.click("?opt-server=cold"))
         ours.stop()
         wait_for_pool()
-        found["stock"].append(theirs.click(""))
+        clicks["stock"].append(theirs.click(""))
         theirs.stop()
-    return found
+    return {"claim": {"claim": claims}, **{kind: _columns(found) for kind, found in clicks.items()}}
 
 
-def burst(server: str, users: int, within_s: float) -> list[float]:
+def _columns(found: list[Click]) -> dict[str, list[float]]:
+    return {name: [getattr(click, name) for click in found] for name in Click._fields}
+
+
+def burst(server: str, users: int, within_s: float) -> dict[str, list[float]]:
     people = [Browser(OURS, f"student{number}", signs_up=True) for number in range(users)]
     wait_for_pool()
     begun_s = time.monotonic()
     gate = threading.Event()
 
-    def one(number: int) -> float:
+    def one(number: int) -> Click:
         gate.wait(max(0.0, begun_s + number * within_s / users - time.monotonic()))
         return people[number].click(f"?opt-server={server}")
 
@@ -159,7 +184,7 @@ def burst(server: str, users: int, within_s: float) -> list[float]:
         found = list(pool.map(one, range(users)))
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(Browser.stop, people))
-    return found
+    return _columns(found)
 
 
 if __name__ == "__main__":
