@@ -29,9 +29,19 @@ IMAGE: Final = {
 
 # The program lies as the package installs it. The first process stays root's, so that the end of this script's
 # caller ends all: a changed user would forget about its parent's death.
+#
+# The checkout may lie where an ordinary user may not pass, or below a folder that is another one in here: /mnt keeps hold
+# of it.
 _ENTER: Final = """
 set -e
+mount --bind "$1" /mnt
+top=$(printf %s "$1" | cut -d/ -f1-2)
+setpriv --reuid 1000 --regid 1000 --clear-groups test -x "$1" || mount -t tmpfs -o mode=755 tmpfs "$top"
 mount -t tmpfs tmpfs /opt
+mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /home
+[ -e "$1/hubagent" ] || { mkdir -p "$1" && mount --bind /mnt "$1"; }
+umount /mnt
 mkdir -p /opt/hubagent/hubagent/guest /opt/hubagent/hubagent/wire
 touch /opt/hubagent/start /opt/hubagent/hubagent/__init__.py
 mount --bind "$1/hubagent/guest" /opt/hubagent/hubagent/guest
@@ -39,10 +49,8 @@ mount --bind "$1/hubagent/guest/start" /opt/hubagent/start
 mount --bind "$1/hubagent/__init__.py" /opt/hubagent/hubagent/__init__.py
 mount --bind "$1/hubagent/wire" /opt/hubagent/hubagent/wire
 mount -o remount,ro /opt
-mount -t tmpfs tmpfs /run
 mkdir /run/hubagent
 mount --bind "$2/socket" /run/hubagent
-mount -t tmpfs tmpfs /home
 mkdir -p /home/jovyan
 mount --bind "$2/home" /home/jovyan
 mount -t tmpfs tmpfs /usr/local/etc
