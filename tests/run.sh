@@ -1,49 +1,73 @@
 #!/bin/bash
-# Everything CI runs, stage by stage; a stage that fails does not hide what the later ones say.
-# The last line counts the tests of all stages.
+# Everything CI runs. Lanes of stages run beside each other, since most tests wait more than they compute; each
+# stage's output comes as a whole when it ends, and lies in build/test. A stage that fails does not hide what the
+# others say. The last line counts the tests of all stages.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 
-passed=0 failed=0 bad=()
+make venv || exit 1
+tests/guest_venv.sh || exit 1
+
+py=build/venv/bin/python
+hub=build/hub-venv/bin/python
+guest=build/guest-venv/bin/python
+declare -A commands=(
+    [check]="make check"
+    [unit]="$py -m pytest -q tests/unit"
+    [contract]="$py -m pytest -q tests/contract"
+    [nginx]="$py -m pytest -q tests/nginx"
+    [hub]="$hub -m pytest -q tests/hub"
+    [guest]="$guest -m pytest -q tests/guest"
+    [kernels]="$guest -m pytest -q tests/guest_kernels"
+    [deb]="make repo lint-deb"
+    [packages]="$py -m pytest -q tests/packages"
+    # Debian 12 and 13 beside each other. What looks for traces on the host stays alone.
+    [machine]="$py -m pytest -q -n 2 --dist loadgroup tests/machine --ignore=tests/machine/test_rig_traces.py"
+    [rig]="$py -m pytest -q tests/machine/test_rig_traces.py"
+    [browser]="$py -m pytest -q -n 2 tests/browser"
+)
+logs=build/test
+rm -rf "$logs"
+mkdir -p "$logs"
 begun=$SECONDS
 
-stage() { # NAME COMMAND...: run it, and add up what pytest counted
-    local name=$1 log=build/test/$1.log from=$SECONDS
-    shift
-    mkdir -p build/test
-    printf '\n== %s\n' "$name"
-    if "$@" 2>&1 | tee "$log"; then :; else bad+=("$name"); fi
-    local last
-    last=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error)' "$log" | tail -n 1)
-    passed=$((passed + $(count passed "$last")))
-    failed=$((failed + $(count failed "$last") + $(count 'errors?' "$last")))
-    printf -- '-- %s: %d s\n' "$name" $((SECONDS - from))
+lanes() { # 'STAGE…'…: the stages of a lane one after the other, the lanes beside each other
+    local lane
+    for lane in "$@"; do
+        for name in $lane; do stage "$name"; done &
+    done
+    wait
+}
+
+stage() { # NAME
+    local from=$SECONDS
+    ${commands[$1]} >"$logs/$1.log" 2>&1 </dev/null
+    echo $? >"$logs/$1.status"
+    {
+        flock 9
+        printf '\n== %s\n' "$1"
+        cat "$logs/$1.log"
+        printf -- '-- %s: %d s\n' "$1" $((SECONDS - from))
+    } 9>"$logs/printing"
 }
 
 count() { # WORD LINE
     grep -oE "[0-9]+ $1" <<<"$2" | grep -oE '^[0-9]+' || echo 0
 }
 
-make venv || exit 1
-tests/guest_venv.sh || exit 1
-py=build/venv/bin/python
-hub=build/hub-venv/bin/python
-guest=build/guest-venv/bin/python
+lanes check
+lanes "contract unit" "deb packages nginx" "hub" "guest kernels"
+lanes machine
+lanes rig
+lanes browser
 
-stage check make check
-stage unit "$py" -m pytest -q tests/unit
-stage contract "$py" -m pytest -q tests/contract
-stage nginx "$py" -m pytest -q tests/nginx
-stage hub "$hub" -m pytest -q tests/hub
-stage guest "$guest" -m pytest -q tests/guest
-stage kernels "$guest" -m pytest -q tests/guest_kernels
-stage deb make repo lint-deb
-stage packages "$py" -m pytest -q tests/packages
-# Debian 12 and 13 beside each other: most of these tests wait. What looks for traces on the host stays alone.
-stage machine "$py" -m pytest -q -n 2 --dist loadgroup tests/machine --ignore=tests/machine/test_rig_traces.py
-stage rig "$py" -m pytest -q tests/machine/test_rig_traces.py
-stage browser "$py" -m pytest -q tests/browser
-
+passed=0 failed=0 bad=()
+for name in "${!commands[@]}"; do
+    [[ $(cat "$logs/$name.status") == 0 ]] || bad+=("$name")
+    last=$(grep -E '^(=+ )?[0-9]+ (passed|failed|error)' "$logs/$name.log" | tail -n 1)
+    passed=$((passed + $(count passed "$last")))
+    failed=$((failed + $(count failed "$last") + $(count 'errors?' "$last")))
+done
 printf '\n%d s in all\n' $((SECONDS - begun))
 ((${#bad[@]} == 0)) || printf 'failed stages: %s\n' "${bad[*]}"
 ((${#bad[@]} == 0 || failed > 0)) || failed=${#bad[@]}

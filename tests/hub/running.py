@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,9 @@ class RunningHub:
         if self._proxy is not None:
             _end(self._proxy)
             self._proxy = None
+        for pid in _processes_in(self.folder):  # services of a hub that was killed outlive it; systemd would end them
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _up(self) -> bool:
         if self._hub is not None and self._hub.poll() is not None:
@@ -224,6 +228,14 @@ def running_hub(folder: Path, **settings: object) -> Iterator[RunningHub]:
         yield hub
     finally:
         hub.stop()
+
+
+def _processes_in(folder: Path) -> Iterator[int]:
+    """Processes whose working directory is this one."""
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):  # it ended just now
+            if entry.readlink() == folder:
+                yield int(entry.parent.name)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
