@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +47,7 @@ def preload(modules: Iterable[str]) -> Preloaded:
                 raise
             except BaseException as error:  # whatever a stranger's module does, SystemExit included
                 faults.append(f"{name}: {type(error).__name__}: {error}")
+    tuple(platform.uname())  # runs a program the first time it is asked for the processor, as servers do
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection needs to look at it again
     return Preloaded(tuple(faults), frozenset(watch.reads))

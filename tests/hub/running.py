@@ -167,7 +167,9 @@ class RunningHub:
         if self._proxy is not None:
             _end(self._proxy)
             self._proxy = None
-        for pid in _processes_in(self.folder):  # services of a hub that was killed outlive it; systemd would end them
+        for pid in _processes_in(
+            self.folder
+        ):  # services of a hub that was killed outlive it; systemd would end them
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
