@@ -25,6 +25,7 @@ from hubagent.images.builder import Images
 from hubagent.layout import GUEST_PROGRAM, Layout
 from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
 from hubagent.observability.status import ImageStatus, PoolStatus
+from hubagent.pool.arrivals import Arrivals
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.pool import Pool
@@ -64,6 +65,7 @@ class UserServers:
         )
         self._on_change = on_change
         specs, volumes = Specs(self._config), Volumes(containers)
+        self._arrivals = Arrivals(self._config, volumes.home_of)
         self._pool = Pool(
             containers=containers,
             homes=HomesClient(layout.homes_socket),
@@ -94,17 +96,20 @@ class UserServers:
             cold=cold,
             warm=self._pool,
             slots=self._pool.slots.all,
+            expect=self._arrivals.expect,
         )
         self._server = SpawnServer(layout.spawn_socket, broker.answer, requests=REQUESTS)
 
     def start(self) -> None:
         self._server.start()
+        self._arrivals.start()
         self._pool.start()
         self._images.start()
 
     def stop(self) -> None:
         """Servers and slots go on without the agent."""
         self._server.stop()
+        self._arrivals.stop()
         self._pool.stop()
         self._images.stop()
 

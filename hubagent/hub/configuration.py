@@ -13,13 +13,14 @@ from jupyterhub.auth import Authenticator
 from traitlets import import_item
 from traitlets.config import Config
 
-from hubagent.hub import usernames
+from hubagent.hub import arrivals, usernames
 from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import HubSecrets, HubSettings, Signup
 from hubagent.hub.spawner import HubagentSpawner
 from hubagent.hub.traits import merge_traits
+from hubagent.layout import Layout
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -129,6 +130,7 @@ def _look_every_s(settings: HubSettings) -> int:
 def _spawner(config: Config, settings: HubSettings) -> None:
     config.JupyterHub.spawner_class = HubagentSpawner
     config.HubagentSpawner.servers_file = str(settings.servers_file)
+    config.HubagentSpawner.agent_socket = str(Layout().spawn_socket)
 
 
 def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticator]) -> None:
@@ -139,6 +141,7 @@ def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticato
     users that an admin added on the hub's admin page (or by traits such as `allowed_users`).
     """
     config.JupyterHub.authenticator_class = cls
+    config.Authenticator.post_auth_hook = arrivals.announce
     if issubclass(cls, HubagentAuthenticator):
         for name in settings.admins:
             problem = usernames.problem(usernames.normalise(name))

@@ -34,8 +34,8 @@ TURN_S: Final = 60.0
 
 MAX_LINES: Final = 1000
 
-Request = wire.Claim | wire.Create | wire.Inspect | wire.Stop | wire.Remove | wire.Output
-REQUESTS: Final = (wire.Claim, wire.Create, wire.Inspect, wire.Stop, wire.Remove, wire.Output)
+Request = wire.Claim | wire.Create | wire.Expect | wire.Inspect | wire.Stop | wire.Remove | wire.Output
+REQUESTS: Final = (wire.Claim, wire.Create, wire.Expect, wire.Inspect, wire.Stop, wire.Remove, wire.Output)
 
 
 class Warm(Protocol):
@@ -64,15 +64,17 @@ class Broker:
         cold: ColdStarts,
         warm: Warm,
         slots: Callable[[], Iterable[Slot]],
+        expect: Callable[[str], None],
     ) -> None:
         """`config` is the configuration in force, None while there is none; it is asked at every start.
-        `slots` are all there are."""
+        `slots` are all there are. `expect` is told of users who have signed in, and returns at once."""
         self._config = config
         self._containers = containers
         self._guests = guests
         self._cold = cold
         self._warm = warm
         self._slots = slots
+        self._expect = expect
         self._locks = NamedLocks()
 
     def answer(self, request: Request) -> object:
@@ -81,6 +83,9 @@ class Broker:
             match request:
                 case wire.Claim() | wire.Create():
                     return self._start(request)
+                case wire.Expect(user):
+                    self._expect(user)
+                    return wire.Done()
                 case wire.Inspect(name):
                     return self._inspect(name)
                 case wire.Output(name, lines):
@@ -170,4 +175,6 @@ def _shown(request: Request) -> str:
     """For the log: never the environment or the command, which hold secrets."""
     if isinstance(request, wire.Claim | wire.Create):
         return f"{type(request).__name__} for {request.user[:80]!r} {request.server_name[:80]!r}"
+    if isinstance(request, wire.Expect):
+        return f"Expect {request.user[:80]!r}"
     return f"{type(request).__name__} {request.name[:80]!r}"

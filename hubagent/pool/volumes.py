@@ -35,6 +35,7 @@ class Volumes:
         self._containers = containers
         self._locks = NamedLocks()
         self._finished: set[str] = set()  # saves a question to Docker at each later start
+        self._owners: dict[str, tuple[int, int]] = {}  # by image id
 
     def home_of(self, server: Server, user: str) -> str:
         """Where the user's home lies on the host, made before if need be; empty for a volume that Docker
@@ -71,13 +72,8 @@ class Volumes:
     def _give(self, container: str, server: Server, image: ImageFacts) -> None:
         if image.starts_as_root:
             return
-        passwd = self._containers.read_file(container, "/etc/passwd") or b""
-        owner = home_owner(image.user, passwd.decode(errors="replace"))
-        if owner is None:
-            raise SpawnError(
-                "image",
-                f"Image {server.image} runs as {image.user!r}, whom its /etc/passwd does not know.",
-            )
+        owner = self._owners.get(image.id) or self._read_owner(container, server, image)
+        self._owners[image.id] = owner
         try:
             self._containers.own_folder(container, str(server.home), owner)
         except EngineAbsentError:
@@ -87,6 +83,16 @@ class Volumes:
             raise SpawnError(
                 "image", f"Image {server.image} does not let {server.home} be the home of {image.user!r}."
             ) from error
+
+    def _read_owner(self, container: str, server: Server, image: ImageFacts) -> tuple[int, int]:
+        passwd = self._containers.read_file(container, "/etc/passwd") or b""
+        owner = home_owner(image.user, passwd.decode(errors="replace"))
+        if owner is None:
+            raise SpawnError(
+                "image",
+                f"Image {server.image} runs as {image.user!r}, whom its /etc/passwd does not know.",
+            )
+        return owner
 
     def _undo(self, name: str, *, is_new: bool) -> None:
         """What cannot be undone now is redone by the next start."""

@@ -46,6 +46,14 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Expect:
+    """This user has signed in, and may ask for a server soon: make their home if it is new. Answered by Done at
+    once; the home is made afterwards."""
+
+    user: str
+
+
+@dataclass(frozen=True)
 class Inspect:
     """Answered by Inspected, also when there is no such container."""
 
@@ -246,7 +254,7 @@ class Proof:
 BY_NAME: Final[Mapping[str, type[Any]]] = {
     cls.__name__: cls
     for cls in (
-        *(Claim, Create, Started, Inspect, Inspected, Stop, Remove, Output, Text),
+        *(Claim, Create, Started, Expect, Inspect, Inspected, Stop, Remove, Output, Text),
         *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots),
         *(Ping, Pong, Become, Done, Refused, GuestSettings, Proof),
     )

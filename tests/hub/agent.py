@@ -99,6 +99,7 @@ class Agent:
         self.guests = SocketGuests(folder / "guests")
         self.specs = Specs(self.config, program=program)
         self.slots = Slots(self)
+        self.expected: list[str] = []  # who has signed in
         cold = ColdStarts(
             containers=self.containers,
             guests=self.guests,
@@ -114,6 +115,7 @@ class Agent:
             cold=cold,
             warm=self.slots,
             slots=lambda: self.slots.all.values(),
+            expect=self.expected.append,
         )
         self._server = SpawnServer(
             self.socket, self.broker.answer, requests=REQUESTS, owner=getpass.getuser()

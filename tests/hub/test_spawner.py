@@ -16,7 +16,8 @@ from urllib.parse import quote
 
 import pytest
 from agent import Agent
-from conftest import choose_first_password
+from browser import Browser
+from conftest import ADMIN_PASSWORD, choose_first_password
 from docker_daemon import Container, DockerDaemon, Image
 from running import RunningHub, call, free_ports, server, wait_until
 
@@ -125,10 +126,24 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         gc.collect()
 
 
+@pytest.fixture(scope="module")
+def admin(stage: Scene) -> Browser:
+    return choose_first_password(stage.hub)
+
+
 @pytest.fixture
 def scene(stage: Scene) -> Scene:
     stage.edit(julia=server("julia"))
     return stage
+
+
+def test_the_agent_hears_who_has_signed_in(scene: Scene, admin: Browser) -> None:
+    """Not who was refused, nor who was only let in to choose a password."""
+    wait_until(lambda: scene.agent.expected == ["admin"], "the agent to hear of the first time")
+    someone = Browser(scene.hub.url)
+    someone.sign_in("admin", "not the password")
+    someone.sign_in("admin", ADMIN_PASSWORD)
+    wait_until(lambda: scene.agent.expected == ["admin", "admin"], "the agent to hear of the second time")
 
 
 def test_a_container_as_the_definition_says(scene: Scene, tmp_path) -> None:
@@ -215,8 +230,7 @@ def test_an_edit_counts_from_the_next_start(scene: Scene) -> None:
     scene.stop("editor")
 
 
-def test_several_servers_are_a_choice(scene: Scene) -> None:
-    admin = choose_first_password(scene.hub)
+def test_several_servers_are_a_choice(scene: Scene, admin: Browser) -> None:
     scene.edit(
         julia=server("julia", title="Julia & friends"),
         r=server("r", image="hubagent/julia", title="<b>R</b>"),

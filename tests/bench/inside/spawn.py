@@ -2,6 +2,8 @@
 
 spawn.py starts ROUNDS STOCK-URL      warm, cold and the stock hub in turns
 spawn.py burst SERVER USERS WITHIN_S  so many people click within so many seconds
+spawn.py refilling ROUNDS             warm starts while a slot is in the making, and while none is, in turns
+spawn.py idle SECONDS                 what each waiting slot takes: memory by its proportional share, processor
 
 Seconds are from the click. `ready` is the first answer of the user's own server through all proxies, which sends the
 browser back to the hub to sign in; `page` is the server's first page, after that.
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -23,13 +26,15 @@ from urllib.parse import urlsplit
 
 import requests
 import urllib3
-from live import wait_for
+from live import cpu_s, wait_for
 
 OURS = "https://127.0.0.1"
 PASSWORD = "a rather long one 7"
 METRICS = "http://127.0.0.1:9811/metrics"
 STATUS = Path("/run/hubagent/status.json")
+GUESTS = Path("/run/hubagent/guests")
 NAVIGATE = {"Sec-Fetch-Mode": "navigate"}
+IN_THE_MAKING = r'hubagent_pool_slots{.*state="(?:creating|warming)".*}'
 ANSWER_S = 180.0
 QUIET_S = 3.0
 
@@ -80,9 +85,9 @@ class Browser:
         path = f"/hub/api/users/{self.name}/server"
         self.session.delete(self.base + path, headers=self._api_headers(), timeout=ANSWER_S)
         what = f"the end of {self.name}'s server"
-        wait_for(lambda: not self._servers(), what, deadline_s=ANSWER_S)
+        wait_for(lambda: not self.servers(), what, deadline_s=ANSWER_S)
 
-    def _servers(self) -> Any:
+    def servers(self) -> Any:
         answer = self.session.get(f"{self.base}/hub/api/users/{self.name}", headers=self._api_headers())
         return answer.json()["servers"]
 
@@ -187,8 +192,55 @@ def burst(server: str, users: int, within_s: float) -> dict[str, list[float]]:
     return _columns(found)
 
 
+def refilling(rounds: int) -> dict[str, list[float]]:
+    """Seconds to ready. Without a slot in the making the pool is full."""
+    before, person = (Browser(OURS, name, signs_up=True) for name in ("early", "late"))
+    found: dict[str, list[float]] = {"busy": [], "calm": []}
+    for _ in range(rounds):
+        for kind, samples in found.items():
+            wait_for_pool()
+            if kind == "busy":
+                before.click("?opt-server=warm")
+                wait_for(lambda: metric(IN_THE_MAKING) > 0, "a slot in the making", deadline_s=ANSWER_S)
+            samples.append(person.click("?opt-server=warm").ready)
+            for one in (before, person):
+                if one.servers():
+                    one.stop()
+    return found
+
+
+def idle(window_s: float) -> list[dict[str, float]]:
+    """One entry for each waiting slot: bytes, and the share of one processor."""
+    wait_for_pool()
+    slots = [json.loads(path.read_text()) for path in GUESTS.glob("*/slot.json")]
+    pids = [_pids(slot["container"]) for slot in slots if slot["phase"] == "ready"]
+    used = [sum(map(cpu_s, one)) for one in pids]
+    time.sleep(window_s)
+    return [
+        {"bytes": sum(map(_share, one)), "cpu": (sum(map(cpu_s, one)) - before) / window_s}
+        for one, before in zip(pids, used, strict=True)
+    ]
+
+
+def _pids(container: str) -> list[int]:
+    top = subprocess.run(["docker", "top", container, "-o", "pid"], stdout=subprocess.PIPE, check=True)
+    return [int(line) for line in top.stdout.split()[1:]]
+
+
+def _share(pid: int) -> int:
+    """Proportional set size, in bytes (proc(5), smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "starts":
-        print(json.dumps(starts(int(sys.argv[2]), sys.argv[3])))
+    command, *words = sys.argv[1:]
+    if command == "starts":
+        result: object = starts(int(words[0]), words[1])
+    elif command == "burst":
+        result = burst(words[0], int(words[1]), float(words[2]))
+    elif command == "refilling":
+        result = refilling(int(words[0]))
     else:
-        print(json.dumps(burst(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))))
+        result = idle(float(words[0]))
+    print(json.dumps(result))

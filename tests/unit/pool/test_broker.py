@@ -56,6 +56,7 @@ class World:
     def __init__(self) -> None:
         self.config: Config | None = Config(servers=(SERVER,))
         self.containers, self.guests, self.pool = FakeContainers(), FakeGuests(), Pool()
+        self.expected: list[str] = []
         self.broker = Broker(
             config=lambda: self.config,
             containers=self.containers,
@@ -70,6 +71,7 @@ class World:
             ),
             warm=self.pool,
             slots=lambda: self.pool.slots,
+            expect=self.expected.append,
         )
 
     def ask(self, request: Request) -> object:
@@ -112,6 +114,11 @@ def _spec(name: str, labels: dict[str, str]) -> ContainerSpec:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+def test_who_has_signed_in_is_expected(world: World) -> None:
+    assert world.ask(wire.Expect("ada")) == wire.Done()
+    assert world.expected == ["ada"]
 
 
 def test_the_life_of_a_server(world: World) -> None:

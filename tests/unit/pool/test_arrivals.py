@@ -1,0 +1,91 @@
+"""Homes of people who have signed in are made before they ask for a server."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hubagent.config.model import Config
+from hubagent.config.servers import Server
+from hubagent.config.types import ServerName
+from hubagent.pool.arrivals import Arrivals, homes_ahead
+from hubagent.pool.volumes import Volumes
+from tests.contract.waiting import wait_until
+from tests.fakes import FakeContainers
+
+JULIA = Server(name=ServerName("julia"), title="Julia")
+STATISTICS = dataclasses.replace(JULIA, name=ServerName("statistics"), image="example/statistics")
+
+
+@pytest.fixture
+def containers() -> FakeContainers:
+    return FakeContainers()
+
+
+@pytest.fixture
+def arrivals(containers: FakeContainers) -> Iterator[Arrivals]:
+    one = Arrivals(lambda: Config(servers=(JULIA,)), Volumes(containers).home_of)
+    one.start()
+    yield one
+    one.stop()
+
+
+def test_a_newcomer_finds_a_home(containers: FakeContainers, arrivals: Arrivals) -> None:
+    for user in ("ada", "grace"):
+        arrivals.expect(user)
+    wait_until(
+        lambda: len(containers.volumes) == 2 and not containers.containers,
+        10.0,
+        lambda: "two homes, finished",
+    )
+    assert sorted(containers.volumes) == ["jupyterhub-user-ada", "jupyterhub-user-grace"]
+
+
+def test_a_home_that_is_there_is_left_alone(containers: FakeContainers, arrivals: Arrivals) -> None:
+    containers.volumes["jupyterhub-user-ada"] = {}
+    arrivals.expect("ada")
+    arrivals.expect("grace")
+    wait_until(lambda: "jupyterhub-user-grace" in containers.volumes, 10.0, lambda: "the second home")
+    assert len(containers.calls("create")) == 1
+
+
+def test_a_failure_is_left_to_the_start_and_stops_nobody_else(
+    containers: FakeContainers, arrivals: Arrivals
+) -> None:
+    containers.fail("create")
+    arrivals.expect("ada")
+    arrivals.expect("grace")
+    wait_until(lambda: list(containers.volumes) == ["jupyterhub-user-grace"], 10.0, lambda: "the second home")
+
+
+def test_it_ends_when_told_whoever_waits(containers: FakeContainers) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(server: Server, user: str) -> str:
+        entered.set()
+        go_on.wait(10.0)
+        return ""
+
+    one = Arrivals(lambda: Config(servers=(JULIA,)), slow)
+    one.start()
+    for number in range(50):
+        one.expect(f"student{number}")
+    assert entered.wait(10.0)
+    one.stop(timeout_s=0.0)
+    go_on.set()
+    wait_until(
+        lambda: not any(thread.name == "arrivals" for thread in threading.enumerate()),
+        10.0,
+        lambda: "its end",
+    )
+
+
+def test_a_home_that_different_images_share_is_filled_by_the_first_that_is_used() -> None:
+    assert homes_ahead([JULIA, STATISTICS]) == ()
+    apart = dataclasses.replace(STATISTICS, volume=type(JULIA.volume)("statistics-{username}"))
+    assert homes_ahead([JULIA, apart]) == (JULIA, apart)
+    larger = dataclasses.replace(JULIA, name=ServerName("larger"), memory_bytes=8 * 1024**3)
+    assert homes_ahead([JULIA, larger]) == (JULIA,)
