@@ -22,9 +22,9 @@ class Trigger(enum.Enum):
 
 
 # Seconds of quiet to wait for after a hint, and at most altogether. An editor writes a file in several
-# operations; systemd and Docker send several signals for one event.
-_QUIET_S = {Trigger.FILE: 0.2, Trigger.UNIT: 0.5, Trigger.DOCKER: 1.0, Trigger.SERVERS: 0.3}
-_AT_MOST_S = {Trigger.FILE: 2.0, Trigger.UNIT: 5.0, Trigger.DOCKER: 10.0, Trigger.SERVERS: 2.0}
+# operations; systemd and Docker send several signals for one event; while servers start, the processors are theirs.
+_QUIET_S = {Trigger.FILE: 0.2, Trigger.UNIT: 0.5, Trigger.DOCKER: 1.0, Trigger.SERVERS: 1.0}
+_AT_MOST_S = {Trigger.FILE: 2.0, Trigger.UNIT: 5.0, Trigger.DOCKER: 10.0, Trigger.SERVERS: 5.0}
 
 
 class Triggers:
