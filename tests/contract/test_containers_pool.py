@@ -169,6 +169,16 @@ def test_a_volume_lies_somewhere_on_the_host(world: World) -> None:
     assert containers.volume_path(name) is None
 
 
+def test_volumes_are_listed_with_their_labels(world: World) -> None:
+    containers, name = world.containers, f"{world.prefix}-labelled"
+    containers.create_volume(name, {"hubagent.user": "ada"})
+    containers.create_volume(f"{name}-not", {})
+    ours = {one: labels for one, labels in containers.volume_labels().items() if one.startswith(name)}
+    assert ours == {name: {"hubagent.user": "ada"}, f"{name}-not": {}}
+    containers.remove_volume(name)
+    assert name not in containers.volume_labels()
+
+
 def test_a_container_brings_its_volume(world: World) -> None:
     name, containers = f"{world.prefix}-v", world.containers
     spec = world.spec(volume=(name, "/home/jovyan/work"), volume_labels={"hubagent.user": "ada"})
