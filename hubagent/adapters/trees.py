@@ -9,6 +9,7 @@ Out of scope: extended attributes, ACLs, holes (written as zeros, and made holes
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -21,12 +22,14 @@ from typing import BinaryIO, Final
 
 from hubagent.backup.entries import LATEST_NS, Entry, Kind, Readable
 from hubagent.errors import StorageError
+from hubagent.observability.terminal import clean
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _MAKE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 20
-_GONE: Final = (FileNotFoundError, NotADirectoryError)
+_GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENODEV})
+"""What the calls below say of something that has vanished, or become something else, since it was looked at."""
 
 _Path = tuple[str, ...]
 
@@ -39,7 +42,7 @@ class LocalTrees:
     ) -> Iterator[tuple[Entry, Readable | None]]:
         with _told(root, "cannot be read"):
             try:
-                top = os.open(root, _FOLDER)
+                top = os.open(root, _FOLDER & ~os.O_NOFOLLOW)  # where it lies is root's to say
             except FileNotFoundError:
                 return
         try:
@@ -119,7 +122,9 @@ class _Walk:
             with _told(self._root.joinpath(*path), "cannot be read"):
                 try:
                     folder = open_below(self._top, path)
-                except _GONE:
+                except OSError as error:
+                    if error.errno not in _GONE:
+                        raise
                     continue
             try:
                 yield _entry(path, Kind.FOLDER, os.fstat(folder)), None
@@ -136,7 +141,7 @@ class _Walk:
 
     def _one(self, path: _Path, folder: int, below: list[_Path]) -> Iterator[tuple[Entry, Readable | None]]:
         name = path[-1]
-        with _told(self._root.joinpath(*path), "cannot be read"), suppress(*_GONE):
+        with _told(self._root.joinpath(*path), "cannot be read"), _gone_is_no_error():
             facts = os.lstat(name, dir_fd=folder)
             if stat.S_ISDIR(facts.st_mode):
                 below.append(path)
@@ -304,10 +309,19 @@ def _entry(
 
 
 @contextmanager
+def _gone_is_no_error() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
+
+
+@contextmanager
 def _told(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"{path}: {what}: {error.strerror or error}; check the disk and `dmesg`"
+            f"{clean(str(path))}: {what}: {error.strerror or error}; check the disk and `dmesg`"
         ) from error

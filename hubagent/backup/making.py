@@ -160,7 +160,7 @@ class Making:
     def _add_files(self, part: PartWriter, config: Config, source: FileState) -> None:
         self._say("the configuration")
         part.add(_file(self._layout.config, self._layout, source), io.BytesIO(source.content))
-        for path in (places.environment_file(self._layout), *named_files(config)):
+        for path in (places.environment_file(self._layout), *named_files(config, self._layout)):
             state = self._files.read(path, max_bytes=places.MAX_FILE)
             if state is not None:
                 part.add(_file(path, self._layout, state), io.BytesIO(state.content))
@@ -183,8 +183,7 @@ class Making:
 
 
 def _file(path: Path, layout: Layout, state: FileState) -> Entry:
-    words = path.relative_to(layout.root).parts if path.is_relative_to(layout.root) else path.parts[1:]
-    return Entry(words, Kind.FILE, mode=state.mode, size=len(state.content))
+    return Entry(path.relative_to(layout.root).parts, Kind.FILE, mode=state.mode, size=len(state.content))
 
 
 def _below(folder: str, entry: Entry) -> Entry:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubagent.config.model import Config, TlsMode
+from hubagent.layout import Layout
 
 
-def named_files(config: Config) -> tuple[Path, ...]:
-    """Absolute paths, each once, sorted."""
+def named_files(config: Config, layout: Layout) -> tuple[Path, ...]:
+    """Each once, sorted, below the layout's root."""
     tls, metrics, hub = config.tls, config.metrics.tls, config.hub
     found = [hub.database_password_file]
     if tls.mode is TlsMode.FILES:
@@ -22,4 +23,4 @@ def named_files(config: Config) -> tuple[Path, ...]:
         for name, value in traits.items()
         if name.endswith("_file")
     }
-    return tuple(sorted(named))
+    return tuple(sorted(layout.root.joinpath(*path.parts[1:]) for path in named))

@@ -70,7 +70,7 @@ def small_files(stream: BinaryIO, layout: Layout, files: FileStore) -> SmallFile
     except ConfigError as error:
         older = "the backup's configuration is not one for this version of hubagent; restore it with the one"
         raise ConfigError((f"{older} that made it, then upgrade", *error.messages)) from error
-    allowed = {layout.config, places.environment_file(layout), *named_files(config)}
+    allowed = {layout.config, places.environment_file(layout), *named_files(config, layout)}
     for path in found:
         if path not in allowed and not path.is_relative_to(layout.state):
             raise BackupError(f"the backup has {path}, which its configuration does not name")

@@ -264,7 +264,9 @@ def server(
     home.mkdir(exist_ok=True)
     port, token, log = _free_port(), secrets.token_hex(8), folder / "server.log"
     inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith(("JUPYTER", "PYT", "JPY", "HUBAGENT"))
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("JUPYTER", "PYT", "JPY", "HUBAGENT"))
     }
     settings = {
         "kernels": kernels,
