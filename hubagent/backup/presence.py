@@ -29,7 +29,7 @@ class Present:
 
     def words(self) -> str:
         return "; ".join(
-            f"{count} {what} ({_some(names)})"
+            f"{what}: {count} ({_some(names)})"
             for count, what, names in (
                 (len(self.people), "people in the hub's database", self.people),
                 (len(self.homes), "homes with files", self.homes),

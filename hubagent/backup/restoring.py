@@ -69,7 +69,8 @@ class Restoring:
         """Afterwards the agent runs, if it may. Nothing was changed when this raises BackupError, ConfigError or
         UsageError."""
         manifest, written = self._verify(backup)
-        journal = Journal(self._files, self._layout, hashlib.sha256(written).hexdigest())
+        backup_id = hashlib.sha256(written).hexdigest()
+        journal = Journal(self._files, self._layout, backup_id, hub_runs=self._services.hub_runs())
         small = small_files(_from_start(backup), self._layout, self._files)
         present = presence.look(
             manifest,
@@ -102,6 +103,7 @@ class Restoring:
         self._say("exchanging")
         with self._services.stopped(self._lock):
             exchange.run()
+            journal.complete()
         staging.clear()
         self._services.start()
         journal.end()

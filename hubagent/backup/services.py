@@ -21,6 +21,9 @@ class Services:
     def __init__(self, units: UnitManager) -> None:
         self._units = units
 
+    def hub_runs(self) -> bool:
+        return not self._has_ended(HUB)
+
     @contextmanager
     def stopped(self, lock: AbstractContextManager[object]) -> Iterator[None]:
         """`lock` is the agent's, held meanwhile. Raises UnitError when one does not stop, BusyError when the lock

@@ -143,9 +143,9 @@ def test_a_machine_in_use_is_left_alone(old: Machine, used: Machine) -> None:
     before = _snapshot(used)
     with pytest.raises(UsageError) as refused:
         used.restore(old.backup())
-    assert "2 people in the hub's database (ada, zoe)" in str(refused.value)
-    assert "2 homes with files (home-ada, home-zoe)" in str(refused.value)
-    assert "1 files of the configuration" in str(refused.value)
+    assert "people in the hub's database: 2 (ada, zoe)" in str(refused.value)
+    assert "homes with files: 2 (home-ada, home-zoe)" in str(refused.value)
+    assert "files of the configuration: 1 (" in str(refused.value)
     assert _snapshot(used) == before
     assert used.units.verbs() == []
 
@@ -209,6 +209,27 @@ def test_nothing_is_lost_wherever_a_restore_is_killed(tmp_path: Path, old: Machi
         _nothing_is_lost(machine)
         step += 1
     assert step > 35
+
+
+def test_a_hub_that_ran_after_an_interrupted_restore_is_somebodys(tmp_path: Path, old: Machine) -> None:
+    """As after a power cut: agent and hub have started by themselves."""
+    backup, step = old.backup(), 0
+    interrupted = []
+    while not interrupted:
+        machine = Machine(tmp_path / f"killed-{step}")
+        machine.life, step = Life(step), step + 1
+        with pytest.raises(Killed):
+            machine.restore(backup)
+        interrupted = [name for name, files in machine.homes().items() if files]
+    machine.life = Life()
+    machine.units.change(HUB, active=ActiveState.ACTIVE)
+    machine.put("docker/home-ada/_data/since", "work since then")
+    with pytest.raises(UsageError, match="homes with files: 1 [(]home-ada[)]"):
+        machine.restore(backup)
+    machine.restore(backup, replace=True)
+    _is_like_old(machine)
+    [aside] = [name for name in machine.containers.volumes if name.startswith("home-ada.replaced")]
+    assert machine.files(aside)["since"] == "work since then"
 
 
 def test_the_journal_of_another_backup_gives_no_leave(tmp_path: Path, old: Machine, used: Machine) -> None:

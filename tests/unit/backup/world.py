@@ -214,6 +214,11 @@ class _Units(FakeUnitManager):
     def __init__(self, step: Callable[[], None]) -> None:
         super().__init__({AGENT: ActiveState.ACTIVE, HUB: ActiveState.ACTIVE})
         self._step = step
+        self.on(AGENT, self._starts_the_hub)
+
+    def _starts_the_hub(self, verb: UnitVerb) -> None:
+        if verb is UnitVerb.START:
+            self.change(HUB, active=ActiveState.ACTIVE)
 
     def run(self, verb: UnitVerb, name: str, *, timeout_s: float) -> JobResult:
         self._step()
