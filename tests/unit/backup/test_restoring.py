@@ -224,7 +224,7 @@ def test_a_hub_that_ran_after_an_interrupted_restore_is_somebodys(tmp_path: Path
     machine.life = Life()
     machine.units.change(HUB, active=ActiveState.ACTIVE)
     machine.put("docker/home-ada/_data/since", "work since then")
-    with pytest.raises(UsageError, match="homes with files: 1 [(]home-ada[)]"):
+    with pytest.raises(UsageError, match=r"homes with files: 1 \(home-ada\)"):
         machine.restore(backup)
     machine.restore(backup, replace=True)
     _is_like_old(machine)
