@@ -9,7 +9,7 @@ from typing import Final, Protocol
 FILES: Final = "files"
 """The part with files of /etc: the configuration, and what it names; paths are from the root."""
 STATE: Final = "state"
-"""The part with the agent's own secrets and certificate; paths are below Layout.state."""
+"""The part with the self-signed certificate; paths are below Layout.state."""
 HUB: Final = "hub"
 """The part with the hub's database and what lies beside it; paths are below Layout.hub_state."""
 VOLUMES: Final = "volumes"

@@ -10,15 +10,16 @@ from hubagent.layout import Layout
 DATABASE: Final = "jupyterhub.sqlite"
 """Below Layout.hub_state, as hub.database.sqlite_file says."""
 
-KEPT_STATE: Final = ("secrets", "tls")
-"""Below Layout.state; generations, quarantine and proofs of images are made anew on each machine."""
+KEPT_STATE: Final = ("tls",)
+"""Below Layout.state. Made anew on each machine: generations, proofs of images, and the tokens by which hub,
+proxy and agent know each other, which a proxy that goes on running would not learn."""
 
 STAGED: Final = ".restoring"
 REPLACED: Final = "replaced-"
 """What a restore found is moved into a folder, or aside under a name, with this and the time."""
 
 MAX_FILE: Final = 1024 * 1024
-"""The largest file of /etc or of the agent's secrets that is taken (bytes)."""
+"""The largest file of /etc or of the certificate's that is taken (bytes)."""
 
 
 def work_folder(layout: Layout) -> Path:

@@ -25,7 +25,7 @@ LABEL_SCRATCH: Final = "hubagent.restoring"
 
 
 class SmallFiles:
-    """The parts of a backup that fit into memory, checked: configuration, what it names, the agent's secrets."""
+    """The parts of a backup that fit into memory, checked: configuration, what it names, the certificate."""
 
     def __init__(self, found: Mapping[Path, FileState], layout: Layout, files: FileStore) -> None:
         self.found = found

@@ -84,7 +84,8 @@ def _is_like_old(machine: Machine) -> None:
     assert machine.text("etc/ssl/hub.key") == "key"
     assert machine.text("etc/github-secret") == "secret"
     assert machine.text("etc/default/hubagent") == "HTTPS_PROXY=x"
-    assert machine.text("var/lib/hubagent/secrets/proxy-token") == "token of old"
+    assert machine.text("var/lib/hubagent/tls/self-signed.key") == "key of old"
+    assert machine.text("var/lib/hubagent/secrets/proxy-token") == f"token of {machine.layout.root.name}"
     assert machine.text("var/lib/jupyterhub/cookie_secret") == "cookie of old"
     assert machine.text("var/lib/jupyterhub/one-time/bob") == "one-time password"
     assert machine.users() == ["ada", "admin", "bob", "eve"]

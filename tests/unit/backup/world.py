@@ -38,6 +38,7 @@ class Machine:
             (root / folder).mkdir(parents=True)
         self.put("etc/hubagent.yaml", SHIPPED)
         self.put("var/lib/hubagent/secrets/proxy-token", f"token of {root.name}")
+        self.put("var/lib/hubagent/tls/self-signed.key", f"key of {root.name}")
         self.put("var/lib/jupyterhub/cookie_secret", f"cookie of {root.name}")
         self.database({"admin": None})
 
