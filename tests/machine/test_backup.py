@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.machine.client import CERTIFICATE, Person
+from tests.machine.course import Course, set_up
 from tests.machine.hub import Hub, install, until
 from tests.machine.rig import NOTEBOOK, Completed, Machine, Suite
 
@@ -37,19 +38,12 @@ def _reached(hub: Hub) -> Hub:
     return hub
 
 
-@pytest.fixture(scope="module")
-def backup(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """Of a hub on Debian 12 while somebody works there: the file, and what was printed. The machine is gone."""
-    copy = tmp_path_factory.mktemp("backup") / "hub.tar.gz"
-    with Machine.boot(Suite.BOOKWORM, image=NOTEBOOK) as machine:
-        hub = install(machine, REPOSITORY)
-        machine.write(SECRET, "of the course", mode=0o600)
-        hub.edit(_CONFIG)
-        assert hub.apply("--allow-disruption")[1]["result"] in ("ok", "noop")
-        ada = Person(_reached(hub), ADA)
-        ada.sign_up()
-        ada.log_in()
-        ada.start()
+def _back_up(hub: Hub, copy: Path) -> dict[str, Any]:
+    """While somebody works there; what was printed, and the certificate."""
+    machine = hub.machine
+    machine.write(SECRET, "of the course", mode=0o600)
+    with set_up(Course, hub, _CONFIG, own="label=hubagent.user") as course:
+        ada = course.person(ADA, running=True)
         _write(ada, "thesis.txt", "chapter 1\n")
         with ada.kernel() as kernel:
             kernel.tick()
@@ -59,9 +53,8 @@ def backup(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
         assert _hubagent(machine, "backup", BACKUP).rc == 2, "nothing is overwritten unasked"
         assert machine.run(["stat", "-c", "%a %U", BACKUP]).stdout.split() == ["600", "root"]
         machine.pull(BACKUP, copy)
-        certificate = machine.read(CERTIFICATE)
-        ada.close()
-    return copy, {**json.loads(made.stdout), "certificate": certificate}
+    machine.run(["rm", SECRET, BACKUP])
+    return {**json.loads(made.stdout), "certificate": machine.read(CERTIFICATE)}
 
 
 def _write(person: Person, name: str, text: str) -> None:
@@ -75,27 +68,29 @@ def _read(person: Person, name: str) -> str:
     return str(answer.json()["content"])
 
 
-def test_a_hub_moves_to_an_empty_machine(backup: tuple[Path, dict[str, Any]]) -> None:
-    file, made = backup
+@pytest.mark.parametrize("hub", ["bookworm"], indirect=True)
+def test_a_hub_moves_to_an_empty_machine(hub: Hub, pristine: Hub, tmp_path: Path) -> None:
+    file = tmp_path / "hub.tar.gz"
+    made = _back_up(pristine, file)
     assert made["manifest"]["database"] == "sqlite"
-    assert list(made["manifest"]["users"].values()) == [ADA]
+    assert ADA in made["manifest"]["users"].values()
     assert made["manifest"]["left_out"] == []
     with Machine.boot(Suite.TRIXIE, image=NOTEBOOK) as machine:
-        hub = install(machine, REPOSITORY)
+        new = install(machine, REPOSITORY)
         machine.push(file, BACKUP)
-        _a_damaged_one_changes_nothing(hub, file)
+        _a_damaged_one_changes_nothing(new, file)
         restored = _hubagent(machine, "restore", BACKUP)
         assert restored.rc == 0, restored.stdout + restored.stderr
-        assert "and 1 home (" in restored.stdout
-        assert hub.config() == _CONFIG
+        assert "of bookworm-" in restored.stdout
+        assert new.config() == _CONFIG
         assert machine.read(SECRET) == "of the course"
         assert machine.read(CERTIFICATE) == made["certificate"]
-        ada = Person(_reached(hub), ADA)
+        ada = Person(_reached(new), ADA)
         ada.log_in()
         ada.start()
         assert _read(ada, "thesis.txt") == "chapter 1\n"
         _write(ada, "thesis.txt", "chapter 2, written since\n")
-        _in_use_it_is_only_replaced_when_asked_for(hub, ada)
+        _in_use_it_is_only_replaced_when_asked_for(new, ada)
         ada.close()
 
 
@@ -123,9 +118,12 @@ def _in_use_it_is_only_replaced_when_asked_for(hub: Hub, ada: Person) -> None:
     printed = json.loads(restored.stdout)
     assert printed["status"]["problems"] == []
     [aside] = [moved.rpartition(" ")[2] for moved in printed["moved_aside"] if "home" in moved]
-    shown = ["docker", "volume", "inspect", "-f", "{{.Mountpoint}}", aside]
-    assert machine.read(f"{machine.run(shown).stdout.strip()}/thesis.txt") == "chapter 2, written since\n"
-    _reached(hub)
+    [volume] = printed["manifest"]["users"]
+    assert _in_volume(machine, aside) == "chapter 2, written since\n"
+    assert _in_volume(machine, volume) == "chapter 1\n"
     until(lambda: not ada.servers(), 60.0, "the hub to see that the server has ended")
-    ada.start()
-    assert _read(ada, "thesis.txt") == "chapter 1\n"
+
+
+def _in_volume(machine: Machine, volume: str) -> str:
+    shown = machine.run(["docker", "volume", "inspect", "-f", "{{.Mountpoint}}", volume])
+    return machine.read(f"{shown.stdout.strip()}/thesis.txt")
