@@ -331,6 +331,25 @@ class TestReal:
         with pytest.raises(ContainerError, match="cannot give /absent/home"):
             real.containers.own_folder(identifier, "/absent/home", (1, 1))
 
+    def test_a_volume_takes_another_folder_and_does_without(self, real: World, engine: Engine) -> None:
+        """What a restore does: Docker looks a volume's folder up by its name each time."""
+        root = Path(engine.url.removeprefix("unix://").removesuffix("/run/docker.sock") or "/")
+        containers, name = real.containers, f"{real.prefix}-moved"
+        containers.create_volume(name, {})
+        path = root / str(containers.volume_path(name)).lstrip("/")
+        (path / "old").touch()
+        path.rename(path.with_name("aside"))
+        path.mkdir()
+        (path / "new").write_bytes(b"content")
+        identifier = containers.create(real.spec(volume=(name, "/data")))
+        assert containers.read_file(identifier, "/data/new") == b"content"
+        assert containers.read_file(identifier, "/data/old") is None
+        containers.remove(identifier)
+        path.rename(path.with_name("aside too"))
+        containers.remove_volume(name)
+        assert containers.volume_path(name) is None
+        assert not path.parent.exists()
+
     def test_a_volume_that_docker_mounts_at_use_has_no_place(self, real: World, engine: Engine) -> None:
         name = f"{real.prefix}-v"
         with engine.sdk() as sdk:
