@@ -20,7 +20,7 @@ from hubagent.backup.manifest import Manifest
 from hubagent.backup.ports import Databases, Trees
 from hubagent.backup.services import Services
 from hubagent.backup.staging import Staging, small_files
-from hubagent.errors import UsageError
+from hubagent.errors import HubagentError, UsageError
 from hubagent.layout import Layout
 from hubagent.pool.ports import Containers
 from hubagent.ports import Clock, FileStore, UnitManager
@@ -102,8 +102,14 @@ class Restoring:
         self._unpack(backup, manifest, staging)
         self._say("exchanging")
         with self._services.stopped(self._lock):
-            exchange.run()
-            journal.complete()
+            try:
+                exchange.run()
+                journal.complete()
+            except HubagentError as error:
+                raise HubagentError(
+                    f"{error}. Agent and hub stay stopped, since half of it may be exchanged: put that right and run "
+                    "the same restore again"
+                ) from error
         staging.clear()
         self._services.start()
         journal.end()

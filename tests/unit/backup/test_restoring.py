@@ -19,6 +19,7 @@ from hubagent.errors import (
     BusyError,
     ConfigError,
     ContainerError,
+    HubagentError,
     StorageError,
     UnitError,
     UsageError,
@@ -252,6 +253,16 @@ def test_without_room_nothing_is_changed(old: Machine, used: Machine) -> None:
         used.restore(old.backup(), replace=True)
     assert _snapshot(used) == before
     assert used.units.verbs() == []
+
+
+def test_what_fails_half_way_says_what_to_do(old: Machine, new: Machine) -> None:
+    backup = old.backup()
+    new.units.on(HUB, lambda verb: new.containers.fail("create_volume", "Docker has no room"))
+    with pytest.raises(HubagentError, match=r"Docker has no room[.] .* run the same restore again"):
+        new.restore(backup)
+    assert new.units.verbs() == [("stop", AGENT), ("stop", HUB)]
+    new.restore(backup)
+    _is_like_old(new)
 
 
 def test_a_damaged_backup_changes_nothing(old: Machine, new: Machine) -> None:

@@ -197,9 +197,9 @@ class _Volumes(FakeContainers):
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         self._step()
-        if name not in self.volumes:
-            (self._folder / name / "_data").mkdir(parents=True)
         super().create_volume(name, labels)
+        if not (self._folder / name).exists():
+            (self._folder / name / "_data").mkdir(parents=True)
 
     def remove_volume(self, name: str) -> None:
         self._step()
