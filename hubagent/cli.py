@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hubagent
+from hubagent import backup_commands
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
@@ -30,7 +31,7 @@ from hubagent.config.notices import not_yet
 from hubagent.converge import doctor
 from hubagent.converge.look import Order
 from hubagent.converge.requests import Request, Requests
-from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError
+from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
 from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments, Layout())
     except ConfigError as error:
         print(error, file=sys.stderr)
+        return USAGE
+    except UsageError as error:
+        print(f"hubagent: {error}", file=sys.stderr)
         return USAGE
     except (BusyError, TemporaryError) as error:
         print(f"hubagent: {error}", file=sys.stderr)
@@ -102,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--json", action="store_true", help="print JSON")
     doctor_ = command("doctor", _doctor, "check the whole installation; every finding with its remedy")
     doctor_.add_argument("--json", action="store_true", help="print JSON")
+    backup_commands.add_commands(command, finish=_apply_restored)
     return parser
 
 
@@ -144,6 +149,15 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
     order = Order(allow_disruption=arguments.allow_disruption, retry=True)
     return _finish(_order(order, layout), as_json=arguments.json)
+
+
+def _apply_restored(layout: Layout, into: Callable[[dict[str, Any]], dict[str, Any]] | None) -> int:
+    """Nobody works here whom a restart of the proxy would disturb."""
+    status = _order(Order(allow_disruption=True, retry=True), layout)
+    if into is None:
+        return _finish(status, as_json=False)
+    print(json.dumps(into(to_json(status)), indent=1))
+    return _code(status)
 
 
 def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -230,6 +244,10 @@ def _finish(status: Status, *, as_json: bool) -> int:
         print(json.dumps(to_json(status), indent=1))
     else:
         print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()), end="")
+    return _code(status)
+
+
+def _code(status: Status) -> int:
     return WRONG if status.degraded or status.result in _BAD else OK
 
 

@@ -61,3 +61,11 @@ class GuestError(TemporaryError):
 
 class ImageError(TemporaryError):
     """An image could not be built, pulled or proven."""
+
+
+class BackupError(HubagentError):
+    """A backup is not whole, not one of hubagent's, or not for this version; nothing was changed."""
+
+
+class UsageError(HubagentError):
+    """The command line asks for what cannot be, or must not be without another option; nothing was changed."""

@@ -152,6 +152,10 @@ class DockerContainers:
             _or_none(lambda client: _mountpoint(client.inspect_volume(name))),
         )
 
+    def volume_labels(self) -> Mapping[str, Mapping[str, str]]:
+        found = self._quick.call("cannot list the volumes", lambda client: client.volumes())
+        return {facts["Name"]: dict(facts.get("Labels") or {}) for facts in found["Volumes"] or ()}
+
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         self._slow.call(
             f"cannot make the volume {name}", lambda client: client.create_volume(name, labels=dict(labels))

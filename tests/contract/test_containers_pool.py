@@ -169,6 +169,16 @@ def test_a_volume_lies_somewhere_on_the_host(world: World) -> None:
     assert containers.volume_path(name) is None
 
 
+def test_volumes_are_listed_with_their_labels(world: World) -> None:
+    containers, name = world.containers, f"{world.prefix}-labelled"
+    containers.create_volume(name, {"hubagent.user": "ada"})
+    containers.create_volume(f"{name}-not", {})
+    ours = {one: labels for one, labels in containers.volume_labels().items() if one.startswith(name)}
+    assert ours == {name: {"hubagent.user": "ada"}, f"{name}-not": {}}
+    containers.remove_volume(name)
+    assert name not in containers.volume_labels()
+
+
 def test_a_container_brings_its_volume(world: World) -> None:
     name, containers = f"{world.prefix}-v", world.containers
     spec = world.spec(volume=(name, "/home/jovyan/work"), volume_labels={"hubagent.user": "ada"})
@@ -320,6 +330,25 @@ class TestReal:
         assert (folder.uid, folder.gid, folder.mode & 0o777) == (1234, 99, 0o755)
         with pytest.raises(ContainerError, match="cannot give /absent/home"):
             real.containers.own_folder(identifier, "/absent/home", (1, 1))
+
+    def test_a_volume_takes_another_folder_and_does_without(self, real: World, engine: Engine) -> None:
+        """What a restore does: Docker looks a volume's folder up by its name each time."""
+        root = Path(engine.url.removeprefix("unix://").removesuffix("/run/docker.sock") or "/")
+        containers, name = real.containers, f"{real.prefix}-moved"
+        containers.create_volume(name, {})
+        path = root / str(containers.volume_path(name)).lstrip("/")
+        (path / "old").touch()
+        path.rename(path.with_name("aside"))
+        path.mkdir()
+        (path / "new").write_bytes(b"content")
+        identifier = containers.create(real.spec(volume=(name, "/data")))
+        assert containers.read_file(identifier, "/data/new") == b"content"
+        assert containers.read_file(identifier, "/data/old") is None
+        containers.remove(identifier)
+        path.rename(path.with_name("aside too"))
+        containers.remove_volume(name)
+        assert containers.volume_path(name) is None
+        assert not path.parent.exists()
 
     def test_a_volume_that_docker_mounts_at_use_has_no_place(self, real: World, engine: Engine) -> None:
         name = f"{real.prefix}-v"

@@ -192,6 +192,10 @@ class FakeContainers(Staged):
         with self._call("volume_path", name):
             return f"/var/lib/docker/volumes/{name}/_data" if name in self.volumes else None
 
+    def volume_labels(self) -> Mapping[str, Mapping[str, str]]:
+        with self._call("volume_labels", ""):
+            return {name: dict(labels) for name, labels in self.volumes.items()}
+
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         with self._call("create_volume", name):
             self.volumes.setdefault(name, dict(labels))

@@ -31,7 +31,7 @@ def _options(command: str) -> set[str]:
 def test_man_page_describes_every_command_and_option() -> None:
     page = (ROOT / "packaging/man/hubagent.8.scd").read_text()
     commands = _commands()
-    assert len(commands) == 7
+    assert len(commands) == 9
     for command in commands:
         entry = re.search(rf"^\*{command}\*(.*)\n", page, re.MULTILINE)
         assert entry, command
@@ -56,7 +56,9 @@ def test_completion_offers_what_the_program_takes(typed: list[str], offered: set
     assert answer == (offered or {*_commands(), "--help", "--version"})
 
 
-@pytest.mark.parametrize("command", ["run", "check", "plan", "apply", "status", "rollback", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", "check", "plan", "apply", "status", "rollback", "doctor", "backup", "restore"]
+)
 def test_completion_knows_the_options_of(command: str) -> None:
     script = (
         f"source {ROOT}/packaging/hubagent/bash-completion; COMP_WORDS=(hubagent {command} --); COMP_CWORD=2;"
