@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.machine.rig import Machine
+from tests.machine.rig import Machine, wait_until
 
 CONFIG = "/etc/hubagent.yaml"
 STATUS = "/run/hubagent/status.json"
@@ -133,8 +133,5 @@ def stand_in(machine: Machine) -> None:
 def until(condition: Callable[[], bool], timeout_s: float, what: str) -> float:
     """Wait for a condition; seconds that it took."""
     begun = time.monotonic()
-    while not condition():
-        if time.monotonic() - begun > timeout_s:
-            raise AssertionError(f"{what}: not within {timeout_s:.0f} s")
-        time.sleep(0.05)
+    wait_until(condition, timeout_s, what)
     return time.monotonic() - begun
