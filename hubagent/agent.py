@@ -24,6 +24,7 @@ from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.adapters.notify import SystemdNotifier
 from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
+from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
 from hubagent.converge.beat import BeatingClock
 from hubagent.converge.candidate import Candidates
@@ -100,7 +101,7 @@ class Agent:
         self.generations = Generations(self.tools.files, layout)
         self.requests = Requests(self.tools.files, layout)
         observer = Observer(self.tools, self.generations, version=hubagent.__version__)
-        self._serving: Desired | None = None
+        self._serving: ServedMetrics | None = None
         self.reconciler = Reconciler(
             self.tools,
             generations=self.generations,
@@ -115,7 +116,7 @@ class Agent:
                 on_job=self.metrics.unit_job,
             ),
             metrics=self.metrics,
-            metrics_listen=self._metrics_listen,
+            served_metrics=self._served_metrics,
         )
         self.user_servers = UserServers(
             layout,
@@ -243,18 +244,18 @@ class Agent:
             "" if done else " (failed)",
         )
 
-    def _metrics_listen(self) -> str | None:
+    def _served_metrics(self) -> ServedMetrics | None:
         if self._serve_metrics:
-            return None if self._serving is None else str(self._serving.metrics.listen)
+            return self._serving
         number = self.generations.current()  # a command serves nothing; the agent serves what is in force
-        return None if number is None else str(self.generations.load(number).metrics.listen)
+        return None if number is None else self.generations.load(number).metrics
 
     def _move_metrics(self, desired: Desired) -> None:
         if not self._serve_metrics:
             return
         metrics = desired.metrics
         self.exposition.switch(self.exposition.bind(metrics.listen, metrics.tls, metrics.users))
-        self._serving = desired
+        self._serving = metrics
 
     def _obey(self) -> None:
         """Turn signals into triggers, in a thread: a handler could interrupt the loop anywhere."""

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 
 from hubagent.config.model import Drift
+from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.config.notices import not_yet
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
@@ -58,7 +59,7 @@ class Reconciler:
         candidates: Candidates,
         applier: Applier,
         metrics: Metrics,
-        metrics_listen: Callable[[], str | None],
+        served_metrics: Callable[[], ServedMetrics | None],
     ) -> None:
         self._tools = tools
         self._generations = generations
@@ -67,7 +68,7 @@ class Reconciler:
         self._candidates = candidates
         self._applier = applier
         self._metrics = metrics
-        self._metrics_listen = metrics_listen
+        self._served_metrics = served_metrics
         self._intents = Intents(tools, generations, quarantine)
         self._interrupted: Switch | None = None
         self._failed_once: str | None = None  # digest of a candidate that was taken back
@@ -78,7 +79,7 @@ class Reconciler:
             self._intents.today() if order.rollback_to is None else self._intents.earlier(order.rollback_to)
         )
         statics = self._intents.statics()
-        observed = self._observer.observe(statics=statics, metrics_listen=self._metrics_listen())
+        observed = self._observer.observe(statics=statics, metrics=self._served_metrics())
         if intent.desired is None:
             return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
         policy = Policy(
@@ -211,7 +212,7 @@ class Reconciler:
             )
             self._quarantine.hold(held)
         try:
-            observed = self._observer.observe(statics=prepared.statics, metrics_listen=self._metrics_listen())
+            observed = self._observer.observe(statics=prepared.statics, metrics=self._served_metrics())
             back = plan(
                 previous,
                 dataclasses.replace(observed, outdated={}),  # new programs wait for a leave of their own

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
@@ -73,7 +74,7 @@ class World:
         self.served = ""  # nginx's configuration in memory
         self.routes: dict[str, object] = {}
         self.taken_ports: set[int] = set()
-        self.metrics_on: str | None = None
+        self.served_metrics: ServedMetrics | None = None
         self.steps: list[tuple[Component, str, bool]] = []
         for path in _FOLDERS:
             self.files.put_folder(path)
@@ -86,7 +87,7 @@ class World:
 
     def reboot_agent(self) -> None:
         """A new agent process on the same machine."""
-        self.metrics_on = None
+        self.served_metrics = None
         self.metrics = Metrics(now=self.clock.time)
         self.tools = tools = Tools(
             units=self.units,
@@ -115,7 +116,7 @@ class World:
                 on_job=self.metrics.unit_job,
             ),
             metrics=self.metrics,
-            metrics_listen=lambda: self.metrics_on,
+            served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(tools, self.generations, observer, version="0", pid=1, pools=self._pools)
 
@@ -215,7 +216,7 @@ class World:
     def _move_metrics(self, desired: Desired) -> None:
         if desired.metrics.listen.port in self.taken_ports:
             raise PreflightError(f"metrics.listen: {desired.metrics.listen}: address in use")
-        self.metrics_on = str(desired.metrics.listen)
+        self.served_metrics = desired.metrics
 
     def _on_step(self, step: Step, done: bool) -> None:
         self.steps.append((step.component, step.verb.value, done))
