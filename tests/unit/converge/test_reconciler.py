@@ -199,6 +199,29 @@ def test_no_bus_is_survived_and_retried(world: World) -> None:
     assert world.look().result is Result.NOOP
 
 
+@pytest.mark.parametrize(("text", "name", "verb"), [(BODY, NGINX, "reload"), (ADMINS, HUB, "restart")])
+def test_a_job_whose_end_nobody_told_is_judged_by_what_serves(
+    world: World, text: str, name: str, verb: str
+) -> None:
+    """The bus or systemd itself was restarted meanwhile; the job was carried out all the same."""
+    world.units.lose(UnitVerb(verb), name, is_carried_out=True)
+    world.edit(text)
+    assert world.look().result is Result.OK
+    assert world.look().result is Result.NOOP
+
+
+@pytest.mark.parametrize(("text", "name", "verb"), [(BODY, NGINX, "reload"), (ADMINS, HUB, "restart")])
+def test_a_job_that_was_lost_is_taken_back_and_no_fault_of_the_file(
+    world: World, text: str, name: str, verb: str
+) -> None:
+    world.units.lose(UnitVerb(verb), name, is_carried_out=False)
+    world.edit(text)
+    look = world.look()
+    assert (look.result, look.retry, world.generations.current()) == (Result.ROLLED_BACK, True, 1)
+    assert world.look().result is Result.OK
+    assert world.look().result is Result.NOOP
+
+
 def test_rollback_by_hand_stays_until_the_file_changes(world: World) -> None:
     world.edit(BODY)
     world.look()
