@@ -40,7 +40,7 @@ from hubagent.converge.survey import Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.triggers import Backoff, Trigger, Triggers
 from hubagent.converge.verify import Verifier
-from hubagent.errors import HubagentError
+from hubagent.errors import HubagentError, PreflightError, StorageError
 from hubagent.layout import Layout
 from hubagent.observability.endpoints import Endpoints
 from hubagent.observability.exposition import Exposition
@@ -172,7 +172,9 @@ class Agent:
     def look(self, order: Order) -> tuple[Look, Status]:
         """One look with everything that follows from it: metrics, status file, STATUS=."""
         begun_s = self.tools.clock.monotonic()
+        self._answer_scrapes(None)
         look = self.reconciler.look(order)
+        self._answer_scrapes(ServedMetrics())
         self.metrics.look_finished(look.result, self.tools.clock.monotonic() - begun_s)
         status = self.survey.status(look)
         self.metrics.set_status(status)
@@ -247,13 +249,29 @@ class Agent:
     def _served_metrics(self) -> ServedMetrics | None:
         if self._serve_metrics:
             return self._serving
-        number = self.generations.current()  # a command serves nothing; the agent serves what is in force
-        return None if number is None else self.generations.load(number).metrics
+        desired = self.generations.desired()  # a command serves nothing; the agent serves what is in force
+        return desired.metrics if desired else None
+
+    def _answer_scrapes(self, otherwise: ServedMetrics | None) -> None:
+        """Serve metrics whatever else does not work: those of the generation in force, else `otherwise`."""
+        if not self._serve_metrics or self._serving is not None:
+            return
+        try:
+            desired = self.generations.desired()
+        except StorageError:
+            desired = None
+        metrics = desired.metrics if desired else otherwise
+        try:
+            if metrics is not None:
+                self._serve(metrics)
+        except PreflightError as error:
+            log.warning("%s", error)
 
     def _move_metrics(self, desired: Desired) -> None:
-        if not self._serve_metrics:
-            return
-        metrics = desired.metrics
+        if self._serve_metrics:
+            self._serve(desired.metrics)
+
+    def _serve(self, metrics: ServedMetrics) -> None:
         self.exposition.switch(self.exposition.bind(metrics.listen, metrics.tls, metrics.users))
         self._serving = metrics
 

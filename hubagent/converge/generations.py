@@ -128,6 +128,11 @@ class Generations:
         self._whole[number] = manifest.load(written, self._read(folder / "hubagent.yaml"), contents)
         return self._whole[number]
 
+    def desired(self) -> Desired | None:
+        """What the generation in force asks for, as `load` gives it; None before the first."""
+        number = self.current()
+        return None if number is None else self.load(number)
+
     def show(self, number: int | None) -> None:
         """Point `current` at a generation, or at nothing, without a switch: only before the first one."""
         if number is None:

@@ -135,11 +135,8 @@ class Intents:
         return self._rendered[1]
 
     def _in_force(self) -> tuple[Desired | None, tuple[Problem, ...]]:
-        number = self._generations.current()
-        if number is None:
-            return None, ()
         try:
-            return self._generations.load(number), ()
+            return self._generations.desired(), ()
         except StorageError as error:
             return None, (Problem(None, Reason.DRIFT, str(error)),)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
@@ -31,6 +33,7 @@ from tests.fakes.containers import FakeContainerRuntime
 from tests.fakes.files import MemoryFileStore
 from tests.fakes.http import FakeHttpProbe, Request
 from tests.fakes.machine_facts import FakeMachineFacts
+from tests.fakes.memory_tree import Survivors
 from tests.fakes.units import FakeUnitManager
 from tests.unit.state.worlds import TEMPLATES
 
@@ -58,6 +61,7 @@ class World:
     ) -> None:
         self.layout = Layout()
         self._pools = pools
+        self.through: Callable[[Any], Any] = lambda port: port  # what the next agent reaches the machine through
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
@@ -90,22 +94,22 @@ class World:
         self.served_metrics = None
         self.metrics = Metrics(now=self.clock.time)
         self.tools = tools = Tools(
-            units=self.units,
-            engine=self.engine,
-            files=self.files,
-            probe=self.probe,
-            certificates=FakeCertificateStore(self.files, self.clock),
+            units=self.through(self.units),
+            engine=self.through(self.engine),
+            files=self.through(self.files),
+            probe=self.through(self.probe),
+            certificates=FakeCertificateStore(self.through(self.files), self.clock),
             machine=self.machine,
             clock=self.clock,
             layout=self.layout,
             templates=TEMPLATES,
         )
-        self.generations = Generations(self.files, self.layout)
+        self.generations = Generations(tools.files, self.layout)
         observer = Observer(tools, self.generations, version="1.0")
         self.reconciler = Reconciler(
             tools,
             generations=self.generations,
-            quarantine=Quarantine(self.files, self.layout),
+            quarantine=Quarantine(tools.files, self.layout),
             observer=observer,
             candidates=Candidates(self.generations, Preflight(tools)),
             applier=Applier(
@@ -119,6 +123,17 @@ class World:
             served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(tools, self.generations, observer, version="0", pid=1, pools=self._pools)
+
+    def lose_power(self, survivors: Survivors) -> None:
+        """The machine goes off and boots again; the agent has not looked yet."""
+        self.files.reboot(survivors)
+        for name in UNITS.values():
+            self.units.change(name, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
+        self.routes.clear()
+        self.served = ""
+        for path in _FOLDERS:
+            if path.startswith("/run/"):
+                self.files.put_folder(path)
 
     def look(self, **order: object) -> Look:
         self.steps = []
