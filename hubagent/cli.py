@@ -37,6 +37,7 @@ from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
+from hubagent.state.json_object import json_object
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
 _ANSWER_S = 300.0
@@ -269,7 +270,7 @@ def _last_status(layout: Layout) -> Status | None:
     if state is None:
         return None
     try:
-        return from_json(json.loads(state.content))
+        return from_json(json_object(state.content))
     except ValueError as error:
         raise TemporaryError(
             f"{layout.run / 'status.json'}: {error}; the agent is being upgraded?"

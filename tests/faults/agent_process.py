@@ -46,7 +46,13 @@ class Broken:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        for folder in ("etc/nginx/conf.d", "etc/nginx/modules-enabled", "etc/docker", "run", "var/lib/hubagent"):
+        for folder in (
+            "etc/nginx/conf.d",
+            "etc/nginx/modules-enabled",
+            "etc/docker",
+            "run",
+            "var/lib/hubagent",
+        ):
             (root / folder).mkdir(parents=True)
         for name, line in (("passwd", _HUB_USER), ("group", "jupyterhub:x:990:")):
             (root / name).write_text(Path(f"/etc/{name}").read_text() + line + "\n")
@@ -105,4 +111,4 @@ class Broken:
 def ended(process: subprocess.Popen[bytes], timeout_s: float) -> int:
     """The exit status of an agent that was told to stop."""
     process.send_signal(signal.SIGTERM)
-    return wait_until(lambda: None if process.poll() is None else (process.returncode, ), timeout_s)[0]
+    return wait_until(lambda: None if process.poll() is None else (process.returncode,), timeout_s)[0]

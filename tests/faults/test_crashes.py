@@ -102,7 +102,9 @@ def _judge(world: Machine, scenario: Scenario) -> None:
     assert look.result in (Result.OK, Result.NOOP, Result.REJECTED), look
     assert_runs_what_is_in_force(world)
     assert_at_rest(world, Result.NOOP, Result.REJECTED)
-    assert world.current("hubagent.yaml") in ([scenario.ends] if scenario.ends else [CONFIG.encode(), EDIT.encode()])
+    assert world.current("hubagent.yaml") in (
+        [scenario.ends] if scenario.ends else [CONFIG.encode(), EDIT.encode()]
+    )
     assert world.generations.interrupted() is None
 
 
@@ -113,7 +115,9 @@ def test_the_power_fails_at_any_step_of_an_edit(survivors: Survivors) -> None:
         _lose_power(scenario, steps, survivors)
 
 
-@pytest.mark.parametrize("change", [one for one in Change if one is not Change.EDIT], ids=lambda one: one.value)
+@pytest.mark.parametrize(
+    "change", [one for one in Change if one is not Change.EDIT], ids=lambda one: one.value
+)
 def test_the_power_fails_at_any_step_of_another_change(change: Change) -> None:
     """With what the disk has kept of the unsynced in turn."""
     scenario, survivors = SCENARIOS[change], itertools.cycle(Survivors)

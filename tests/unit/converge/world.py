@@ -61,7 +61,9 @@ class World:
     ) -> None:
         self.layout = Layout()
         self._pools = pools
-        self.through: Callable[[Any], Any] = lambda port: port  # what the next agent reaches the machine through
+        self.through: Callable[[Any], Any] = (
+            lambda port: port
+        )  # what the next agent reaches the machine through
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
