@@ -6,6 +6,7 @@ threads of its own; every other thread only says "look again" (see converge/trig
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -140,6 +141,7 @@ class Agent:
 
     def run(self) -> int:
         """Look until told to stop. Services are never touched on the way out."""
+        faulthandler.enable()  # systemd's watchdog ends a hanging agent by SIGABRT: the journal shows where it hung
         self.tools.files.make_dir(self.layout.run, mode=0o755)
         with InstanceLock(self.layout.run / "lock"):
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts, which inherits it

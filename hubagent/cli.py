@@ -23,6 +23,7 @@ from hubagent import backup_commands
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
+from hubagent.adapters.log import JournalLog
 from hubagent.agent import Agent
 from hubagent.config.advice import advice
 from hubagent.config.document import MAX_BYTES
@@ -112,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(_arguments: argparse.Namespace, layout: Layout) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    return Agent(layout, serve_metrics=True).run()
+    logging.getLogger().setLevel(logging.INFO)
+    with JournalLog():
+        return Agent(layout, serve_metrics=True).run()
 
 
 def _check(arguments: argparse.Namespace, layout: Layout) -> int:

@@ -1,12 +1,11 @@
 """The agent as a process of its own on a machine where nothing else works: no D-Bus, no Docker, no hub.
 
-It runs in a mount namespace with an empty /run, so it cannot reach anything of this machine, and keeps all its files
-under one folder. Needs root.
+It runs in namespaces of its own with an empty /run and a loopback of its own, so it cannot reach anything of this
+machine, and keeps all its files under one folder. Needs root.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import subprocess
@@ -25,6 +24,7 @@ _HUB_USER = "jupyterhub:x:990:990::/var/lib/jupyterhub:/usr/sbin/nologin"
 _ALONE: Final = """
 set -e
 mount -t tmpfs tmpfs /run
+ip link set lo up
 mount --bind "$1/passwd" /etc/passwd
 mount --bind "$1/group" /etc/group
 shift
@@ -33,11 +33,14 @@ exec "$@"
 _PROGRAM: Final = """
 import logging, sys
 from pathlib import Path
+from hubagent.adapters.log import JournalLog
 from hubagent.agent import Agent
 from hubagent.layout import Layout
-logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+logging.getLogger().setLevel(logging.INFO)
 layout = Layout(Path(sys.argv[1]))
-sys.exit(Agent(layout, serve_metrics=True, template_folder=Path(sys.argv[2])).run())
+with JournalLog():  # as `hubagent run` does
+    status = Agent(layout, serve_metrics=True, template_folder=Path(sys.argv[2])).run()
+sys.exit(status)
 """
 
 
@@ -74,7 +77,7 @@ class Broken:
         command = [sys.executable, "-c", _PROGRAM, str(self.root), str(REPOSITORY / "conf/templates")]
         with (self.root / "log").open("ab") as log:
             process = subprocess.Popen(
-                ["unshare", "--mount", "--", "bash", "-c", _ALONE, "bash", str(self.root), *command],
+                ["unshare", "--mount", "--net", "--", "bash", "-c", _ALONE, "bash", str(self.root), *command],
                 cwd=REPOSITORY,
                 env={"PATH": os.environ["PATH"], **(environment or {})},
                 stdin=subprocess.DEVNULL,
@@ -87,21 +90,17 @@ class Broken:
             process.kill()
             process.wait()
 
-    def scrape(self, port: int) -> str | None:
-        """The metrics; None while nobody answers there."""
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/metrics")
-            return connection.getresponse().read().decode()
-        except OSError:
-            return None
-        finally:
-            connection.close()
+    def scrape(self, process: subprocess.Popen[bytes], path: str = "/metrics") -> str | None:
+        """What the agent answers on its own loopback; None while nobody answers there."""
+        url = f"http://127.0.0.1:9811{path}"
+        command = ["nsenter", f"--target={process.pid}", "--net", "curl", "-sS", "--max-time", "5", url]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        return done.stdout if done.returncode == 0 else None
 
-    def looks(self, port: int) -> int:
+    def looks(self, process: subprocess.Popen[bytes]) -> int:
         """How often it has looked so far; 0 while nobody answers."""
-        lines = (self.scrape(port) or "").splitlines()
-        counts = [line.rpartition(" ")[2] for line in lines if line.startswith("hubagent_looks_total")]
+        lines = (self.scrape(process) or "").splitlines()
+        counts = [line.rpartition(" ")[2] for line in lines if line.startswith("hubagent_reconcile_total")]
         return round(sum(map(float, counts)))
 
     def explain(self) -> str:
