@@ -149,8 +149,8 @@ class Reconciler:
             return self._refuse(prepared, number, error)
         self._generations.begin(switch)
         self._candidates.taken()
-        if origin is None:
-            # Nothing to go back to: what can run shall run, and the next looks repair the rest.
+        if previous is None:
+            # Nothing to go back to, or damaged: what can run shall run, and the next looks repair the rest.
             self._generations.commit()
             return self._repair(prepared, wished)
         try:
@@ -193,17 +193,12 @@ class Reconciler:
         return Look(Result.REJECTED, prepared, problems, str(error), candidate=number, retry=True)
 
     def _take_back(
-        self, prepared: Prepared, switch: Switch, previous: Desired | None, cause: HubagentError
+        self, prepared: Prepared, switch: Switch, previous: Desired, cause: HubagentError
     ) -> Look:
         """Return to the origin and see it serve again; hold the bytes if they are to blame."""
         log.error("generation %d does not work, going back: %s", switch.target, cause)
         blame = self._is_to_blame(prepared, cause)
         reason = str(cause)
-        if previous is None:
-            problem = Problem(None, Reason.VERIFY, reason)
-            return Look(
-                Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
-            )
         self._generations.abort(switch, reason)
         assert prepared.intent.desired is not None
         if blame:
@@ -263,7 +258,8 @@ class Reconciler:
         log.warning(
             "an apply of generation %d was interrupted; starting again from %s", switch.target, switch.origin
         )
-        self._generations.abort(switch, "interrupted")
+        if switch.origin is None or self._whole(switch.origin) is not None:
+            self._generations.abort(switch, "interrupted")
         if switch.attempt >= _MAX_ATTEMPTS:
             reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
             self._quarantine.hold(Held(switch.source_sha256, None, reason, self._tools.clock.time()))

@@ -12,6 +12,7 @@ from hubagent.errors import StorageError
 from hubagent.layout import HUB
 from hubagent.observability.status import Result
 from hubagent.state import manifest
+from tests.fakes import Survivors
 from tests.faults.test_crashes import EDIT
 from tests.faults.whole import CHANGING, assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, World
@@ -201,3 +202,20 @@ def test_a_password_file_that_is_no_text_is_named(world: World) -> None:
     assert look.result is Result.REJECTED
     assert f"hub.database_password_file: {path} is not text" in str(look.problems)
     assert world.units.verbs(HUB)[-1][0] != "stop"
+
+
+def test_a_damaged_generation_is_never_gone_back_to(world: World) -> None:
+    """What replaces it stays in force although it does not work yet: it is the better of the two."""
+    world.files.write(STATE / CURRENT / "hub/hub.json", b"{}", mode=0o640)
+    world.lose_power(Survivors.NOTHING)
+    world.nginx_loads = False
+    world.reboot_agent()
+    assert world.look().result is Result.FAILED
+    assert in_force(world) == 3
+    world.files.remove(world.layout.config)
+    world.look()
+    assert in_force(world) == 3
+    world.nginx_loads = True
+    world.edit(EDIT)
+    assert world.look().result is Result.OK
+    assert_runs_what_is_in_force(world)
