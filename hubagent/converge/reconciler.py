@@ -192,9 +192,7 @@ class Reconciler:
         problems = (*prepared.problems, problem)
         return Look(Result.REJECTED, prepared, problems, str(error), candidate=number, retry=True)
 
-    def _take_back(
-        self, prepared: Prepared, switch: Switch, previous: Desired, cause: HubagentError
-    ) -> Look:
+    def _take_back(self, prepared: Prepared, switch: Switch, previous: Desired, cause: HubagentError) -> Look:
         """Return to the origin and see it serve again; hold the bytes if they are to blame."""
         log.error("generation %d does not work, going back: %s", switch.target, cause)
         blame = self._is_to_blame(prepared, cause)
