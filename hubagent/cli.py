@@ -184,7 +184,7 @@ def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def _status(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root("status")
-    status = _last_status(layout)
+    status = last_status(layout)
     if status is None:
         raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
     code = _finish(status, as_json=arguments.json)
@@ -197,7 +197,7 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root("doctor")
     agent = Agent(layout, serve_metrics=False)
     try:
-        findings = doctor.examine(agent.tools, agent.reconciler, _last_status(layout))
+        findings = doctor.examine(agent.tools, agent.reconciler, last_status(layout))
     finally:
         agent.close()
     if arguments.json:
@@ -267,7 +267,8 @@ def _show_one_time_passwords(layout: Layout) -> None:
         files.remove(path)
 
 
-def _last_status(layout: Layout) -> Status | None:
+def last_status(layout: Layout) -> Status | None:
+    """What the agent reported last; None before it has. TemporaryError when that cannot be read."""
     state = LocalFileStore().read(layout.run / "status.json", max_bytes=4 * 1024**2)
     if state is None:
         return None

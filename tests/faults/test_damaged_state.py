@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hubagent import cli
 from hubagent.converge.requests import Requests
-from hubagent.errors import StorageError
-from hubagent.layout import HUB
+from hubagent.errors import StorageError, TemporaryError
+from hubagent.layout import HUB, Layout
 from hubagent.observability.status import Result
 from hubagent.state import manifest
 from tests.fakes import Survivors
@@ -190,6 +191,16 @@ def test_a_docker_configuration_that_is_no_object_is_left_to_its_owner(world: Wo
     state = world.files.read(world.layout.docker_config, max_bytes=2**20)
     assert state is not None
     assert state.content == NONSENSE[name]
+
+
+@pytest.mark.parametrize("content", NONSENSE.values(), ids=NONSENSE.keys())
+def test_a_status_that_cannot_be_read_is_said_so(tmp_path: Path, content: bytes) -> None:
+    """By `hubagent status`, in one line."""
+    layout = Layout(tmp_path)
+    layout.run.mkdir(parents=True)
+    (layout.run / "status.json").write_bytes(content)
+    with pytest.raises(TemporaryError, match=r"status\.json"):
+        cli.last_status(layout)
 
 
 def test_a_password_file_that_is_no_text_is_named(world: World) -> None:
