@@ -31,6 +31,7 @@ from hubagent.config.loader import load
 from hubagent.config.notices import not_yet
 from hubagent.converge import doctor
 from hubagent.converge.look import Order
+from hubagent.converge.reported import last_status
 from hubagent.converge.requests import Request, Requests
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
@@ -38,7 +39,6 @@ from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
-from hubagent.state.json_object import json_object
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
 _ANSWER_S = 300.0
@@ -184,7 +184,7 @@ def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def _status(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root("status")
-    status = last_status(layout)
+    status = last_status(LocalFileStore(), layout)
     if status is None:
         raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
     code = _finish(status, as_json=arguments.json)
@@ -197,7 +197,7 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root("doctor")
     agent = Agent(layout, serve_metrics=False)
     try:
-        findings = doctor.examine(agent.tools, agent.reconciler, last_status(layout))
+        findings = doctor.examine(agent.tools, agent.reconciler, last_status(LocalFileStore(), layout))
     finally:
         agent.close()
     if arguments.json:
@@ -265,19 +265,6 @@ def _show_one_time_passwords(layout: Layout) -> None:
         print(f"\nFirst login as {name}: {state.content.decode().strip()}")
         print("Shown this once; it has to be changed at the first login.")
         files.remove(path)
-
-
-def last_status(layout: Layout) -> Status | None:
-    """What the agent reported last; None before it has. TemporaryError when that cannot be read."""
-    state = LocalFileStore().read(layout.run / "status.json", max_bytes=4 * 1024**2)
-    if state is None:
-        return None
-    try:
-        return from_json(json_object(state.content))
-    except ValueError as error:
-        raise TemporaryError(
-            f"{layout.run / 'status.json'}: {error}; the agent is being upgraded?"
-        ) from error
 
 
 def _require_root(command: str) -> None:

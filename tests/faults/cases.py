@@ -223,6 +223,7 @@ THE_AGENT = Chapter(
                     CRASHES,
                     "the_power_fails_at_any_step_of_an_edit",
                     "the_power_fails_at_any_step_of_another_change",
+                    "what_never_serves_is_taken_back_whenever_the_power_failed",
                     "nothing_is_lost_that_was_written_before",
                 ),
                 *_tests(

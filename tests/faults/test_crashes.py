@@ -166,6 +166,21 @@ def test_the_agent_is_killed_before_any_call(change: Change) -> None:
     assert taken > 50, "every call counts"
 
 
+def test_what_never_serves_is_taken_back_whenever_the_power_failed() -> None:
+    """The edit is as bad after the crash as before: whichever step it was, the machine ends with the old one."""
+    for steps in range(_steps(SCENARIOS[Change.TAKEN_BACK])):
+        world = _unable()
+        world.files.cut_power_after(steps)
+        with pytest.raises(PowerLost):
+            world.look()
+        world.lose_power(Survivors.EVERYTHING)
+        world.reboot_agent()
+        results = [world.look().result for _ in range(4)]
+        assert results[-1] is Result.REJECTED, (steps, results)
+        assert world.current("hubagent.yaml") == CONFIG.encode(), steps
+        assert_runs_what_is_in_force(world)
+
+
 def test_bytes_that_take_the_agent_down_again_and_again_are_set_aside() -> None:
     """An apply that was interrupted three times is not begun a fourth time: the last good generation runs."""
     world = _edited()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hubagent import cli
+from hubagent.converge.reported import last_status
 from hubagent.converge.requests import Requests
 from hubagent.errors import StorageError, TemporaryError
-from hubagent.layout import HUB, Layout
+from hubagent.layout import HUB
 from hubagent.observability.status import Result
 from hubagent.state import manifest
 from tests.fakes import Survivors
@@ -194,13 +194,11 @@ def test_a_docker_configuration_that_is_no_object_is_left_to_its_owner(world: Wo
 
 
 @pytest.mark.parametrize("content", NONSENSE.values(), ids=NONSENSE.keys())
-def test_a_status_that_cannot_be_read_is_said_so(tmp_path: Path, content: bytes) -> None:
+def test_a_status_that_cannot_be_read_is_said_so(world: World, content: bytes) -> None:
     """By `hubagent status`, in one line."""
-    layout = Layout(tmp_path)
-    layout.run.mkdir(parents=True)
-    (layout.run / "status.json").write_bytes(content)
+    world.files.write(world.layout.run / "status.json", content, mode=0o600)
     with pytest.raises(TemporaryError, match=r"status\.json"):
-        cli.last_status(layout)
+        last_status(world.files, world.layout)
 
 
 def test_a_password_file_that_is_no_text_is_named(world: World) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
-from hubagent.converge.generations import Generations
 from hubagent.converge.observe import UNITS
 from hubagent.observability.status import Result
 from hubagent.ports import ActiveState
@@ -23,9 +23,16 @@ _LOADED = {
 
 def in_force(world: World) -> int | None:
     """The number of the generation that `current` points at, which must be as it was written, every byte."""
-    found = Generations(world.files, world.layout).in_force()
-    assert found is None or found.damaged == (), found
-    return found.number if found else None
+    target = world.files.read_link(world.layout.current)
+    if target is None:
+        return None
+    written = json.loads(world.current("manifest.json"))
+    assert written["files"]
+    for file in written["files"]:
+        assert hashlib.sha256(world.current(file["path"])).hexdigest() == file["sha256"], file["path"]
+        assert world.files.mode(world.layout.current / file["path"]) == file["mode"], file["path"]
+    assert hashlib.sha256(world.current("hubagent.yaml")).hexdigest() == written["source_sha256"]
+    return int(Path(target).name)
 
 
 def assert_runs_what_is_in_force(world: World) -> None:
