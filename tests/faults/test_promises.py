@@ -109,6 +109,13 @@ class Promises(RuleBasedStateMachine):
         self.world.units.fail(*job, result, times=times)
         self.calm = False
 
+    @rule(text=GOOD, job=st.sampled_from([(UnitVerb.RELOAD, NGINX), (UnitVerb.RESTART, HUB)]))
+    def a_change_does_not_work(self, text: str, job: tuple[UnitVerb, str]) -> None:
+        self.world.units.fail(*job)
+        self.calm = False
+        self.edit_well(text)
+        self.look(leave=False)
+
     @rule(job=JOBS, is_carried_out=st.booleans())
     def a_job_is_lost(self, job: tuple[UnitVerb, str], *, is_carried_out: bool) -> None:
         self.world.units.lose(*job, is_carried_out=is_carried_out)
@@ -249,6 +256,7 @@ class Promises(RuleBasedStateMachine):
 
     def _went_back(self, before: Before) -> None:
         """P3: what served before serves again, and was seen to."""
+        self._runs()
         if not before.interrupted:
             assert self._generation() == before.generation
             assert self._source() == before.source

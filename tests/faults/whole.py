@@ -45,6 +45,8 @@ def assert_runs_what_is_in_force(world: World) -> None:
         loaded = state.content.decode().splitlines()[0]
         assert loaded == hashlib.sha256(world.current(path)).hexdigest(), component
     assert world.routes == {"/": {"hub": True}}
+    assert world.served_metrics is not None
+    assert world.served_metrics.listen.port == json.loads(world.current("manifest.json"))["metrics"]["port"]
     for component, name in UNITS.items():
         assert world.units.unit(name).active is ActiveState.ACTIVE, component
 
