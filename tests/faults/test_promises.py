@@ -288,6 +288,7 @@ Promises.TestCase.settings = settings(
     max_examples=60,
     stateful_step_count=25,
     deadline=None,
+    derandomize=True,  # what fails here shall fail for everybody
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
