@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import docker.errors
 
-from hubagent.adapters.container_arguments import create_arguments, limits, may_raise_limits
+from hubagent.adapters.container_arguments import create_arguments, may_raise_limits
 from hubagent.adapters.docker_client import DOCKER_SOCKET, DockerClient
 from hubagent.errors import ContainerError, NameTakenError
 from hubagent.pool.ports import ContainerFacts, ContainerSpec, ImageFacts
@@ -96,11 +96,10 @@ class DockerContainers:
         )
         return tuple(_from_list(facts) for facts in found)
 
-    def update(self, container: str, *, memory_bytes: int, cpus: float, cpu_shares: int) -> None:
-        changes = limits(memory_bytes, cpus, cpu_shares)
+    def weigh(self, container: str, *, cpu_shares: int) -> None:
         self._quick.call(
-            f"cannot change the limits of {container}",
-            lambda client: client.update_container(container, **changes),
+            f"cannot change the weight of {container}",
+            lambda client: client.update_container(container, cpu_shares=cpu_shares),
         )
 
     def stop(self, container: str, *, timeout_s: int) -> None:

@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 CLAIM_S: Final = 3.0
 """A claim that is not done by then is given up: a cold start takes about as long."""
 
-CPU_SHARES: Final = 1024
-"""Docker's usual weight; waiting slots have less."""
-
 PING_S: Final = 0.5
 """So long a waiting slot has to say that it is there; it does nothing else."""
 
@@ -60,8 +57,8 @@ class Claims:
         took: Callable[[float], None],
         limit_s: float,
     ) -> None:
-        """`took` is told how many seconds the agent's own part of a claim has lasted: until the limits were
-        raised and the guest was told; what the server then needs to start is not in it."""
+        """`took` is told how many seconds the agent's own part of a claim has lasted: until the guest was told;
+        what the server then needs to start is not in it."""
         self._slots = slots
         self._containers = containers
         self._homes = homes
@@ -86,7 +83,8 @@ class Claims:
             slot = self._take(server, recipe, claim)
             if slot is None:
                 return _no_slot(server)
-            told_s = self._hand_over(slot, server, source, claim, deadline_s)
+            taken = slot
+            told_s = self._in_time(lambda: self._become(taken, server, source, claim, deadline_s), deadline_s)
             if self._slots.move(slot.id, Phase.CLAIMED) is None:
                 raise GuestError("its container ended meanwhile, or it was given up")
         except futures.TimeoutError:
@@ -124,22 +122,8 @@ class Claims:
             raise HomeError("the volume is mounted only while a container has it; it cannot be attached")
         return source
 
-    def _hand_over(
-        self, slot: Slot, server: Server, source: str, claim: wire.Claim, deadline_s: float
-    ) -> float:
-        """The slot is the user's server when this returns: when the guest had been told and the limits raised."""
-        raised = _in_background(lambda: self._raise_limits(slot, server))
-        told_s = self._in_time(lambda: self._become(slot, server, source, claim, deadline_s), deadline_s)
-        return max(told_s, raised.result(timeout=max(0.0, deadline_s - self._clock.monotonic())))
-
-    def _raise_limits(self, slot: Slot, server: Server) -> float:
-        self._containers.update(
-            slot.container, memory_bytes=server.memory_bytes, cpus=server.cpus, cpu_shares=CPU_SHARES
-        )
-        return self._clock.monotonic()
-
     def _become(self, slot: Slot, server: Server, source: str, claim: wire.Claim, deadline_s: float) -> float:
-        """When the guest was told who it is; returns once it is."""
+        """The slot is the user's server when this returns; when the guest had been told so."""
         attached = self._homes.attach(slot.id, source, folders_in_home(server))
         become = wire.Become(
             environment={**server.environment, **claim.environment},

@@ -112,8 +112,7 @@ def test_the_life_of_a_container(world: World) -> None:
     assert running is not None
     assert running.running
     assert 0 < (containers.memory_bytes(identifier) or 0) <= 128 * MIB
-    containers.update(identifier, memory_bytes=96 * MIB, cpus=1.5, cpu_shares=512)
-    containers.update(identifier, memory_bytes=64 * MIB, cpus=1.5, cpu_shares=512)
+    containers.weigh(identifier, cpu_shares=512)
 
     containers.stop(identifier, timeout_s=0)
     stopped = containers.inspect(identifier)
@@ -308,14 +307,15 @@ class TestReal:
         with pytest.raises(ContainerError, match=f"cannot create {real.prefix}-one"):
             real.containers.create(real.spec(extra=extra))
 
-    def test_new_limits_are_in_force(self, real: World, engine: Engine) -> None:
+    def test_a_new_weight_changes_no_limit(self, real: World, engine: Engine) -> None:
         identifier = real.containers.create(real.spec(cpu_shares=64))
         real.containers.start(identifier)
-        real.containers.update(identifier, memory_bytes=128 * MIB, cpus=2.0, cpu_shares=1024)
         with engine.sdk() as sdk:
-            host = sdk.inspect_container(identifier)["HostConfig"]
-        assert host["Memory"] == host["MemorySwap"] == 128 * MIB
-        assert (host["CpuQuota"], host["CpuShares"]) == (200_000, 1024)
+            before = sdk.inspect_container(identifier)["HostConfig"]
+            real.containers.weigh(identifier, cpu_shares=1024)
+            after = sdk.inspect_container(identifier)["HostConfig"]
+        assert before["CpuShares"] == 64
+        assert after == {**before, "CpuShares": 1024}
 
     def test_a_new_volume_is_filled_and_given_to_the_user(self, real: World, engine: Engine) -> None:
         name = f"{real.prefix}-v"

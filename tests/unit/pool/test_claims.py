@@ -39,7 +39,7 @@ def test_the_user_gets_a_slot_with_home_limits_and_environment() -> None:
     assert world.homes.attached[slot.id].source == f"{HOMES}/jupyterhub-user-ada/_data"
     container = world.containers.named(slot.container)
     assert container is not None
-    assert (container.cpu_shares, container.memory_bytes, container.cpus) == (1024, 4 * 1024**3, 2.0)
+    assert container.cpu_shares == 1024
     became = world.guests.became[slot.id]
     assert became.environment == {"LECTURE": "7", "LANG": "de", "JUPYTERHUB_API_TOKEN": "secret"}
     assert became.command == ("jupyterhub-singleuser",)
@@ -116,8 +116,6 @@ def test_folders_within_the_home_come_with_it() -> None:
     [
         (lambda world: world.homes.fail("attach", "the disk is full"), "home"),
         (lambda world: world.homes.fail("attach", "no answer", after=True), "home"),
-        (lambda world: world.containers.fail("update"), "engine"),
-        (lambda world: world.containers.fail("update", after=True), "engine"),
         (lambda world: world.guests.refuse(world.ready()[0].id), "guest"),
         (lambda world: world.files.fail("write", GUESTS), "engine"),
     ],
@@ -185,7 +183,7 @@ def test_a_home_that_docker_alone_can_mount_is_left_to_a_cold_start() -> None:
     assert len(world.ready()) == 2
 
 
-@pytest.mark.parametrize("slow", ["attach", "become", "update", "remove"])
+@pytest.mark.parametrize("slow", ["attach", "become", "remove"])
 def test_the_hub_does_not_wait_for_ever(slow: str) -> None:
     world = ready()
     world.claim_within_s = 0.2
@@ -196,7 +194,6 @@ def test_the_hub_does_not_wait_for_ever(slow: str) -> None:
     held = {
         "attach": world.homes.hold,
         "become": lambda _: world.guests.hold(),
-        "update": world.containers.hold,
         "remove": world.containers.hold,
     }[slow]
     begun_s = time.monotonic()

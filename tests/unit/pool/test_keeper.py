@@ -60,11 +60,19 @@ def test_an_empty_pool_is_filled_and_then_left_alone() -> None:
     )
 
 
-def test_a_slot_waits_with_little_weight_and_the_images_own_id() -> None:
+def test_a_slot_warms_with_little_weight_and_is_claimed_without_a_word_to_docker_about_it() -> None:
+    world = ready(Warm(ready=1))
+    (container,) = world.containers.containers.values()
+    assert container.spec.cpu_shares < 1024
+    assert container.cpu_shares == 1024
+    world.containers.fail("weigh")
+    started(world)
+
+
+def test_a_slot_has_the_images_own_id() -> None:
     world = ready(Warm(ready=1, kernels={"julia": 1}))
     (container,) = world.containers.containers.values()
     assert container.spec.image == "sha256:1"
-    assert container.spec.cpu_shares < 1024
     (settings,) = world.guests.settings.values()
     assert settings == wire.GuestSettings("warm", (), {"julia": 1}, pluto=True, home="/home/jovyan/work")
 
@@ -155,6 +163,19 @@ def test_a_failure_is_told_waited_out_and_leaves_nothing(fault: Callable[[World]
     world.pass_time(leaving.UNKNOWN_S * 1.2)
     assert len(world.ready()) == 2
     assert world.pool.status()[0].last_failure is None
+    assert world.leftovers() == {}
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_no_slot_is_offered_that_kept_its_little_weight(after: bool) -> None:
+    world = World()
+    world.containers.fail("weigh", after=after)
+    world.pass_time(2)
+    assert not world.ready()
+    assert world.pool.status()[0].last_failure
+    world.pass_time(60)
+    assert {one.cpu_shares for one in world.containers.containers.values()} == {1024}
+    assert len(world.ready()) == 2
     assert world.leftovers() == {}
 
 
