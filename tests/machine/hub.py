@@ -130,11 +130,11 @@ def stand_in(machine: Machine) -> None:
             machine.run(["hubagent", "apply"], check=False, timeout_s=200.0)
 
 
-def until(condition: Callable[[], bool], timeout_s: float, what: str) -> float:
-    """Wait for a condition; seconds that it took."""
+def until(condition: Callable[[], bool], timeout_s: float, what: str, *, poll_s: float = 0.05) -> float:
+    """Wait for a condition, looked at every `poll_s`; seconds that it took."""
     begun = time.monotonic()
     while not condition():
         if time.monotonic() - begun > timeout_s:
             raise AssertionError(f"{what}: not within {timeout_s:.0f} s")
-        time.sleep(0.05)
+        time.sleep(poll_s)
     return time.monotonic() - begun
