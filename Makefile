@@ -55,6 +55,11 @@ test: ## everything that CI runs
 test-fast: venv ## what needs no machine: seconds
 	$(PY) -m pytest -q tests/unit
 
+.PHONY: test-faults
+test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fits it; PARTS="unit contract" for some
+	tests/guest_venv.sh
+	$(PY) -m tests.faults.run $(PARTS)
+
 .PHONY: bench
 bench: deb ## measure, against the alternative in the same run; writes build/bench/*.json
 	tests/bench/run.sh

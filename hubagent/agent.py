@@ -6,6 +6,7 @@ threads of its own; every other thread only says "look again" (see converge/trig
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.adapters.notify import SystemdNotifier
 from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
+from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
 from hubagent.converge.beat import BeatingClock
 from hubagent.converge.candidate import Candidates
@@ -39,7 +41,7 @@ from hubagent.converge.survey import Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.triggers import Backoff, Trigger, Triggers
 from hubagent.converge.verify import Verifier
-from hubagent.errors import HubagentError
+from hubagent.errors import HubagentError, PreflightError, StorageError
 from hubagent.layout import Layout
 from hubagent.observability.endpoints import Endpoints
 from hubagent.observability.exposition import Exposition
@@ -100,7 +102,7 @@ class Agent:
         self.generations = Generations(self.tools.files, layout)
         self.requests = Requests(self.tools.files, layout)
         observer = Observer(self.tools, self.generations, version=hubagent.__version__)
-        self._serving: Desired | None = None
+        self._serving: ServedMetrics | None = None
         self.reconciler = Reconciler(
             self.tools,
             generations=self.generations,
@@ -115,7 +117,7 @@ class Agent:
                 on_job=self.metrics.unit_job,
             ),
             metrics=self.metrics,
-            metrics_listen=self._metrics_listen,
+            served_metrics=self._served_metrics,
         )
         self.user_servers = UserServers(
             layout,
@@ -139,6 +141,7 @@ class Agent:
 
     def run(self) -> int:
         """Look until told to stop. Services are never touched on the way out."""
+        faulthandler.enable()  # systemd's watchdog ends a hanging agent by SIGABRT: the journal shows where it hung
         self.tools.files.make_dir(self.layout.run, mode=0o755)
         with InstanceLock(self.layout.run / "lock"):
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts, which inherits it
@@ -171,7 +174,9 @@ class Agent:
     def look(self, order: Order) -> tuple[Look, Status]:
         """One look with everything that follows from it: metrics, status file, STATUS=."""
         begun_s = self.tools.clock.monotonic()
+        self._answer_scrapes(None)
         look = self.reconciler.look(order)
+        self._answer_scrapes(ServedMetrics())
         self.metrics.look_finished(look.result, self.tools.clock.monotonic() - begun_s)
         status = self.survey.status(look)
         self.metrics.set_status(status)
@@ -243,18 +248,34 @@ class Agent:
             "" if done else " (failed)",
         )
 
-    def _metrics_listen(self) -> str | None:
+    def _served_metrics(self) -> ServedMetrics | None:
         if self._serve_metrics:
-            return None if self._serving is None else str(self._serving.metrics.listen)
-        number = self.generations.current()  # a command serves nothing; the agent serves what is in force
-        return None if number is None else str(self.generations.load(number).metrics.listen)
+            return self._serving
+        desired = self.generations.desired()  # a command serves nothing; the agent serves what is in force
+        return desired.metrics if desired else None
+
+    def _answer_scrapes(self, otherwise: ServedMetrics | None) -> None:
+        """Serve metrics whatever else does not work: those of the generation in force, else `otherwise`."""
+        if not self._serve_metrics or self._serving is not None:
+            return
+        try:
+            desired = self.generations.desired()
+        except StorageError:
+            desired = None
+        metrics = desired.metrics if desired else otherwise
+        try:
+            if metrics is not None:
+                self._serve(metrics)
+        except PreflightError as error:
+            log.warning("%s", error)
 
     def _move_metrics(self, desired: Desired) -> None:
-        if not self._serve_metrics:
-            return
-        metrics = desired.metrics
+        if self._serve_metrics:
+            self._serve(desired.metrics)
+
+    def _serve(self, metrics: ServedMetrics) -> None:
         self.exposition.switch(self.exposition.bind(metrics.listen, metrics.tls, metrics.users))
-        self._serving = desired
+        self._serving = metrics
 
     def _obey(self) -> None:
         """Turn signals into triggers, in a thread: a handler could interrupt the loop anywhere."""

@@ -23,6 +23,7 @@ from hubagent import backup_commands
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
+from hubagent.adapters.log import JournalLog
 from hubagent.agent import Agent
 from hubagent.config.advice import advice
 from hubagent.config.document import MAX_BYTES
@@ -30,6 +31,7 @@ from hubagent.config.loader import load
 from hubagent.config.notices import not_yet
 from hubagent.converge import doctor
 from hubagent.converge.look import Order
+from hubagent.converge.reported import last_status
 from hubagent.converge.requests import Request, Requests
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
@@ -111,8 +113,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(_arguments: argparse.Namespace, layout: Layout) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    return Agent(layout, serve_metrics=True).run()
+    logging.getLogger().setLevel(logging.INFO)
+    with JournalLog():
+        return Agent(layout, serve_metrics=True).run()
 
 
 def _check(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -181,7 +184,7 @@ def _rollback(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def _status(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root("status")
-    status = _last_status(layout)
+    status = last_status(LocalFileStore(), layout)
     if status is None:
         raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
     code = _finish(status, as_json=arguments.json)
@@ -194,7 +197,7 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root("doctor")
     agent = Agent(layout, serve_metrics=False)
     try:
-        findings = doctor.examine(agent.tools, agent.reconciler, _last_status(layout))
+        findings = doctor.examine(agent.tools, agent.reconciler, last_status(LocalFileStore(), layout))
     finally:
         agent.close()
     if arguments.json:
@@ -262,18 +265,6 @@ def _show_one_time_passwords(layout: Layout) -> None:
         print(f"\nFirst login as {name}: {state.content.decode().strip()}")
         print("Shown this once; it has to be changed at the first login.")
         files.remove(path)
-
-
-def _last_status(layout: Layout) -> Status | None:
-    state = LocalFileStore().read(layout.run / "status.json", max_bytes=4 * 1024**2)
-    if state is None:
-        return None
-    try:
-        return from_json(json.loads(state.content))
-    except ValueError as error:
-        raise TemporaryError(
-            f"{layout.run / 'status.json'}: {error}; the agent is being upgraded?"
-        ) from error
 
 
 def _require_root(command: str) -> None:

@@ -14,6 +14,7 @@ guest=build/guest-venv/bin/python
 declare -A commands=(
     [check]="make check"
     [unit]="$py -m pytest -q tests/unit"
+    [faults]="$py -m pytest -q tests/faults"
     [contract]="$py -m pytest -q tests/contract"
     [nginx]="$py -m pytest -q tests/nginx"
     [hub]="$hub -m pytest -q tests/hub"
@@ -56,7 +57,7 @@ count() { # WORD LINE
 }
 
 lanes check
-lanes "contract unit" "deb packages nginx" "hub" "guest kernels"
+lanes "contract unit" "deb packages nginx" "hub" "guest kernels faults"
 lanes machine
 lanes rig
 lanes browser

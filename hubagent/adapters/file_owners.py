@@ -7,9 +7,12 @@ import pwd
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hubagent.adapters.file_memory import REMEMBER_S
 from hubagent.errors import StorageError
+
+_ROOT: Final = "root"  # number 0 on every machine
 
 
 class Names:
@@ -35,8 +38,9 @@ class Names:
 def user_id(path: Path, owner: str) -> int:
     """Raises StorageError, which names the file, when there is no such user."""
     try:
-        return pwd.getpwnam(owner).pw_uid
+        return 0 if owner == _ROOT else pwd.getpwnam(owner).pw_uid
     except KeyError:
+        _check_database(path)
         raise StorageError(
             f"{path}: its owner should be the user {owner}, who does not exist here; "
             f"reinstall the package that makes this user"
@@ -46,9 +50,21 @@ def user_id(path: Path, owner: str) -> int:
 def group_id(path: Path, group: str) -> int:
     """Raises StorageError, which names the file, when there is no such group."""
     try:
-        return grp.getgrnam(group).gr_gid
+        return 0 if group == _ROOT else grp.getgrnam(group).gr_gid
     except KeyError:
+        _check_database(path)
         raise StorageError(
             f"{path}: its group should be {group}, which does not exist here; "
             f"reinstall the package that makes this group"
+        ) from None
+
+
+def _check_database(path: Path) -> None:
+    """A database that cannot be read (too many open files, a broken nsswitch.conf) looks like an empty one."""
+    try:
+        pwd.getpwnam(_ROOT)
+    except KeyError:
+        raise StorageError(
+            f"{path}: its owner cannot be looked up: /etc/passwd cannot be read now; "
+            f"too many files may be open, or nsswitch.conf(5) is wrong"
         ) from None

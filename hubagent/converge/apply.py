@@ -8,7 +8,7 @@ from pathlib import Path
 from hubagent.converge.observe import UNITS
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
-from hubagent.errors import HubagentError, TemporaryError, VerifyError
+from hubagent.errors import HubagentError, TemporaryError, UnitError, VerifyError
 from hubagent.layout import DOCKER, HUB_PORT
 from hubagent.ports import ActiveState, JobResult, UnitVerb
 from hubagent.state import hub_files
@@ -69,24 +69,35 @@ class Applier:
 
     def _step(self, step: Step, desired: Desired) -> None:
         try:
-            self._take(step, desired)
-            self._verifier.after(step, desired)
+            result = self._take(step, desired)
+            self._verify(step, desired, result)
         except HubagentError:
             self._on_step(step, False)  # noqa: FBT003
             raise
         self._on_step(step, True)  # noqa: FBT003
 
-    def _take(self, step: Step, desired: Desired) -> None:
+    def _take(self, step: Step, desired: Desired) -> JobResult:
         if step.verb in (Verb.NONE, Verb.WRITE):
-            return
+            return JobResult.DONE
         if step.component is Component.METRICS:
             self._move_metrics(desired)
         elif step.verb is Verb.RESYNC:
             self._resync(desired)
         else:
-            self._unit(step)
+            return self._unit(step)
+        return JobResult.DONE
 
-    def _unit(self, step: Step) -> None:
+    def _verify(self, step: Step, desired: Desired, result: JobResult) -> None:
+        try:
+            self._verifier.after(step, desired)
+        except VerifyError as error:
+            if result is not JobResult.LOST:
+                raise
+            # The bytes are not to blame for what systemd, or the way to it, did in the meantime.
+            raise UnitError(f"{error}; systemd did not say how the {step.verb.value} ended") from error
+
+    def _unit(self, step: Step) -> JobResult:
+        """How the job ended: DONE, or LOST, of which the verification tells more."""
         name = DOCKER if step.component is Component.DOCKER else UNITS[step.component]
         if self._tools.units.unit(name).active is ActiveState.FAILED:
             self._tools.units.reset_failed(name)
@@ -94,10 +105,11 @@ class Applier:
         verb = _UNIT_VERBS[step.verb]
         result = self._tools.units.run(verb, name, timeout_s=timeout_s)
         self._on_job(name, verb, result)
-        if result is not JobResult.DONE:
+        if result not in (JobResult.DONE, JobResult.LOST):
             raise VerifyError(
                 f"{name}: {step.verb.value} ended with '{result.value}'; see journalctl -u {name} -n 50"
             )
+        return result
 
     def _resync(self, desired: Desired) -> None:
         """Ask the hub to put its routes back now (POST /hub/api/proxy), not at its next check."""

@@ -25,8 +25,7 @@ class Declared:
     def config(self) -> Config | None:
         """None before the first generation, and while it cannot be read."""
         try:
-            number = self._generations.current()
-            desired = None if number is None else self._generations.load(number)
+            desired = self._generations.desired()
         except StorageError as error:
             log.warning("the configuration in force cannot be read: %s", error)
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets as random
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, PreflightError
 from hubagent.layout import BRIDGE, NETWORK
 from hubagent.ports import CertificateFacts
-from hubagent.state.desired import Facts
+from hubagent.state import hub_files
+from hubagent.state.desired import HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired, Facts
+from hubagent.state.json_object import json_object
 from hubagent.state.secrets import Secrets
 
 _RENEW_BEFORE_S = 30 * 86400.0
 _MAX_SECRET_BYTES = 64 * 1024
+_TOKEN = re.compile(r"[0-9a-f]{32,}")
 
 
 def gather(config: Config, tools: Tools, *, known_gateway: str | None) -> Facts:
@@ -90,8 +94,11 @@ def _covers(facts: CertificateFacts, host: str | None) -> bool:
     return any(name.lower() in (host, f"*.{parent}") for name in facts.names)
 
 
-def read_secrets(hub: Hub, tools: Tools) -> Secrets:
-    """Tokens (made at first use) and the secrets that the configuration names by file."""
+def read_secrets(hub: Hub, tools: Tools, in_force: Desired | None) -> Secrets:
+    """Tokens (made at first use) and the secrets that the configuration names by file.
+
+    The tokens of the generation in force stay in use: what runs has them, and a file that got lost or was
+    damaged is no reason to drop every websocket."""
     traits: dict[str, dict[str, str]] = {}
     for cls, values in hub.traits.items():
         for name, value in values.items():
@@ -103,20 +110,30 @@ def read_secrets(hub: Hub, tools: Tools) -> Secrets:
     if hub.database_password_file is not None:
         password = _secret_file(tools, Path(hub.database_password_file), "hub.database_password_file")
     return Secrets(
-        proxy_token=_token(tools, "proxy-token"),
-        agent_token=_token(tools, "agent-token"),
+        proxy_token=_token(tools, "proxy-token", _proxy_token(in_force)),
+        agent_token=_token(tools, "agent-token", _agent_token(in_force)),
         database_password=password,
         traits=traits,
     )
 
 
-def _token(tools: Tools, name: str) -> str:
+def _proxy_token(in_force: Desired | None) -> str | None:
+    return in_force.file(PROXY_TOKEN_FILE).content.decode() if in_force else None
+
+
+def _agent_token(in_force: Desired | None) -> str | None:
+    return hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content) if in_force else None
+
+
+def _token(tools: Tools, name: str, in_use: str | None) -> str:
     path = tools.layout.secrets / name
     state = tools.files.read(path, max_bytes=_MAX_SECRET_BYTES)
-    if state is not None and len(state.content.strip()) >= 32:
-        return state.content.decode("ascii").strip()
-    token = random.token_hex(32)
-    tools.files.write(path, token.encode(), mode=0o600)
+    kept = state.content.decode("ascii", "replace").strip() if state is not None else ""
+    if in_use is None and _TOKEN.fullmatch(kept):
+        return kept
+    token = in_use or random.token_hex(32)
+    if kept != token:
+        tools.files.write(path, token.encode(), mode=0o600)
     return token
 
 
@@ -124,7 +141,10 @@ def _secret_file(tools: Tools, path: Path, key: str) -> str:
     state = tools.files.read(path, max_bytes=_MAX_SECRET_BYTES)
     if state is None:
         raise PreflightError(f"{key}: {path} does not exist; create it (mode 0600, owner root)")
-    return state.content.decode().strip()
+    try:
+        return state.content.decode().strip()
+    except UnicodeDecodeError as error:
+        raise PreflightError(f"{key}: {path} is not text in UTF-8; write it anew") from error
 
 
 def docker_config(tools: Tools) -> bytes | None:
@@ -132,10 +152,8 @@ def docker_config(tools: Tools) -> bytes | None:
     decided about live-restore, or wrote something that is not a JSON object."""
     state = tools.files.read(tools.layout.docker_config, max_bytes=1024**2)
     try:
-        value = json.loads(state.content) if state is not None and state.content.strip() else {}
+        value = json_object(state.content) if state is not None and state.content.strip() else {}
     except ValueError:
-        return None
-    if not isinstance(value, dict):
         return None
     if "live-restore" in value:
         return state.content if state is not None and value["live-restore"] is True else None

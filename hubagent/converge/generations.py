@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hubagent.errors import StorageError
 from hubagent.layout import HUB_USER, Layout
 from hubagent.ports import FileStore
 from hubagent.state import manifest
 from hubagent.state.desired import Desired
+from hubagent.state.json_object import json_object
+
+log = logging.getLogger(__name__)
 
 KEEP = 5
 _SERVED = "served"
@@ -110,7 +115,7 @@ class Generations:
             self._files.write(
                 folder / file.path, file.content, mode=file.mode, owner=file.owner, group=file.group
             )
-        self._files.write(folder / "hubagent.yaml", desired.source, mode=0o600)
+        self._files.write(folder / manifest.SOURCE_FILE, desired.source, mode=0o600)
         self._files.write(folder / "manifest.json", manifest.dump(desired), mode=0o600)
         self._whole[number] = desired
 
@@ -125,8 +130,13 @@ class Generations:
         for path, sha256 in files.items():
             if hashlib.sha256(contents[path]).hexdigest() != sha256:
                 raise StorageError(f"{folder / path} is not as hubagent wrote it; use another generation")
-        self._whole[number] = manifest.load(written, self._read(folder / "hubagent.yaml"), contents)
+        self._whole[number] = manifest.load(written, self._read(folder / manifest.SOURCE_FILE), contents)
         return self._whole[number]
+
+    def desired(self) -> Desired | None:
+        """What the generation in force asks for, as `load` gives it; None before the first."""
+        number = self.current()
+        return None if number is None else self.load(number)
 
     def show(self, number: int | None) -> None:
         """Point `current` at a generation, or at nothing, without a switch: only before the first one."""
@@ -137,6 +147,8 @@ class Generations:
 
     def begin(self, switch: Switch) -> None:
         """Write the intent down, then point `current` at the target."""
+        if switch.origin is not None:  # a full disk, or a crash, may have kept `commit` from marking it
+            self._mark_served(switch.origin)
         self._files.write(self._journal, json.dumps(_switch_to_json(switch)).encode(), mode=0o600)
         self._point_at(switch.target)
 
@@ -144,8 +156,8 @@ class Generations:
         """What `current` points at serves: close the switch and drop the oldest generations."""
         self._files.remove(self._journal)
         current = self.current()
-        if current is not None and _SERVED not in self._files.list_dir(self.folder(current)):
-            self._files.write(self.folder(current) / _SERVED, b"", mode=0o600)
+        if current is not None:
+            self._mark_served(current)
         served = self.served()
         others = [number for number in self.numbers() if number not in served]  # taken back, kept for a look
         for number in (*served[:-KEEP], *others[:-KEEP]):
@@ -156,7 +168,8 @@ class Generations:
         """Point back at the origin (at nothing before the first generation), and mark the target with why.
         The switch stays open until `commit` closes it."""
         self.show(switch.origin)
-        self._files.write(self.folder(switch.target) / _TAKEN_BACK, f"{reason}\n".encode(), mode=0o600)
+        if switch.target in self.numbers():
+            self._files.write(self.folder(switch.target) / _TAKEN_BACK, f"{reason}\n".encode(), mode=0o600)
 
     def discard(self, number: int) -> None:
         """Remove a generation that nothing points at."""
@@ -169,11 +182,19 @@ class Generations:
         if state is None:
             return None
         try:
-            value = json.loads(state.content)
-            return Switch(value["origin"], value["target"], value["source_sha256"], value["attempt"])
-        except (ValueError, KeyError, TypeError):
+            switch = _switch_from_json(json_object(state.content))
+        except (ValueError, KeyError) as error:
+            log.error("%s is damaged, so what was in force stays: %s", self._journal, error)
+            switch = None
+        if switch is None or (switch.origin is not None and switch.origin not in self.numbers()):
             self._files.remove(self._journal)
             return None
+        return switch
+
+    def _mark_served(self, number: int) -> None:
+        names = self._files.list_dir(self.folder(number))
+        if "manifest.json" in names and _SERVED not in names:
+            self._files.write(self.folder(number) / _SERVED, b"", mode=0o600)
 
     @property
     def _journal(self) -> Path:
@@ -191,6 +212,15 @@ class Generations:
     def _read_or_empty(self, path: Path) -> bytes:
         state = self._files.read(path, max_bytes=_MAX_BYTES)
         return b"" if state is None else state.content
+
+
+def _switch_from_json(value: dict[str, Any]) -> Switch:
+    """Raises ValueError, KeyError."""
+    switch = Switch(value["origin"], value["target"], value["source_sha256"], value["attempt"])
+    numbers = (switch.target, switch.attempt, *(() if switch.origin is None else (switch.origin,)))
+    if not all(type(number) is int for number in numbers) or not isinstance(switch.source_sha256, str):
+        raise ValueError("values of other types")
+    return switch
 
 
 def _switch_to_json(switch: Switch) -> dict[str, object]:

@@ -126,7 +126,7 @@ class Intents:
 
     def _render(self, config: Config, source: bytes, in_force: Desired | None) -> Desired:
         facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
-        secrets = read_secrets(config.hub, self._tools)
+        secrets = read_secrets(config.hub, self._tools, in_force)
         made_from = (source, facts, secrets)
         if self._rendered is None or self._rendered[0] != made_from:
             templates, layout = self._tools.templates, self._tools.layout
@@ -135,11 +135,8 @@ class Intents:
         return self._rendered[1]
 
     def _in_force(self) -> tuple[Desired | None, tuple[Problem, ...]]:
-        number = self._generations.current()
-        if number is None:
-            return None, ()
         try:
-            return self._generations.load(number), ()
+            return self._generations.desired(), ()
         except StorageError as error:
             return None, (Problem(None, Reason.DRIFT, str(error)),)
 

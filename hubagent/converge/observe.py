@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hubagent.config.model import Metrics
 from hubagent.converge.generations import Generations
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, TemporaryError
@@ -43,7 +44,7 @@ class Observer:
         self._generations = generations
         self._live_restore_until_s = 0.0
 
-    def observe(self, *, statics: Iterable[str], metrics_listen: str | None) -> Observed:
+    def observe(self, *, statics: Iterable[str], metrics: Metrics | None) -> Observed:
         in_force = self._generations.in_force()
         units = {component: self._tools.units.unit(name) for component, name in UNITS.items()}
         routes = self.routes()
@@ -56,7 +57,7 @@ class Observer:
             loaded={component: self.loaded(component, units[component]) for component in UNITS},
             routes=len(routes) if routes is not None else None,
             hub_route=_has_hub_route(routes),
-            metrics_listen=metrics_listen,
+            metrics=metrics,
             live_restore=self._live_restore(),
             outdated=self._outdated(units),
             monotonic_s=self._tools.clock.monotonic(),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from hubagent.errors import StorageError
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
+from hubagent.state.json_object import json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,11 @@ class Quarantine:
         return held if held.digest in (None, digest) else None
 
     def _entry(self) -> Held | None:
-        state = self._files.read(self._path, max_bytes=65536)
-        if state is None:
-            return None
         try:
-            value = json.loads(state.content)
+            state = self._files.read(self._path, max_bytes=65536)
+            if state is None:
+                return None
+            value = json_object(state.content)
             return Held(value["source_sha256"], value["digest"], value["reason"], float(value["at_s"]))
-        except (ValueError, KeyError, TypeError):
+        except (StorageError, ValueError, KeyError, TypeError):
             return None  # a damaged note must not stop the service; the worst is one more try

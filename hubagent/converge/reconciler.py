@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 
 from hubagent.config.model import Drift
+from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.config.notices import not_yet
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
@@ -58,7 +59,7 @@ class Reconciler:
         candidates: Candidates,
         applier: Applier,
         metrics: Metrics,
-        metrics_listen: Callable[[], str | None],
+        served_metrics: Callable[[], ServedMetrics | None],
     ) -> None:
         self._tools = tools
         self._generations = generations
@@ -67,7 +68,7 @@ class Reconciler:
         self._candidates = candidates
         self._applier = applier
         self._metrics = metrics
-        self._metrics_listen = metrics_listen
+        self._served_metrics = served_metrics
         self._intents = Intents(tools, generations, quarantine)
         self._interrupted: Switch | None = None
         self._failed_once: str | None = None  # digest of a candidate that was taken back
@@ -78,7 +79,7 @@ class Reconciler:
             self._intents.today() if order.rollback_to is None else self._intents.earlier(order.rollback_to)
         )
         statics = self._intents.statics()
-        observed = self._observer.observe(statics=statics, metrics_listen=self._metrics_listen())
+        observed = self._observer.observe(statics=statics, metrics=self._served_metrics())
         if intent.desired is None:
             return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
         policy = Policy(
@@ -148,8 +149,8 @@ class Reconciler:
             return self._refuse(prepared, number, error)
         self._generations.begin(switch)
         self._candidates.taken()
-        if origin is None:
-            # Nothing to go back to: what can run shall run, and the next looks repair the rest.
+        if previous is None:
+            # Nothing to go back to, or damaged: what can run shall run, and the next looks repair the rest.
             self._generations.commit()
             return self._repair(prepared, wished)
         try:
@@ -191,18 +192,11 @@ class Reconciler:
         problems = (*prepared.problems, problem)
         return Look(Result.REJECTED, prepared, problems, str(error), candidate=number, retry=True)
 
-    def _take_back(
-        self, prepared: Prepared, switch: Switch, previous: Desired | None, cause: HubagentError
-    ) -> Look:
+    def _take_back(self, prepared: Prepared, switch: Switch, previous: Desired, cause: HubagentError) -> Look:
         """Return to the origin and see it serve again; hold the bytes if they are to blame."""
         log.error("generation %d does not work, going back: %s", switch.target, cause)
         blame = self._is_to_blame(prepared, cause)
         reason = str(cause)
-        if previous is None:
-            problem = Problem(None, Reason.VERIFY, reason)
-            return Look(
-                Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
-            )
         self._generations.abort(switch, reason)
         assert prepared.intent.desired is not None
         if blame:
@@ -211,7 +205,7 @@ class Reconciler:
             )
             self._quarantine.hold(held)
         try:
-            observed = self._observer.observe(statics=prepared.statics, metrics_listen=self._metrics_listen())
+            observed = self._observer.observe(statics=prepared.statics, metrics=self._served_metrics())
             back = plan(
                 previous,
                 dataclasses.replace(observed, outdated={}),  # new programs wait for a leave of their own
@@ -262,7 +256,8 @@ class Reconciler:
         log.warning(
             "an apply of generation %d was interrupted; starting again from %s", switch.target, switch.origin
         )
-        self._generations.abort(switch, "interrupted")
+        if switch.origin is None or self._whole(switch.origin) is not None:
+            self._generations.abort(switch, "interrupted")
         if switch.attempt >= _MAX_ATTEMPTS:
             reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
             self._quarantine.hold(Held(switch.source_sha256, None, reason, self._tools.clock.time()))

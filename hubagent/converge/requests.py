@@ -13,6 +13,7 @@ from typing import Any
 from hubagent.converge.look import Order
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
+from hubagent.state.json_object import json_object
 
 _MAX_BYTES = 4 * 1024**2
 
@@ -68,9 +69,7 @@ class Requests:
         if state is None:
             return None
         self._files.remove(path)
-        value = json.loads(state.content)
-        assert isinstance(value, dict)
-        return value
+        return json_object(state.content)
 
     def _path(self, request: str, kind: str) -> Path:
         return self._folder / f"{request}.{kind}.json"
@@ -78,7 +77,7 @@ class Requests:
 
 def _parse(name: str, content: bytes) -> Request | None:
     try:
-        value = json.loads(content)
+        value = json_object(content)
         to = value["rollback_to"]
         return Request(
             name,

@@ -137,8 +137,7 @@ class Survey:
 
     def _in_force(self) -> Desired | None:
         try:
-            number = self._generations.current()
-            return self._generations.load(number) if number is not None else None
+            return self._generations.desired()
         except StorageError:
             return None
 

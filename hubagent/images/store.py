@@ -12,6 +12,7 @@ from hubagent import wire
 from hubagent.errors import StorageError
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
+from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +103,9 @@ class Store:
     def _read_rollouts(self) -> dict[str, tuple[str, ...]]:
         state = self._files.read(self._folder / _ROLLOUTS, max_bytes=_MAX_BYTES)
         try:
-            data = {} if state is None else json.loads(state.content)
+            data = {} if state is None else json_object(state.content)
             return {str(server): tuple(map(str, history)) for server, history in data.items()}
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             log.warning("%s: cannot be used: %s", self._folder / _ROLLOUTS, error)
             return {}
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from hubagent.errors import StorageError
 from hubagent.ports import FileStore
+from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
@@ -230,8 +231,8 @@ def _to_json(slot: Slot) -> bytes:
 
 def _from_json(content: bytes, slot: str) -> Slot:
     """Raises ValueError for whatever is no state of this slot. Keys that a newer agent added are passed over."""
-    data = json.loads(content)
-    if not isinstance(data, dict) or data.get("format") != _FORMAT or data.get("id") != slot:
+    data = json_object(content)
+    if data.get("format") != _FORMAT or data.get("id") != slot:
         raise ValueError("not a state file of this slot")
     known = {field.name: data[field.name] for field in dataclasses.fields(Slot) if field.name in data}
     kinds: dict[str, type] = {"created_s": float, "ready_s": float, "proven": bool}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import PurePosixPath
@@ -12,9 +13,12 @@ from hubagent.config.types import ListenAddress
 from hubagent.errors import StorageError
 from hubagent.ports import CertificateFacts
 from hubagent.state.desired import Desired, ManagedFile
+from hubagent.state.json_object import json_object
 from hubagent.state.model import Component
 
 VERSION = 1
+SOURCE_FILE = "hubagent.yaml"
+"""The configuration that a generation was made from, in its folder."""
 
 
 def metrics_to_json(metrics: Metrics) -> dict[str, object]:
@@ -54,29 +58,28 @@ def _certificate_from_json(value: Mapping[str, Any]) -> CertificateFacts:
 
 def dump(desired: Desired) -> bytes:
     """manifest.json of a generation."""
-    return json.dumps(
-        {
-            "version": VERSION,
-            "digest": desired.digest,
-            "files": [
-                {
-                    "path": str(file.path),
-                    "mode": file.mode,
-                    "owner": file.owner,
-                    "group": file.group,
-                    "sha256": file.sha256,
-                }
-                for file in desired.files
-            ],
-            "markers": {component.value: marker for component, marker in desired.markers.items()},
-            "gateway": desired.gateway,
-            "certificate": _certificate_to_json(desired.certificate),
-            "self_signed": desired.self_signed,
-            "host": desired.host,
-            "metrics": metrics_to_json(desired.metrics),
-        },
-        indent=1,
-    ).encode()
+    value: dict[str, object] = {
+        "version": VERSION,
+        "digest": desired.digest,
+        "source_sha256": desired.source_sha256,
+        "files": [
+            {
+                "path": str(file.path),
+                "mode": file.mode,
+                "owner": file.owner,
+                "group": file.group,
+                "sha256": file.sha256,
+            }
+            for file in desired.files
+        ],
+        "markers": {component.value: marker for component, marker in desired.markers.items()},
+        "gateway": desired.gateway,
+        "certificate": _certificate_to_json(desired.certificate),
+        "self_signed": desired.self_signed,
+        "host": desired.host,
+        "metrics": metrics_to_json(desired.metrics),
+    }
+    return json.dumps({**value, "sha256": _sha256(value)}, indent=1).encode()
 
 
 def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desired:
@@ -86,7 +89,7 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
     the caller to judge, by comparing `Desired.digest` with `digest_of`.
     """
     try:
-        value = json.loads(manifest)
+        value = _checked(manifest)
         if value["version"] != VERSION:
             raise StorageError(f"manifest of version {value['version']}, this hubagent reads {VERSION}")
         return Desired(
@@ -108,14 +111,29 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
             host=value["host"],
             metrics=_metrics_from_json(value["metrics"]),
         )
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise StorageError(f"a generation's manifest is damaged ({error!r})") from error
+
+
+def _checked(manifest: bytes) -> dict[str, Any]:
+    """Raises ValueError when it is not as it was written; manifests from before there was a sum have none."""
+    value = json_object(manifest)
+    if value.pop("sha256", None) not in (None, _sha256(value)):
+        raise ValueError("its sum is another")
+    return value
+
+
+def _sha256(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def expected(manifest: bytes) -> tuple[str, Mapping[str, str]]:
     """Digest of the generation as written, and sha256 of each of its files by relative path."""
     try:
-        value = json.loads(manifest)
-        return str(value["digest"]), {file["path"]: file["sha256"] for file in value["files"]}
+        value = _checked(manifest)
+        files = {file["path"]: file["sha256"] for file in value["files"]}
+        if "source_sha256" in value:  # the first versions did not write it
+            files[SOURCE_FILE] = value["source_sha256"]
+        return str(value["digest"]), files
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"a generation's manifest is damaged ({error!r})") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hubagent.config.model import Metrics
 from hubagent.ports import ActiveState, LoadState, UnitState
 from hubagent.state.model import Component
 
@@ -21,7 +22,7 @@ class Observed:
     loaded: Mapping[Component, str | None]  # marker that each running consumer answers
     routes: int | None  # routes in the proxy, None when it does not answer
     hub_route: bool  # the proxy has its route to the hub; a restarted proxy has lost it
-    metrics_listen: str | None  # where our own metrics are served now
+    metrics: Metrics | None  # where our own metrics are served now, and to whom; None when they are not
     live_restore: bool | None = None  # of the container engine, None when it does not answer
     outdated: Mapping[Component, str] = field(default_factory=dict)  # runs another build than is installed
     monotonic_s: float = 0.0  # when this was seen; units' active_since_s is of the same clock

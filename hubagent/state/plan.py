@@ -59,10 +59,8 @@ def plan(
             for path, content in statics.items()
             if observed.statics.get(path) != content
         ]
-    if str(desired.metrics.listen) != observed.metrics_listen:
-        steps.append(
-            Step(Component.METRICS, Verb.RELOAD, Level.NOTHING, f"metrics move to {desired.metrics.listen}")
-        )
+    if desired.metrics != observed.metrics:
+        steps.append(Step(Component.METRICS, Verb.RELOAD, Level.NOTHING, _metrics(desired, observed)))
     for component in _ORDER:
         for step in _component_steps(component, desired, observed, repair=repair):
             (pending if step.level.drops_websockets and not policy.allow_disruption else steps).append(step)
@@ -115,6 +113,13 @@ def drift(desired: Desired, observed: Observed, statics: Mapping[str, bytes]) ->
         if unit.active in (ActiveState.INACTIVE, ActiveState.FAILED) and not observed.masked(component):
             found[component] = f"{unit.name} is {unit.active.value}"
     return found
+
+
+def _metrics(desired: Desired, observed: Observed) -> str:
+    listen = desired.metrics.listen
+    if observed.metrics is None or observed.metrics.listen != listen:
+        return f"metrics move to {listen}"
+    return f"the metrics on {listen} have other users or another certificate file"
 
 
 def _owner_of(path: str) -> Component:

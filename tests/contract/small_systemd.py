@@ -7,6 +7,7 @@ is started or changed. Everything in it dies with the `unshare` process. Needs r
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -102,6 +103,18 @@ class SmallSystemd:
         """The id that its process 1 has outside; 0 while there is none yet."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         return int(children[0]) if children else 0
+
+    def outside(self, pid: int) -> int:
+        """The id outside of the process that has this one inside."""
+        for status in Path("/proc").glob("[0-9]*/status"):
+            try:
+                namespaces = re.search(r"^NSpid:(.*)$", status.read_text(), re.MULTILINE)
+                same = os.path.samefile(status.parent / "ns/pid", f"/proc/{self.leader}/ns/pid")
+            except OSError:
+                continue  # it has ended meanwhile
+            if same and namespaces and int(namespaces[1].split()[-1]) == pid:
+                return int(status.parent.name)
+        raise AssertionError(f"no process {pid} inside")
 
     def systemctl(self, *arguments: str, check: bool = True) -> str:
         """As an administrator inside; talks to systemd directly, also when dbus-daemon is down."""

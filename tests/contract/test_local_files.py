@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -265,6 +266,25 @@ def test_an_immutable_file_is_explained(store: LocalFileStore, tmp_path: Path) -
             store.remove(path)
     finally:
         _set_flags(path, 0)
+    assert store.list_dir(tmp_path) == ("f",)
+
+
+def test_too_many_open_files_are_said_and_pass(store: LocalFileStore, tmp_path: Path) -> None:
+    store.write(tmp_path / "f", b"old", mode=0o600)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        with pytest.raises(StorageError, match="too many files are open"):
+            store.write(tmp_path / "f", b"new", mode=0o600)
+        with pytest.raises(StorageError, match=r"cannot be looked up.*too many files may be open"):
+            store.write(tmp_path / "f", b"new", mode=0o600, owner="daemon")
+        with pytest.raises(StorageError, match="too many files are open"):
+            store.read(tmp_path / "f", max_bytes=_LIMIT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    state = store.read(tmp_path / "f", max_bytes=_LIMIT)
+    assert state is not None
+    assert state.content == b"old"
     assert store.list_dir(tmp_path) == ("f",)
 
 

@@ -130,6 +130,51 @@ def test_systemd_understands_us(systemd: SmallSystemd, tmp_path: Path) -> None:
         systemd.systemctl("stop", "notifying.service")
 
 
+def test_a_service_that_hangs_is_aborted_and_started_again(systemd: SmallSystemd, tmp_path: Path) -> None:
+    """The agent's own way of feeding the watchdog, in a unit with a shorter one."""
+    program = tmp_path / "beating.py"
+    program.write_text(
+        f"import sys\nsys.path[:0] = {sys.path!r}\n"
+        "from hubagent.adapters.clock import SystemClock\n"
+        "from hubagent.adapters.notify import SystemdNotifier\n"
+        "from hubagent.converge.beat import BeatingClock\n"
+        "notifier = SystemdNotifier()\n"
+        "notifier.ready('beating')\n"
+        "clock = BeatingClock(SystemClock(), notifier.watchdog)\n"
+        "while True:\n"
+        "    clock.sleep(0.1)\n"
+    )
+    systemd.write_unit(
+        "beating.service",
+        f"""
+        [Unit]
+        DefaultDependencies=no
+        [Service]
+        Type=notify
+        WatchdogSec=2
+        TimeoutAbortSec=2
+        Restart=always
+        RestartSec=0
+        ExecStart={sys.executable} {program}
+        """,
+    )
+    systemd.systemctl("daemon-reload")
+    systemd.systemctl("start", "beating.service")
+    try:
+        first = _main_pid(systemd)
+        systemd.systemctl("kill", "--signal=STOP", "beating.service")
+        wait_until(lambda: _main_pid(systemd) not in (0, first), 20.0)
+        wait_until(lambda: systemd.systemctl("is-active", "beating.service", check=False) == "active\n", 20.0)
+        again = systemd.systemctl("show", "--property=NRestarts", "--value", "beating.service")
+        assert int(again) == 1
+    finally:
+        systemd.systemctl("stop", "beating.service")
+
+
+def _main_pid(systemd: SmallSystemd) -> int:
+    return int(systemd.systemctl("show", "--property=MainPID", "--value", "beating.service"))
+
+
 def _is_full(sender: socket.socket, address: Path) -> bool:
     try:
         sender.sendto(b"x", os.fspath(address))

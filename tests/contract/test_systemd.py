@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -225,3 +227,31 @@ def _settled(hints: Hints) -> int:
 
     wait_until(is_still, 10.0)
     return hints.count
+
+
+@pytest.mark.parametrize("who", ["systemd", "the bus"])
+def test_a_process_that_hangs_costs_the_callers_deadline_alone(
+    manager: SystemdUnitManager, systemd: SmallSystemd, who: str
+) -> None:
+    """Process 1 or dbus-daemon takes the call and does not answer; afterwards everything is as before."""
+    manager.run(UnitVerb.START, "steady.service", timeout_s=10)
+    bus_pid = int(systemd.systemctl("show", "--property=MainPID", "--value", "dbus.service"))
+    pid = systemd.leader if who == "systemd" else systemd.outside(bus_pid)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        try:
+            assert manager.run(UnitVerb.RELOAD, "steady.service", timeout_s=1.0) is JobResult.LOST
+        except UnitError as error:
+            assert "steady.service" in str(error)
+        assert time.monotonic() - begin < 8.0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: _reloads(manager), 10.0)
+
+
+def _reloads(manager: SystemdUnitManager) -> bool:
+    try:
+        return manager.run(UnitVerb.RELOAD, "steady.service", timeout_s=5.0) is JobResult.DONE
+    except UnitError:
+        return False

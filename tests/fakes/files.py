@@ -212,6 +212,12 @@ class MemoryFileStore:
         """The next calls of this name on a path at or below that one raise StorageError."""
         self._faults.extend([_Fault(call, Path(below), message)] * times)
 
+    def heal(self) -> None:
+        """Whatever was scripted and has not happened yet will not happen."""
+        self._faults.clear()
+        self._torn.clear()
+        self._last_step = None
+
     def tear(self, path: AnyPath, *, changes: int) -> None:
         """The file changes so many times while it is read: once is retried, twice in one read is an error."""
         self._torn[Path(path)] = changes

@@ -125,6 +125,11 @@ class FakeUnitManager:
         """The connection breaks in the middle; the job may have been carried out all the same."""
         self._script(verb, name, _Fault(result=JobResult.LOST, is_carried_out=is_carried_out), times)
 
+    def heal(self) -> None:
+        """Whatever was scripted and has not happened yet will not happen."""
+        self._faults.clear()
+        self._is_connected = True
+
     def disconnect(self) -> None:
         self._is_connected = False
 

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import get_cookie_header
 
 from tests.machine.hub import Hub, until
+from tests.machine.rig import WaitTimeout
 
 ANSWER_S = 30.0
 START_S = 120.0
@@ -219,8 +220,8 @@ class Kernel:
         """Wait until the kernel has printed this."""
         try:
             until(lambda: text in self.output, timeout_s, f"{text!r} from the kernel")
-        except AssertionError as error:
-            raise AssertionError(f"{error}; it said {self.output[-1000:]!r}") from None
+        except WaitTimeout as error:
+            raise WaitTimeout(f"{error}; it said {self.output[-1000:]!r}") from None
 
     def tick(self) -> None:
         """Let it print a number ten times a second."""

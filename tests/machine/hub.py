@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.machine.rig import Machine
+from tests.machine.rig import Machine, wait_until
 
 CONFIG = "/etc/hubagent.yaml"
 STATUS = "/run/hubagent/status.json"
@@ -130,11 +130,8 @@ def stand_in(machine: Machine) -> None:
             machine.run(["hubagent", "apply"], check=False, timeout_s=200.0)
 
 
-def until(condition: Callable[[], bool], timeout_s: float, what: str, *, poll_s: float = 0.05) -> float:
-    """Wait for a condition, looked at every `poll_s`; seconds that it took."""
+def until(condition: Callable[[], bool], timeout_s: float, what: str) -> float:
+    """Wait for a condition; seconds that it took."""
     begun = time.monotonic()
-    while not condition():
-        if time.monotonic() - begun > timeout_s:
-            raise AssertionError(f"{what}: not within {timeout_s:.0f} s")
-        time.sleep(poll_s)
+    wait_until(condition, timeout_s, what)
     return time.monotonic() - begun

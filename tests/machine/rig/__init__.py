@@ -3,7 +3,7 @@
 from .errors import CommandFailed, CommandTimeout, HostUnfit, RigError, WaitTimeout
 from .images import JULIA, NOTEBOOK, Image
 from .machine import Machine
-from .process import Completed
+from .process import Completed, wait_until
 from .roots import Flavour, Suite
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "RigError",
     "Suite",
     "WaitTimeout",
+    "wait_until",
 ]

@@ -15,6 +15,9 @@ from .errors import CommandFailed, CommandTimeout, WaitTimeout
 T = TypeVar("T")
 
 _POLL_S = 0.05
+_POLL_AT_MOST_S = 1.0
+_POLL_SHARE = 4
+"""So many times as long as a look took is waited before the next: what is waited for needs the processor, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,11 @@ def wait_until(condition: Callable[[], T | None], timeout_s: float, what: str) -
     """Look until `condition` returns something true, and return that; WaitTimeout after `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while True:
+        begun_s = time.monotonic()
         value = condition()
         if value:
             return value
-        if time.monotonic() >= deadline:
+        now_s = time.monotonic()
+        if now_s >= deadline:
             raise WaitTimeout(f"waited {timeout_s:g} s in vain: {what} (last look gave {value!r})")
-        time.sleep(_POLL_S)
+        time.sleep(min(max(_POLL_S, _POLL_SHARE * (now_s - begun_s)), _POLL_AT_MOST_S))

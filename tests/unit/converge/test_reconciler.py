@@ -148,8 +148,22 @@ def test_a_taken_metrics_port_is_taken_back(world: World) -> None:
     world.taken_ports = {9999}
     world.edit(CONFIG + 'metrics: {listen: "127.0.0.1:9999"}\n')
     look = world.look()
-    assert (look.result, world.metrics_on) == (Result.ROLLED_BACK, "127.0.0.1:9811")
+    assert look.result is Result.ROLLED_BACK
+    assert world.served_metrics is not None
+    assert str(world.served_metrics.listen) == "127.0.0.1:9811"
     assert "9999" in str(look.failure)
+
+
+def test_who_may_read_the_metrics_is_in_force_at_once(world: World) -> None:
+    """Although the address is the same: a login that waits for the agent's next start is none."""
+    hashed = "$2b$12$abcdefghijklmnopqrstuuN6b3Q9bq0gLr7b3o9Qm0Qe9mG2xYJ5e"
+    for text, users in ((f'metrics: {{users: {{ada: "{hashed}"}}}}\n', {"ada": hashed}), ("", {})):
+        world.edit(CONFIG + text)
+        assert world.look().result is Result.OK
+        assert world.taken == [(Component.METRICS, "reload")]
+        assert world.served_metrics is not None
+        assert world.served_metrics.users == users
+    assert world.look().result is Result.NOOP
 
 
 def test_a_hub_that_dies_at_once_is_taken_back(world: World) -> None:
@@ -182,6 +196,29 @@ def test_no_bus_is_survived_and_retried(world: World) -> None:
     look = world.look()
     assert (look.result, look.retry) == (Result.FAILED, True)
     world.units.reconnect()
+    assert world.look().result is Result.NOOP
+
+
+@pytest.mark.parametrize(("text", "name", "verb"), [(BODY, NGINX, "reload"), (ADMINS, HUB, "restart")])
+def test_a_job_whose_end_nobody_told_is_judged_by_what_serves(
+    world: World, text: str, name: str, verb: str
+) -> None:
+    """The bus or systemd itself was restarted meanwhile; the job was carried out all the same."""
+    world.units.lose(UnitVerb(verb), name, is_carried_out=True)
+    world.edit(text)
+    assert world.look().result is Result.OK
+    assert world.look().result is Result.NOOP
+
+
+@pytest.mark.parametrize(("text", "name", "verb"), [(BODY, NGINX, "reload"), (ADMINS, HUB, "restart")])
+def test_a_job_that_was_lost_is_taken_back_and_no_fault_of_the_file(
+    world: World, text: str, name: str, verb: str
+) -> None:
+    world.units.lose(UnitVerb(verb), name, is_carried_out=False)
+    world.edit(text)
+    look = world.look()
+    assert (look.result, look.retry, world.generations.current()) == (Result.ROLLED_BACK, True, 1)
+    assert world.look().result is Result.OK
     assert world.look().result is Result.NOOP
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
@@ -30,6 +33,7 @@ from tests.fakes.containers import FakeContainerRuntime
 from tests.fakes.files import MemoryFileStore
 from tests.fakes.http import FakeHttpProbe, Request
 from tests.fakes.machine_facts import FakeMachineFacts
+from tests.fakes.memory_tree import Survivors
 from tests.fakes.units import FakeUnitManager
 from tests.unit.state.worlds import TEMPLATES
 
@@ -57,6 +61,9 @@ class World:
     ) -> None:
         self.layout = Layout()
         self._pools = pools
+        self.through: Callable[[Any], Any] = (
+            lambda port: port
+        )  # what the next agent reaches the machine through
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
@@ -73,7 +80,7 @@ class World:
         self.served = ""  # nginx's configuration in memory
         self.routes: dict[str, object] = {}
         self.taken_ports: set[int] = set()
-        self.metrics_on: str | None = None
+        self.served_metrics: ServedMetrics | None = None
         self.steps: list[tuple[Component, str, bool]] = []
         for path in _FOLDERS:
             self.files.put_folder(path)
@@ -86,25 +93,25 @@ class World:
 
     def reboot_agent(self) -> None:
         """A new agent process on the same machine."""
-        self.metrics_on = None
+        self.served_metrics = None
         self.metrics = Metrics(now=self.clock.time)
         self.tools = tools = Tools(
-            units=self.units,
-            engine=self.engine,
-            files=self.files,
-            probe=self.probe,
-            certificates=FakeCertificateStore(self.files, self.clock),
+            units=self.through(self.units),
+            engine=self.through(self.engine),
+            files=self.through(self.files),
+            probe=self.through(self.probe),
+            certificates=FakeCertificateStore(self.through(self.files), self.clock),
             machine=self.machine,
             clock=self.clock,
             layout=self.layout,
             templates=TEMPLATES,
         )
-        self.generations = Generations(self.files, self.layout)
+        self.generations = Generations(tools.files, self.layout)
         observer = Observer(tools, self.generations, version="1.0")
         self.reconciler = Reconciler(
             tools,
             generations=self.generations,
-            quarantine=Quarantine(self.files, self.layout),
+            quarantine=Quarantine(tools.files, self.layout),
             observer=observer,
             candidates=Candidates(self.generations, Preflight(tools)),
             applier=Applier(
@@ -115,9 +122,20 @@ class World:
                 on_job=self.metrics.unit_job,
             ),
             metrics=self.metrics,
-            metrics_listen=lambda: self.metrics_on,
+            served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(tools, self.generations, observer, version="0", pid=1, pools=self._pools)
+
+    def lose_power(self, survivors: Survivors) -> None:
+        """The machine goes off and boots again; the agent has not looked yet."""
+        self.files.reboot(survivors)
+        for name in UNITS.values():
+            self.units.change(name, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
+        self.routes.clear()
+        self.served = ""
+        for path in _FOLDERS:
+            if path.startswith("/run/"):
+                self.files.put_folder(path)
 
     def look(self, **order: object) -> Look:
         self.steps = []
@@ -215,7 +233,7 @@ class World:
     def _move_metrics(self, desired: Desired) -> None:
         if desired.metrics.listen.port in self.taken_ports:
             raise PreflightError(f"metrics.listen: {desired.metrics.listen}: address in use")
-        self.metrics_on = str(desired.metrics.listen)
+        self.served_metrics = desired.metrics
 
     def _on_step(self, step: Step, done: bool) -> None:
         self.steps.append((step.component, step.verb.value, done))

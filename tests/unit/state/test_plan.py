@@ -137,7 +137,7 @@ def test_a_static_file_changed_by_hand_is_written_again() -> None:
 
 def test_the_first_generation_starts_everything_in_order() -> None:
     fresh = in_shape(
-        BEFORE, generation=None, digest=None, loaded=dict.fromkeys(BEFORE.markers), metrics_listen=None,
+        BEFORE, generation=None, digest=None, loaded=dict.fromkeys(BEFORE.markers), metrics=None,
         statics={}, routes=None, hub_route=False,
     )  # fmt: skip
     for component in tuple(fresh.units):

@@ -52,7 +52,7 @@ def in_shape(generation: Desired, /, **changed: object) -> Observed:
         loaded=dict(generation.markers),
         routes=1,
         hub_route=True,
-        metrics_listen=str(generation.metrics.listen),
+        metrics=generation.metrics,
         live_restore=True,
     )
     return dataclasses.replace(observed, **changed)  # type: ignore[arg-type]

@@ -1,0 +1,74 @@
+"""The log, written by a thread of its own: whoever logs never waits for the journal, and never fails with it.
+
+journald may hang or be gone. Then lines wait in memory, up to MOST_LINES of them, and what comes after is lost;
+the loss is told once it writes again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import signal
+import threading
+from types import TracebackType
+from typing import Final, Self
+
+MOST_LINES: Final = 1000
+
+_FLUSH_S: Final = 1.0
+_FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
+
+
+class JournalLog(logging.Handler):
+    """All of the program's log goes to `descriptor`, from `with` on until its end."""
+
+    def __init__(self, descriptor: int = 2) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter(_FORMAT))
+        self._descriptor = descriptor
+        self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_LINES)
+        self._lost = 0
+        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.put_nowait(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+        except queue.Full:
+            self._lost += 1
+        except Exception:
+            self.handleError(record)
+
+    def __enter__(self) -> Self:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()  # it inherits the mask: signals are for those who wait for them
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Waits a moment for what was logged last."""
+        logging.getLogger().removeHandler(self)
+        try:
+            self._lines.put(None, timeout=_FLUSH_S)
+        except queue.Full:
+            return
+        self._thread.join(_FLUSH_S)
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            lost, self._lost = self._lost, 0
+            try:
+                if lost:
+                    self._write_all(f"WARNING {__name__}: {lost} lines were lost\n".encode())
+                self._write_all(line)
+            except OSError:  # nobody takes it: there is nowhere to say so
+                self._lost += 1 + lost
+
+    def _write_all(self, line: bytes) -> None:
+        while line:
+            line = line[os.write(self._descriptor, line) :]

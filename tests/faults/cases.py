@@ -1,0 +1,889 @@
+"""Every fault that hubagent is made to live through: what is expected, and the tests that show it.
+
+docs/reliability.md is made from this table (page.py); `make test-faults` runs exactly these tests (run.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CONVERGE = "tests/unit/converge/test_reconciler.py"
+KEEPER = "tests/unit/pool/test_keeper.py"
+CLAIMS = "tests/unit/pool/test_claims.py"
+SLOTS = "tests/unit/pool/test_slots.py"
+PLAN = "tests/unit/state/test_plan.py"
+TRIGGERS = "tests/unit/converge/test_triggers.py"
+EXPOSITION = "tests/unit/observability/test_exposition.py"
+LIMITS = "tests/unit/observability/test_exposition_limits.py"
+SWITCH = "tests/unit/observability/test_exposition_switch.py"
+METRICS = "tests/unit/observability/test_metrics.py"
+SYSTEMD = "tests/contract/test_systemd.py"
+UNITS = "tests/contract/test_units.py"
+DOCKER = "tests/contract/test_docker.py"
+FILES = "tests/contract/test_local_files.py"
+WATCH = "tests/contract/test_watch.py"
+NOTIFY = "tests/contract/test_notify.py"
+LOCK = "tests/contract/test_lock.py"
+FACTS = "tests/contract/test_machine_facts.py"
+CERTIFICATES = "tests/contract/test_certificates.py"
+HTTP = "tests/contract/test_http.py"
+HOMES = "tests/contract/test_homes_helper.py"
+NGINX = "tests/nginx/test_reload.py"
+HUB = "tests/hub/test_hub.py"
+SPAWNER = "tests/hub/test_spawner.py"
+EDITS = "tests/machine/test_edits.py"
+SERVERS = "tests/machine/test_servers.py"
+POOL = "tests/machine/test_pool.py"
+CRASHES = "tests/faults/test_crashes.py"
+DISK = "tests/faults/test_disk.py"
+DAMAGED = "tests/faults/test_damaged_state.py"
+PROCESS = "tests/faults/test_agent_process.py"
+CONFIGURATION = "tests/faults/test_configuration_file.py"
+SERVICES = "tests/faults/test_services.py"
+LARGE = "tests/faults/test_large.py"
+PROMISES = "tests/faults/test_promises.py::TestPromises"
+HOSTILE = "tests/faults/test_hostile_messages.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
+
+    id: str  # a number of the list that hubagent was designed by, or S and a number for slots
+    fault: str
+    expected: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    title: str
+    cases: tuple[Case, ...]
+
+
+def _tests(file: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{file}::test_{name}" for name in names)
+
+
+THE_FILE = Chapter(
+    "The configuration file",
+    (
+        Case(
+            "1",
+            "Not YAML, unknown keys, wrong types, while everything runs",
+            "What runs goes on. All errors with line and column in status, log and `check`, which exits with 2; the metric of "
+            "the last reload says 0.",
+            (
+                *_tests(
+                    CONVERGE,
+                    "a_bad_file_changes_nothing_and_is_explained",
+                    "a_bad_file_does_not_stop_repairs",
+                ),
+                *_tests(
+                    "tests/unit/config/test_messages.py", "messages", "errors_come_in_the_order_of_the_file"
+                ),
+                *_tests(METRICS, "whether_the_edit_is_in_force"),
+                *_tests(EDITS, "a_wrong_edit_changes_nothing_and_is_explained"),
+                PROMISES,
+            ),
+        ),
+        Case(
+            "2",
+            "The same at boot, with or without an earlier generation",
+            "The last good generation runs. Without one nothing is made up; metrics and status page answer either way, and "
+            "the agent does not end.",
+            (
+                *_tests(
+                    CONFIGURATION, "at_boot_the_last_good_one_runs", "on_a_first_boot_nothing_is_made_up"
+                ),
+                *_tests(PROCESS, "where_nothing_works_it_runs_answers_and_ends_when_told"),
+            ),
+        ),
+        Case(
+            "3",
+            "Empty or cut off, as between the two writes of an editor",
+            'Short quiet is waited for. An empty file is an error, not "everything off".',
+            (
+                *_tests(CONFIGURATION, "what_is_no_good_file_changes_nothing_and_is_said"),
+                *_tests(TRIGGERS, "a_chatty_editor_is_heard_in_the_end"),
+                *_tests("tests/unit/config/test_properties.py", "every_truncation_of_the_example_is_judged"),
+            ),
+        ),
+        Case(
+            "4",
+            "Deleted, unreadable, a folder, a FIFO, a device, a gigabyte, writable by others",
+            "Refused by name without blocking or reading it; what runs goes on.",
+            (
+                *_tests(CONFIGURATION, "what_is_no_good_file_changes_nothing_and_is_said"),
+                *_tests(
+                    FILES,
+                    "a_fifo_without_a_writer_does_not_block",
+                    "devices_are_refused",
+                    "a_gigabyte_is_refused_unread",
+                    "a_file_that_never_stands_still_is_said_so",
+                ),
+                *_tests(
+                    "tests/unit/config/test_source.py",
+                    "a_file_that_others_can_write_is_refused_with_the_remedy",
+                ),
+            ),
+        ),
+        Case(
+            "5",
+            "Saved in any way: rename, in place, link switched, folder made anew",
+            "Seen by an event, or by looking; the watch repairs itself.",
+            (
+                *_tests(
+                    WATCH,
+                    "edits_show_by_events",
+                    "an_appearing_file_shows",
+                    "a_switched_link_shows",
+                    "a_folder_made_anew_is_watched_again",
+                    "events_come_back_after_the_folder_did",
+                ),
+                *_tests(EDITS, "a_file_edit_is_seen_and_applied_without_being_told"),
+            ),
+        ),
+        Case(
+            "6",
+            "Edited behind a link, where no event comes from",
+            "Seen by looking.",
+            _tests(WATCH, "edits_behind_a_link_show_by_looking"),
+        ),
+        Case(
+            "7",
+            "Ten thousand edits in a row",
+            "Held together; the last one wins; memory stays flat.",
+            (
+                *_tests(WATCH, "ten_thousand_edits_end_with_the_last_one"),
+                *_tests(TRIGGERS, "what_is_pending_is_taken_together"),
+                *_tests(LARGE, "bad_edits_leave_nothing_behind"),
+            ),
+        ),
+        Case(
+            "8",
+            "Edited in the middle of an apply",
+            "The apply is finished with the bytes that it began with; then the next one. Never a mix.",
+            _tests(
+                CONFIGURATION,
+                "an_edit_during_an_apply_is_the_next_one",
+                "a_bad_edit_during_an_apply_does_not_disturb_it",
+                "an_edit_between_test_and_switch_is_not_what_was_tested",
+            ),
+        ),
+        Case(
+            "9",
+            "Reading the file causes events itself",
+            "No loop.",
+            _tests(WATCH, "reading_and_other_files_change_nothing"),
+        ),
+        Case(
+            "40",
+            "100 KB with 500 servers; looks without end",
+            "Read in well under a second; the work of a look does not grow with the file; nothing is left behind.",
+            (
+                *_tests(
+                    LARGE,
+                    "500_servers_in_100_kb_are_applied_and_looked_at_in_bounded_time",
+                    "the_work_of_a_look_does_not_grow_with_the_configuration",
+                    "looks_leave_nothing_behind",
+                    "edits_that_are_taken_back_are_kept_for_a_look_and_no_longer",
+                ),
+                *_tests("tests/unit/config/test_loading.py", "five_hundred_servers_load_well_under_a_second"),
+            ),
+        ),
+    ),
+)
+THE_AGENT = Chapter(
+    "The agent, its files and its machine",
+    (
+        Case(
+            "10",
+            "The agent is killed at any step of a change",
+            "Started again it brings the machine to generation N or N+1, whole; another look has nothing to do. Bytes that take "
+            "it down three times are set aside.",
+            (
+                *_tests(
+                    CRASHES,
+                    "the_agent_is_killed_before_any_call",
+                    "the_agent_is_killed_within_any_write_of_an_edit",
+                    "bytes_that_take_the_agent_down_again_and_again_are_set_aside",
+                ),
+                *_tests(FILES, "killed_at_any_moment_the_file_is_whole"),
+                *_tests(EDITS, "the_agent_killed_touches_no_service_and_comes_back"),
+                PROMISES,
+            ),
+        ),
+        Case(
+            "11",
+            "The power fails at any write, sync or rename, whatever the disk kept of the unsynced",
+            "As 10. No empty or half file; the real writes make their steps in the order that this needs.",
+            (
+                *_tests(
+                    CRASHES,
+                    "the_power_fails_at_any_step_of_an_edit",
+                    "the_power_fails_at_any_step_of_another_change",
+                    "what_never_serves_is_taken_back_whenever_the_power_failed",
+                    "nothing_is_lost_that_was_written_before",
+                ),
+                *_tests(
+                    "tests/contract/test_fakes.py", "after_a_power_cut_there_is_one_whole_generation_or_none"
+                ),
+                *_tests(
+                    FILES,
+                    "a_write_makes_its_steps_in_the_order_that_survives_power_cuts",
+                    "a_link_is_turned_in_one_step_and_synced",
+                ),
+            ),
+        ),
+        Case(
+            "12",
+            "The disk is full, read-only or broken, at any write",
+            "Said; the generation in force serves on; nothing half is left; the edit comes when there is room, untold.",
+            (
+                *_tests(
+                    DISK,
+                    "a_disk_that_breaks_at_any_write_of_an_edit",
+                    "too_little_room_is_said_before_anything_is_written",
+                    "a_generation_that_does_not_fit_on_the_real_disk_leaves_the_old_one",
+                ),
+                *_tests(
+                    FILES,
+                    "a_full_disk_keeps_the_old_file_and_leaves_nothing",
+                    "a_full_inode_table_is_a_full_disk",
+                    "a_read_only_file_system_is_named",
+                ),
+                *_tests(CONVERGE, "a_full_disk_changes_nothing_and_leaves_no_half_generation"),
+            ),
+        ),
+        Case(
+            "13",
+            "No file descriptors left; the agent killed for memory",
+            "Said in words and survived; systemd starts it again, and takes others first.",
+            (
+                *_tests(FILES, "too_many_open_files_are_said_and_pass"),
+                *_tests("tests/packages/test_units.py", "long_running_services_come_back"),
+                *_tests(LIMITS, "threads_and_descriptors_do_not_grow_with_requests"),
+            ),
+        ),
+        Case(
+            "14",
+            "State files damaged, of another version, from the future, gone",
+            "Found by a sum or by their form, and made anew; nobody is interrupted; never a crash. A generation of a later "
+            "version is refused in words.",
+            (
+                *_tests(
+                    DAMAGED,
+                    "a_damaged_file_of_ours_is_rebuilt_and_interrupts_nobody",
+                    "a_file_of_ours_that_is_gone_is_made_anew",
+                    "a_bit_that_flipped_is_found",
+                    "a_manifest_knows_when_it_was_changed",
+                    "a_generation_of_a_later_version_is_refused_in_words",
+                    "a_journal_of_generations_that_are_gone_changes_nothing",
+                    "an_interrupted_switch_whose_target_was_removed_is_closed",
+                    "with_a_bad_file_too_the_services_go_on",
+                    "whole_folders_that_are_gone_are_made_anew",
+                    "a_damaged_generation_is_never_gone_back_to",
+                    "a_docker_configuration_that_is_no_object_is_left_to_its_owner",
+                    "a_password_file_that_is_no_text_is_named",
+                    "a_status_that_cannot_be_read_is_said_so",
+                ),
+                *_tests(SLOTS, "no_state_file_can_hurt", "state_files_of_other_versions_are_read"),
+                *_tests("tests/unit/images/test_images.py", "what_is_kept_can_be_spoiled"),
+                *_tests(
+                    "tests/unit/observability/test_status_json.py", "what_does_not_fit_is_one_clear_error"
+                ),
+            ),
+        ),
+        Case(
+            "15",
+            "Two agents at once; `apply` while the agent runs",
+            "One lock, whose holder is named; the command hands its order to the agent, and orders that nobody understands are dropped.",
+            (
+                *_tests(LOCK, "the_second_is_told_who_holds_it", "a_replaced_file_does_not_split_the_lock"),
+                *_tests(DAMAGED, "orders_that_nobody_understands_are_dropped"),
+                *_tests(EDITS, "rollback_goes_back_and_stays"),
+            ),
+        ),
+        Case(
+            "28",
+            "The agent hangs",
+            "systemd's watchdog aborts it, the place of every thread is in the journal, and it starts again; waiting with a "
+            "deadline is no hang.",
+            (
+                *_tests(
+                    NOTIFY,
+                    "a_service_that_hangs_is_aborted_and_started_again",
+                    "the_watchdog_wants_half_its_time",
+                ),
+                *_tests(PROCESS, "aborted_it_says_where_it_was_and_starts_again_even_with_nowhere_to_log"),
+                *_tests(SERVICES, "a_long_verification_feeds_the_watchdog_and_a_hang_does_not"),
+                *_tests(EXPOSITION, "healthz_follows_the_loop_not_the_wall_clock"),
+            ),
+        ),
+        Case(
+            "35",
+            "The clock jumps by a day, or by years; the machine was suspended; an hour that comes twice",
+            "Deadlines and pauses go by the monotonic clock; what was set aside stays so; lectures begin and end by the wall clock.",
+            (
+                *_tests(
+                    SERVICES,
+                    "a_clock_that_jumps_in_the_middle_of_an_apply_changes_nothing",
+                    "after_a_jump_of_the_clock_things_are_as_they_were",
+                    "what_was_set_aside_stays_so_whatever_the_clock_says",
+                    "a_suspended_machine_goes_on_where_it_was",
+                ),
+                *_tests(
+                    "tests/unit/pool/test_schedule.py",
+                    "a_start_that_the_clock_jumps_over",
+                    "an_end_that_the_clock_jumps_over",
+                    "an_hour_that_comes_twice",
+                ),
+            ),
+        ),
+        Case(
+            "36",
+            "A reboot before a change was verified",
+            "The machine boots with the generation before, or the new one if it was in force; whole, and then as the file says. "
+            "(There is no confirmation by hand that could be missed: the verification takes its place.)",
+            _tests(
+                CRASHES,
+                "the_power_fails_at_any_step_of_an_edit",
+                "the_power_fails_at_any_step_of_another_change",
+            ),
+        ),
+        Case(
+            "37",
+            "Packages upgraded, removed, purged and installed again while everything runs",
+            "Services are untouched but for the restarts that are due; purging removes own files alone.",
+            (
+                *_tests("tests/machine/test_packages.py", "packages_come_are_upgraded_go_and_come_back"),
+                *_tests(
+                    CONVERGE,
+                    "a_hub_of_an_older_package_is_restarted_once",
+                    "a_proxy_of_an_older_package_waits_for_leave",
+                ),
+            ),
+        ),
+        Case(
+            "38",
+            "systemd stops the agent in the middle of something",
+            "It ends with success and touches no service; what was open is closed at the next start, as in 10.",
+            (
+                *_tests(PROCESS, "where_nothing_works_it_runs_answers_and_ends_when_told"),
+                *_tests(CRASHES, "the_agent_is_killed_before_any_call"),
+            ),
+        ),
+        Case(
+            "39",
+            "The metrics port taken; slow clients; a thousand scrapers; a huge header",
+            "The agent runs on and says so; threads, memory and time of a request are bounded, and an honest scrape is answered.",
+            (
+                *_tests(
+                    LIMITS,
+                    "a_slow_header_is_answered_408_in_time",
+                    "a_huge_header_is_refused_before_it_is_read",
+                    "a_thousand_slow_clients_do_not_keep_a_scrape_out",
+                    "a_thousand_scrapers_at_once_are_all_served",
+                    "who_does_not_read_the_answer_is_cut_off",
+                ),
+                *_tests(SWITCH, "a_taken_address_is_refused_and_the_running_one_goes_on"),
+                *_tests(
+                    CONVERGE,
+                    "a_taken_metrics_port_is_taken_back",
+                    "a_taken_metrics_port_at_start_degrades_and_everything_else_comes_up",
+                    "who_may_read_the_metrics_is_in_force_at_once",
+                ),
+                *_tests(EDITS, "a_metrics_port_that_another_program_holds_is_taken_back"),
+            ),
+        ),
+        Case(
+            "41",
+            "Locale C, no HOME, umask 0, immutable files",
+            "Encodings and modes are explicit; a refusal names the path and what to look at.",
+            (
+                *_tests(PROCESS, "where_nothing_works_it_runs_answers_and_ends_when_told"),
+                *_tests(FILES, "the_umask_changes_nothing", "an_immutable_file_is_explained"),
+            ),
+        ),
+        Case(
+            "42",
+            "No IPv6, IPv6 only, localhost that resolves oddly",
+            "Addresses are explicit, and only those that the machine has are asked for.",
+            (
+                *_tests(FACTS, "ipv6_is_there_only_when_its_sockets_are", "listeners_on_ipv6_are_seen"),
+                *_tests(SWITCH, "both_families"),
+                *_tests("tests/unit/config/test_values.py", "what_is_no_listen_address"),
+            ),
+        ),
+        Case(
+            "44",
+            "journald hangs or is gone; the output is closed",
+            "Logging never waits and never fails; what was lost is counted and told.",
+            (
+                *_tests(
+                    PROCESS,
+                    "a_journal_that_takes_nothing_does_not_hold_it_up",
+                    "aborted_it_says_where_it_was_and_starts_again_even_with_nowhere_to_log",
+                ),
+                *_tests(
+                    "tests/contract/test_log.py",
+                    "a_reader_that_hangs_holds_up_nobody_and_hears_what_was_lost",
+                    "a_descriptor_that_refuses_everything_is_no_fault",
+                ),
+                *_tests(NOTIFY, "a_manager_that_does_not_read_does_not_stop_us"),
+            ),
+        ),
+    ),
+)
+THE_SERVICES = Chapter(
+    "systemd, nginx, hub, proxy and Docker",
+    (
+        Case(
+            "16",
+            "nginx or JupyterHub refuses the new settings in the test",
+            "Nothing was touched; their own words are in the status.",
+            (
+                *_tests(
+                    CONVERGE,
+                    "what_nginx_refuses_in_the_test_is_never_put_in_force",
+                    "a_first_generation_that_is_refused_leaves_nothing_in_force",
+                ),
+                *_tests(NGINX, "a_file_that_nginx_refuses_leaves_the_old_one_serving"),
+            ),
+        ),
+        Case(
+            "17",
+            "The test passes, the reload is done, and the old configuration still serves",
+            "Seen from outside and taken back within ten seconds, with nginx's reason (who holds the port).",
+            (
+                *_tests(CONVERGE, "a_reload_that_does_not_take_effect_is_taken_back_and_not_tried_again"),
+                *_tests(
+                    FACTS,
+                    "a_reload_without_effect_is_explained_by_the_log",
+                    "who_listens_is_told_by_name_and_pid",
+                ),
+                *_tests(EDITS, "a_reload_that_cannot_serve_is_taken_back_within_ten_seconds"),
+                PROMISES,
+            ),
+        ),
+        Case(
+            "18",
+            "A reload job fails although the unit stays active",
+            "Treated as a failure: taken back, tried once more, repaired untold.",
+            (
+                *_tests(UNITS, "a_failed_reload_shows_in_the_result_alone"),
+                *_tests(CONVERGE, "a_reload_that_fails_once_is_taken_back_and_repaired_by_the_next_look"),
+                *_tests(EDITS, "a_reload_that_failed_once_is_repaired_without_being_told"),
+            ),
+        ),
+        Case(
+            "19",
+            "Old nginx workers pile up behind websockets",
+            "Counted in a metric; websockets are cut only where that is configured.",
+            (
+                *_tests(FACTS, "old_workers_are_those_that_still_hold_a_connection"),
+                *_tests(
+                    NGINX,
+                    "websockets_outlive_reloads",
+                    "websocket_drain_ends_them",
+                    "retired_workers_leave_when_nobody_is_connected",
+                ),
+            ),
+        ),
+        Case(
+            "20",
+            "A service crashes right after its start, again and again",
+            "Not stable for long enough: taken back and set aside. A unit at its start limit is reset and started.",
+            (
+                *_tests(
+                    SERVICES,
+                    "a_hub_that_crashes_again_and_again_is_taken_back_and_set_aside",
+                    "a_unit_at_its_start_limit_is_reset_and_started",
+                    "a_hub_that_needs_its_time_is_not_given_up",
+                ),
+                *_tests(CONVERGE, "a_hub_that_dies_at_once_is_taken_back"),
+            ),
+        ),
+        Case(
+            "21",
+            "A unit hangs while it starts; a job that never ends",
+            "Given up at the deadline and off systemd's queue; taken back; the file is not to blame.",
+            (
+                *_tests(SERVICES, "a_job_that_never_ends_is_given_up_and_the_change_taken_back"),
+                *_tests(SYSTEMD, "a_job_given_up_on_is_off_the_queue"),
+                *_tests(UNITS, "a_passed_deadline_is_an_error"),
+            ),
+        ),
+        Case(
+            "22",
+            "Somebody stops, masks, restarts or edits a unit by hand",
+            "A stopped one is started, a masked one respected; with `drift: warn` both are left alone and said.",
+            (
+                *_tests(PLAN, "a_stopped_unit_is_started", "a_masked_unit_is_respected"),
+                *_tests(PLAN, "drift_warn_leaves_what_was_changed_by_hand_and_says_so"),
+                *_tests(SYSTEMD, "an_edited_unit_file_shows_as_needing_a_daemon_reload"),
+                *_tests(SYSTEMD, "another_job_cancels_ours_and_we_hear_of_it"),
+                *_tests(SERVICES, "a_job_that_ends_otherwise_is_taken_back"),
+                *_tests(EDITS, "a_stopped_service_is_started_and_a_masked_one_respected"),
+            ),
+        ),
+        Case(
+            "23",
+            "Somebody edits a file of hubagent's by hand",
+            "Found at the next look and written anew, or said with `drift: warn`.",
+            (
+                *_tests(CONVERGE, "a_damaged_generation_is_written_anew"),
+                *_tests(PLAN, "a_static_file_changed_by_hand_is_written_again"),
+            ),
+        ),
+        Case(
+            "24",
+            "The message bus is restarted or killed, idle or in the middle of a job",
+            "The agent lives and connects again; the job is judged by what serves, not assumed.",
+            (
+                *_tests(
+                    SYSTEMD,
+                    "a_killed_bus_is_only_a_pause",
+                    "a_bus_that_is_away_is_said_in_words_and_found_again",
+                    "a_job_that_outlives_the_bus_is_still_judged",
+                ),
+                *_tests(
+                    CONVERGE,
+                    "no_bus_is_survived_and_retried",
+                    "a_job_whose_end_nobody_told_is_judged_by_what_serves",
+                ),
+                *_tests(SERVICES, "the_bus_that_goes_in_the_middle_of_an_apply_is_waited_for"),
+                *_tests(EDITS, "the_message_bus_restarted_is_survived"),
+            ),
+        ),
+        Case(
+            "25",
+            "systemd executes itself anew, or reloads all units, meanwhile",
+            "Only a pause.",
+            _tests(SYSTEMD, "systemd_executing_itself_anew_is_only_a_pause", "changes_by_others_give_hints"),
+        ),
+        Case(
+            "26",
+            "Process 1 or the bus takes a call and does not answer",
+            "The call costs its deadline alone; slow jobs are waited for, and the watchdog is fed only while there is progress.",
+            (
+                *_tests(SYSTEMD, "a_process_that_hangs_costs_the_callers_deadline_alone"),
+                *_tests(
+                    SERVICES,
+                    "slow_jobs_are_waited_for",
+                    "a_long_verification_feeds_the_watchdog_and_a_hang_does_not",
+                ),
+            ),
+        ),
+        Case(
+            "27",
+            "The end of a job is lost, comes early, or is of two callers at once",
+            "Early ones are kept, both callers hear of it, a lost one is judged by what serves and is no fault of the file.",
+            (
+                *_tests(
+                    SYSTEMD,
+                    "two_reloads_at_once_share_a_job_and_both_hear_of_it",
+                    "a_hundred_verbs_in_a_row_all_get_their_own_result",
+                    "a_job_that_ends_while_the_bus_is_away_is_lost_not_assumed",
+                ),
+                *_tests(
+                    CONVERGE,
+                    "a_job_whose_end_nobody_told_is_judged_by_what_serves",
+                    "a_job_that_was_lost_is_taken_back_and_no_fault_of_the_file",
+                ),
+            ),
+        ),
+        Case(
+            "29",
+            "Docker is restarted, gone, hangs or refuses",
+            "Said; nginx and hub go on and are edited; slots are known again by their labels, none lost or doubled.",
+            (
+                *_tests(CONVERGE, "docker_down_is_said_and_the_rest_goes_on"),
+                *_tests(SERVICES, "docker_that_is_away_is_no_reason_not_to_serve"),
+                *_tests(
+                    DOCKER,
+                    "an_engine_that_comes_back_is_used_again",
+                    "an_engine_that_hangs_meets_the_deadline",
+                    "what_the_engine_refuses_is_said_in_its_words",
+                ),
+                *_tests(
+                    KEEPER,
+                    "while_docker_is_down_nothing_is_decided",
+                    "once_docker_is_back_everything_is_looked_at_again",
+                    "a_restart_of_docker_is_one_failure_not_forty",
+                ),
+                *_tests(SPAWNER, "a_docker_in_trouble_ends_no_server"),
+                *_tests(SERVERS, "a_restart_of_docker_is_not_noticed"),
+                *_tests(POOL, "slots_outlive_a_restart_of_docker"),
+            ),
+        ),
+        Case(
+            "30",
+            "A slot's container ends at once; the image is missing; images fill the disk",
+            "Tried less and less often; users are never evicted; only what is labelled as ours is touched.",
+            (
+                *_tests(
+                    KEEPER,
+                    "a_failure_is_told_waited_out_and_leaves_nothing",
+                    "failures_in_a_row_are_tried_less_and_less_often",
+                    "a_container_that_ends_while_it_warms_up",
+                    "an_image_that_is_gone_leaves_its_slots_of_use",
+                    "containers_of_cold_starts_are_none_of_the_pools_business",
+                ),
+                *_tests("tests/unit/images/test_images.py", "a_full_disk_is_reported_before_a_build"),
+                *_tests("tests/unit/images/test_images.py", "an_image_with_a_container_is_kept"),
+                *_tests(
+                    "tests/contract/test_image_builder.py",
+                    "what_failed_builds_left_is_swept_and_nothing_else",
+                ),
+            ),
+        ),
+        Case(
+            "31",
+            "The agent is killed between making a container and writing it down",
+            "Found by its labels at the next look; adopted or removed.",
+            _tests(
+                KEEPER,
+                "killed_between_any_two_steps_of_filling",
+                "a_running_slot_that_nobody_wrote_down_may_be_a_users",
+                "restarts_lose_no_ready_slot",
+            ),
+        ),
+        Case(
+            "32",
+            "The proxy is restarted by anyone, and its routes are gone",
+            "Put back by the hub within ten seconds.",
+            (
+                *_tests(CONVERGE, "a_proxy_restarted_by_anyone_gets_its_routes_back"),
+                *_tests(HUB, "the_agent_restores_lost_routes"),
+                *_tests(EDITS, "a_restarted_proxy_gets_its_routes_back"),
+                *_tests(SERVERS, "a_restarted_proxy_serves_running_servers_within_ten_seconds"),
+            ),
+        ),
+        Case(
+            "33",
+            "The hub answers 401 or 500, is slow, or hangs; a token file is exchanged",
+            "Said with the status and asked again; a hang costs its deadline. The tokens of the generation in force stay in use.",
+            (
+                *_tests(
+                    SERVICES,
+                    "a_hub_that_does_not_put_routes_back_is_named_and_asked_again",
+                    "a_hub_that_hangs_costs_its_deadline_alone",
+                    "a_hub_that_stops_answering_in_the_middle_is_taken_back",
+                    "a_token_file_with_another_token_changes_nothing_that_runs",
+                ),
+                *_tests(CONVERGE, "an_answer_that_is_no_table_of_routes_is_no_reason_to_stop"),
+                *_tests(HTTP, "the_deadline_is_for_the_whole_answer"),
+            ),
+        ),
+        Case(
+            "34",
+            "The certificate is renewed; it expired, or does not belong to its key",
+            "A renewed one is a reload, untold; a bad one is refused by name and the old one serves on.",
+            (
+                *_tests(
+                    SERVICES,
+                    "a_renewed_certificate_is_a_reload",
+                    "a_certificate_that_cannot_serve_leaves_the_old_one_serving",
+                ),
+                *_tests(CERTIFICATES, "faults_name_the_file"),
+                *_tests(NGINX, "a_renewed_certificate_changes_the_marker_and_is_served"),
+                *_tests(EDITS, "a_certificate_that_does_not_match_its_key_is_refused"),
+            ),
+        ),
+        Case(
+            "43",
+            "A certificate or the file is exchanged between the test and the reload",
+            "The test reads the frozen candidate; what is served in the end decides.",
+            (
+                *_tests(SERVICES, "a_certificate_exchanged_between_test_and_reload_is_noticed"),
+                *_tests(CONFIGURATION, "an_edit_between_test_and_switch_is_not_what_was_tested"),
+            ),
+        ),
+    ),
+)
+THE_POOL = Chapter(
+    "Warm slots, homes and their sockets",
+    (
+        Case(
+            "S1",
+            "Two users get one slot",
+            "Never: 200 at once take 10 slots once each, the others start cold.",
+            (
+                *_tests(SLOTS, "200_at_once_take_10_slots_once_each"),
+                *_tests(CLAIMS, "200_claims_on_10_slots"),
+                *_tests(SLOTS, "claims_and_retiring_at_once_agree_on_whose_a_slot_is"),
+            ),
+        ),
+        Case(
+            "S2",
+            "One user sees something of another: home, environment, cookie, process",
+            "Never, and no slot is used twice.",
+            (
+                *_tests(
+                    HOMES, "users_do_not_see_each_other", "a_user_who_swaps_folders_and_links_gets_nowhere"
+                ),
+                *_tests(
+                    "tests/guest/test_server.py",
+                    "cookies_are_for_the_users_prefix_alone",
+                    "what_others_see_of_a_warm_server",
+                ),
+                *_tests(POOL, "nobody_sees_anything_of_another", "a_trap_in_the_home_catches_nobody"),
+            ),
+        ),
+        Case(
+            "S3",
+            "Agent, homes helper, Docker or hub is killed at any step of a click or of leaving",
+            "No mount, container or route is left; the user can start; running servers go on.",
+            (
+                *_tests(
+                    CLAIMS, "killed_between_any_two_steps", "the_users_of_an_earlier_agent_keep_their_servers"
+                ),
+                *_tests(
+                    KEEPER,
+                    "killed_between_any_two_steps_of_leaving",
+                    "after_a_reboot_nothing_of_the_old_slots_is_left",
+                ),
+                *_tests(
+                    HOMES,
+                    "a_helper_killed_while_it_attaches_leaves_what_can_be_cleared_up",
+                    "a_helper_killed_while_it_detaches_goes_on_afterwards",
+                    "what_is_attached_outlives_the_helper",
+                ),
+                *_tests(
+                    SPAWNER,
+                    "a_start_that_the_hubs_end_breaks_off_is_found_again",
+                    "a_start_waits_for_an_agent_that_restarts",
+                ),
+                *_tests(POOL, "a_server_lives_through_the_death_of"),
+            ),
+        ),
+        Case(
+            "S4",
+            "A container ends by itself",
+            "Noticed, cleared away and, where it waited, replaced.",
+            (
+                *_tests(
+                    SPAWNER, "a_server_that_ends_is_noticed_and_removed", "a_warm_server_that_ends_is_noticed"
+                ),
+                *_tests(KEEPER, "a_ready_slot_whose_container_ended_is_replaced_at_once"),
+                *_tests(CLAIMS, "a_slot_that_dies_while_it_is_claimed"),
+                *_tests(POOL, "nothing_is_left_of_a_server_that_ended", "a_slot_that_dies_is_replaced"),
+            ),
+        ),
+        Case(
+            "S5",
+            "A slot has waited for hours, or stopped answering",
+            "Old ones are replaced, dead ones after a second look; a waiting one costs no processor time.",
+            (
+                *_tests(
+                    KEEPER,
+                    "old_slots_are_replaced",
+                    "a_slot_that_stops_answering_goes_after_a_second_look",
+                    "one_busy_moment_is_forgiven",
+                ),
+                *_tests(POOL, "a_waiting_slot_costs_no_processor_time"),
+            ),
+        ),
+        Case(
+            "S6",
+            "The pool is empty, or the slot does not work",
+            "The same server starts the ordinary way, after a bounded wait.",
+            (
+                *_tests(
+                    CLAIMS,
+                    "any_failure_means_a_cold_start_and_the_end_of_the_slot",
+                    "when_all_have_died_unnoticed_the_start_is_cold",
+                    "the_hub_does_not_wait_for_ever",
+                ),
+                *_tests(
+                    POOL,
+                    "a_slot_becomes_the_server_that_a_cold_start_gives",
+                    "without_the_homes_helper_servers_start_cold",
+                ),
+            ),
+        ),
+        Case(
+            "S7",
+            "Everybody comes at once",
+            "Users come first: nothing is made for the pool meanwhile, but not for ever.",
+            (
+                *_tests(
+                    KEEPER,
+                    "nothing_is_made_while_a_server_starts",
+                    "users_who_never_stop_coming_do_not_keep_the_pool_empty",
+                ),
+                *_tests("tests/unit/pool/test_broker.py", "starts_of_different_users_run_side_by_side"),
+                *_tests(POOL, "more_people_than_slots"),
+            ),
+        ),
+        Case(
+            "S8",
+            "The home is full, missing, or cannot be attached",
+            "No server without its home: it starts the ordinary way, or says why not.",
+            (
+                *_tests(
+                    CLAIMS,
+                    "a_home_that_is_missing_costs_no_slot",
+                    "a_home_that_docker_alone_can_mount_is_left_to_a_cold_start",
+                ),
+                *_tests(
+                    HOMES,
+                    "a_full_home_takes_no_new_place",
+                    "what_fails_half_way_is_undone",
+                    "a_full_run_is_said_and_passes",
+                ),
+                *_tests("tests/guest/test_waiting.py", "no_home", "another_home_than_the_one_attached"),
+            ),
+        ),
+        Case(
+            "S9",
+            "Memory gets short",
+            "The newest slots go, users' servers never.",
+            (
+                *_tests(
+                    "tests/unit/pool/test_policy.py", "memory_pressure_evicts_the_newest_and_never_users"
+                ),
+                *_tests(KEEPER, "memory_pressure_takes_the_newest_slots_and_never_a_user"),
+            ),
+        ),
+        Case(
+            "S10",
+            "The agent's sandbox keeps mounts from reaching containers",
+            "A helper without a mount namespace attaches homes, and nothing else of the machine changes.",
+            (
+                *_tests(
+                    "tests/contract/test_homes_docker.py",
+                    "the_helper_has_the_mount_namespace_of_process_1",
+                    "a_running_container_gets_its_home",
+                    "the_agent_reaches_the_helper_out_of_its_sandbox",
+                ),
+                *_tests(POOL, "a_home_is_the_same_one_warm_and_cold"),
+            ),
+        ),
+        Case(
+            "S11",
+            "Bytes on the sockets of agent, homes helper and guest that are no message",
+            "Answered or cut off in bounded time; the next one is served.",
+            (
+                *_tests(
+                    HOSTILE,
+                    "what_almost_is_a_message_is_one_or_is_refused",
+                    "the_agents_socket_answers_or_cuts_off_and_goes_on",
+                    "the_homes_helpers_socket_answers_or_cuts_off_and_goes_on",
+                ),
+                *_tests(
+                    "tests/contract/test_spawn_socket.py",
+                    "what_is_no_request_is_refused",
+                    "more_than_can_wait_are_sent_away",
+                ),
+                *_tests(
+                    "tests/guest/test_waiting.py", "what_is_no_message", "peers_that_leave_or_say_nothing"
+                ),
+            ),
+        ),
+    ),
+)
+
+CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL)

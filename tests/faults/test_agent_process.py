@@ -1,0 +1,79 @@
+"""The real agent, as a process, where nothing else works: it lives, says so, and ends when told."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hubagent.observability.status_json import from_json
+from tests.contract.waiting import wait_until
+from tests.faults.agent_process import START_S, Broken, ended
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Broken:
+    """With a file that cannot be used, which was there before the first start."""
+    broken = Broken(tmp_path)
+    broken.edit("hots: [  # Größe\n")
+    return broken
+
+
+def _answers(broken: Broken, process: subprocess.Popen[bytes], looks: int = 1) -> str:
+    """The metrics, once it has looked so often."""
+    wait_until(lambda: broken.looks(process) >= looks or process.poll() is not None, START_S, broken.explain)
+    assert process.poll() is None, broken.explain()
+    return broken.scrape(process) or ""
+
+
+def test_where_nothing_works_it_runs_answers_and_ends_when_told(broken: Broken) -> None:
+    """No generation, no D-Bus, no Docker, a file that cannot be used; and locale C, no HOME, a umask of 0, which
+    change neither what is read nor who may read what is written."""
+    before = os.umask(0)
+    try:
+        with broken.agent({"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}) as agent:
+            metrics = _answers(broken, agent, looks=2)
+            assert "hubagent_dbus_up 0.0" in metrics
+            assert "hubagent_docker_up 0.0" in metrics
+            assert "Docker does not answer" in str(broken.scrape(agent, "/"))
+            assert ended(agent, 20.0) == 0
+    finally:
+        os.umask(before)
+    assert "Traceback" not in broken.log
+    status = from_json(json.loads((broken.root / "run/hubagent/status.json").read_text()))
+    assert (status.degraded, status.dbus_up) == (True, False)
+    modes = {path: path.stat().st_mode & 0o777 for path in broken.root.rglob("*") if path.is_file()}
+    ours = {path: mode for path, mode in modes.items() if re.search("/(run|var)/", str(path))}
+    assert [path for path, mode in ours.items() if mode & 0o022] == [], "writable for others"
+    assert ours[broken.root / "run/hubagent/status.json"] == 0o600
+
+
+def test_aborted_it_says_where_it_was_and_starts_again_even_with_nowhere_to_log(broken: Broken) -> None:
+    """As systemd's watchdog does it. What the first left is no obstacle for the second, whose log is lost."""
+    with broken.agent() as agent:
+        wait_until((broken.root / "run/hubagent/status.json").exists, START_S, broken.explain)
+        agent.send_signal(signal.SIGABRT)
+        assert agent.wait(10) == -signal.SIGABRT
+    assert re.search(r'agent\.py", line \d+ in run', broken.log), "each thread's place is in the log"
+    with Path("/dev/full").open("wb") as full, broken.agent(output=full) as agent:
+        _answers(broken, agent, looks=2)
+        assert ended(agent, 20.0) == 0
+
+
+def test_a_journal_that_takes_nothing_does_not_hold_it_up(broken: Broken) -> None:
+    """Its output is a pipe that is full and never read."""
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, bytes(fcntl.fcntl(writing, fcntl.F_GETPIPE_SZ)))
+        with broken.agent(output=writing) as agent:
+            _answers(broken, agent, looks=2)
+            assert ended(agent, 20.0) == 0
+    finally:
+        os.close(reading)
+        os.close(writing)

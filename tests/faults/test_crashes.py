@@ -1,0 +1,218 @@
+"""The power fails, or the agent is killed, at every single step of a change: generation N or N+1, never a mix."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from hubagent.layout import HUB, NGINX
+from hubagent.observability.status import Result
+from hubagent.ports import UnitVerb
+from tests.fakes import MemoryFileStore, PowerLost, Survivors
+from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force, in_force
+from tests.unit.converge.world import CONFIG, World
+from tests.unit.pool.mortal import Killed, Life, Mortal
+
+EDIT = CONFIG + (
+    "nginx: {max_body: 7m}\n"
+    "hub: {admins: [admin, ada]}\n"
+    "servers: {julia: {memory: 1G}}\n"
+    'metrics: {listen: "127.0.0.1:9999"}\n'
+)
+FRESH_START = frozenset({None, 1})
+
+
+class Change(enum.Enum):
+    """What the agent is doing when it ends."""
+
+    FIRST_START = "first start"
+    EDIT = "edit"
+    TAKEN_BACK = "edit that is taken back"
+    ROLLBACK = "rollback by hand"
+
+
+class Machine(World):
+    """One on which the hub may die as soon as it has loaded the edit."""
+
+    hub_lives = True
+
+    def _hub(self, verb: UnitVerb) -> None:
+        super()._hub(verb)
+        if not self.hub_lives and b'"ada"' in self.current("hub/hub.json"):
+            self.units.crash(HUB)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    prepare: Callable[[], Machine]
+    act: Callable[[Machine], object]
+    may_run: frozenset[int | None]  # generations, before the agent has looked again
+    ends: bytes  # what is in force at the end, in the words of the file; empty where either may be
+
+
+def _settled() -> Machine:
+    world = Machine()
+    assert world.look().result is Result.OK
+    return world
+
+
+def _edited() -> Machine:
+    world = _settled()
+    world.edit(EDIT)
+    return world
+
+
+def _unable() -> Machine:
+    world = _edited()
+    world.hub_lives = False
+    return world
+
+
+def _twice() -> Machine:
+    world = _edited()
+    assert world.look().result is Result.OK
+    return world
+
+
+SCENARIOS = {
+    Change.FIRST_START: Scenario(Machine, World.look, FRESH_START, CONFIG.encode()),
+    Change.EDIT: Scenario(_edited, World.look, frozenset({1, 2}), EDIT.encode()),
+    Change.TAKEN_BACK: Scenario(_unable, World.look, frozenset({1, 2}), b""),
+    Change.ROLLBACK: Scenario(_twice, lambda world: world.look(rollback_to=1), frozenset({2, 3}), b""),
+}
+
+
+def _steps(scenario: Scenario) -> int:
+    world = scenario.prepare()
+    before = world.files.steps
+    scenario.act(world)
+    return world.files.steps - before
+
+
+def _judge(world: Machine, scenario: Scenario) -> None:
+    """A new agent brings the machine to one whole generation, and then leaves it alone."""
+    assert in_force(world) in scenario.may_run
+    world.hub_lives = True
+    world.reboot_agent()
+    look = world.look()
+    assert look.result in (Result.OK, Result.NOOP, Result.REJECTED), look
+    assert_runs_what_is_in_force(world)
+    assert_at_rest(world, Result.NOOP, Result.REJECTED)
+    assert world.current("hubagent.yaml") in (
+        [scenario.ends] if scenario.ends else [CONFIG.encode(), EDIT.encode()]
+    )
+    assert world.generations.interrupted() is None
+
+
+@pytest.mark.parametrize("survivors", list(Survivors), ids=lambda one: one.value)
+def test_the_power_fails_at_any_step_of_an_edit(survivors: Survivors) -> None:
+    scenario = SCENARIOS[Change.EDIT]
+    for steps in range(_steps(scenario)):
+        _lose_power(scenario, steps, survivors)
+
+
+@pytest.mark.parametrize(
+    "change", [one for one in Change if one is not Change.EDIT], ids=lambda one: one.value
+)
+def test_the_power_fails_at_any_step_of_another_change(change: Change) -> None:
+    """With what the disk has kept of the unsynced in turn."""
+    scenario, survivors = SCENARIOS[change], itertools.cycle(Survivors)
+    for steps in range(_steps(scenario)):
+        _lose_power(scenario, steps, next(survivors))
+
+
+def _lose_power(scenario: Scenario, steps: int, survivors: Survivors) -> None:
+    world = scenario.prepare()
+    world.files.cut_power_after(steps)
+    with pytest.raises(PowerLost):
+        scenario.act(world)
+    world.lose_power(survivors)
+    _judge(world, scenario)
+
+
+def test_the_agent_is_killed_within_any_write_of_an_edit() -> None:
+    """Services go on, and what was written stays written, whether it was synced or not."""
+    scenario = SCENARIOS[Change.EDIT]
+    for steps in range(_steps(scenario)):
+        world = scenario.prepare()
+        world.files.cut_power_after(steps)
+        with pytest.raises(PowerLost):
+            scenario.act(world)
+        world.files.reboot(Survivors.EVERYTHING)
+        _judge(world, scenario)
+
+
+@pytest.mark.parametrize("change", list(Change), ids=lambda one: one.value)
+def test_the_agent_is_killed_before_any_call(change: Change) -> None:
+    """Of systemd, Docker, the services, and the files: between any two of them."""
+    scenario = SCENARIOS[change]
+    taken = 0
+    while True:
+        world, life = scenario.prepare(), Life(taken)
+        world.through = lambda port, life=life: Mortal(port, life)
+        world.reboot_agent()
+        try:
+            scenario.act(world)
+        except Killed:
+            world.through = lambda port: port
+            _judge(world, scenario)
+            taken += 1
+        else:
+            break
+    assert taken > 50, "every call counts"
+
+
+def test_what_never_serves_is_taken_back_whenever_the_power_failed() -> None:
+    """The edit is as bad after the crash as before: whichever step it was, the machine ends with the old one."""
+    for steps in range(_steps(SCENARIOS[Change.TAKEN_BACK])):
+        world = _unable()
+        world.files.cut_power_after(steps)
+        with pytest.raises(PowerLost):
+            world.look()
+        world.lose_power(Survivors.EVERYTHING)
+        world.reboot_agent()
+        results = [world.look().result for _ in range(4)]
+        assert results[-1] is Result.REJECTED, (steps, results)
+        assert world.current("hubagent.yaml") == CONFIG.encode(), steps
+        assert_runs_what_is_in_force(world)
+
+
+def test_bytes_that_take_the_agent_down_again_and_again_are_set_aside() -> None:
+    """An apply that was interrupted three times is not begun a fourth time: the last good generation runs."""
+    world = _edited()
+    world.nginx_loads = False  # so that it has to be reloaded each time
+    lives = [Killed(), Killed(), Killed()]
+
+    def die(_verb: UnitVerb) -> None:
+        if lives:
+            raise lives.pop()
+
+    world.units.on(NGINX, die)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            world.look()
+        world.reboot_agent()
+    look = world.look()
+    assert look.result is Result.REJECTED
+    assert "interrupted 3 times" in str(look.problems)
+    assert world.generations.current() == 1
+    assert_runs_what_is_in_force(world)
+    world.nginx_loads = True
+    world.edit(EDIT + "# touched\n")
+    assert world.look().result is Result.OK
+
+
+def test_nothing_is_lost_that_was_written_before() -> None:
+    """Secrets and the generation in force are durable before anything goes by them."""
+    world = _settled()
+    secrets = {path: data for path, data in world.files.contents().items() if "/secrets/" in path}
+    assert secrets
+    for survivors in Survivors:
+        world.lose_power(survivors)
+        assert {path: world.files.contents()[path] for path in secrets} == secrets
+        assert in_force(world) == 1
+    assert isinstance(world.files, MemoryFileStore)
