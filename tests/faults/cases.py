@@ -883,6 +883,17 @@ THE_POOL = Chapter(
                 ),
             ),
         ),
+        Case(
+            "S12",
+            "The hub is restarted between stopping a server and removing its container",
+            "The container that nobody knows of any more goes after three minutes, with its guest's folder; one that runs stays.",
+            _tests(
+                KEEPER,
+                "a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while",
+                "a_cold_starts_container_stays_while_it_runs",
+                "what_is_started_meanwhile_is_not_taken_for_ended",
+            ),
+        ),
     ),
 )
 
