@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from tests.machine.client import Person
 from tests.machine.hub import Hub, until
+from tests.machine.rig import WaitTimeout
 from tests.machine.slots import Waiting
 
 COURSE: Final = "course"
 PLAIN: Final = "plain"
 SLOTS: Final = 2
 CALM_S: Final = 240.0
-_POLL_S: Final = 0.3
 _ADMIN_PASSWORD: Final = "a rather long one 9"
 
 # What an editor may leave behind: not YAML, an unknown key, a wrong type, nothing at all, a cut-off file.
@@ -127,7 +127,7 @@ def admin(hub: Hub) -> Person:
 
 
 def until_nothing(missing: Callable[[], str], timeout_s: float, what: str) -> None:
-    """Wait until `missing` says nothing any more; an AssertionError with its last words when it goes on for too long."""
+    """Wait until `missing` says nothing any more; WaitTimeout with its last words when it goes on for too long."""
     said = ""
 
     def is_done() -> bool:
@@ -136,6 +136,6 @@ def until_nothing(missing: Callable[[], str], timeout_s: float, what: str) -> No
         return not said
 
     try:
-        until(is_done, timeout_s, what, poll_s=_POLL_S)
-    except AssertionError as error:
-        raise AssertionError(f"{error}: {said}") from None
+        until(is_done, timeout_s, what)
+    except WaitTimeout as error:
+        raise WaitTimeout(f"{error}: {said}") from None

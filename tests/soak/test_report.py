@@ -65,8 +65,8 @@ def test_a_good_one_meets_every_bar() -> None:
         ({"calms": []}, "0 of 0"),
         ({"restarted": ("nginx",)}, "1: nginx"),
         ({"samples": []}, "not known"),
-        ({"samples": _samples(more=7)}, "30.0 → 37.0"),
-        ({"samples": _samples(more=4, what="threads")}, "9.0 → 13.0"),
+        ({"samples": _samples(more=17)}, "30.0 → 47.0"),
+        ({"samples": _samples(more=9, what="threads")}, "9.0 → 18.0"),
         ({"samples": _samples(more=11_000_000, what="private_bytes")}, "45.0 → 56.0"),
         ({"samples": _samples(more=4_000_000, what="private_bytes", unit=HOMES)}, "45.0 → 49.0"),
         ({"leftovers": replace(LEFT, attached=("/run/x/home",))}, "1: /run/x/home"),
@@ -86,7 +86,7 @@ def test_what_goes_wrong_misses_a_bar_and_is_told(change: dict[str, Any], words:
 
 
 @pytest.mark.parametrize(
-    ("what", "more"), [("descriptors", 6), ("threads", 3), ("private_bytes", 10_000_000)]
+    ("what", "more"), [("descriptors", 16), ("threads", 8), ("private_bytes", 10_000_000)]
 )
 def test_what_is_within_the_bounds_is_fine(what: str, more: int) -> None:
     assert all(bar.met for bar in judge(replace(GOOD, samples=_samples(more=more, what=what))))
