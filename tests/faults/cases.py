@@ -629,7 +629,7 @@ THE_SERVICES = Chapter(
                     "failures_in_a_row_are_tried_less_and_less_often",
                     "a_container_that_ends_while_it_warms_up",
                     "an_image_that_is_gone_leaves_its_slots_of_use",
-                    "containers_of_cold_starts_are_none_of_the_pools_business",
+                    "a_cold_starts_container_stays_while_it_runs",
                 ),
                 *_tests("tests/unit/images/test_images.py", "a_full_disk_is_reported_before_a_build"),
                 *_tests("tests/unit/images/test_images.py", "an_image_with_a_container_is_kept"),
