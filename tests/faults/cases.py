@@ -61,8 +61,12 @@ class Chapter:
     cases: tuple[Case, ...]
 
 
-def _tests(file: str, *names: str) -> tuple[str, ...]:
+def tests_of(file: str, *names: str) -> tuple[str, ...]:
+    """Tests of a file, by their names without `test_`."""
     return tuple(f"{file}::test_{name}" for name in names)
+
+
+_tests = tests_of  # short, for the long table
 
 
 THE_FILE = Chapter(
