@@ -13,6 +13,7 @@ from hubagent.adapters.file_memory import REMEMBER_S
 from hubagent.errors import StorageError
 
 _ROOT: Final = "root"  # number 0 on every machine
+_DATABASE: Final = Path("/etc/passwd")
 
 
 class Names:
@@ -60,10 +61,12 @@ def group_id(path: Path, group: str) -> int:
 
 
 def _check_database(path: Path) -> None:
-    """A database that cannot be read (too many open files, a broken nsswitch.conf) looks like an empty one."""
+    """A database that cannot be read (too many open files, a broken nsswitch.conf) looks like an empty one. The file is
+    opened, too, because nss-systemd(8) knows root even while nobody else can be looked up."""
     try:
         pwd.getpwnam(_ROOT)
-    except KeyError:
+        _DATABASE.open().close()
+    except (KeyError, OSError):
         raise StorageError(
             f"{path}: its owner cannot be looked up: /etc/passwd cannot be read now; "
             f"too many files may be open, or nsswitch.conf(5) is wrong"

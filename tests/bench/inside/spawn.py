@@ -11,6 +11,7 @@ browser back to the hub to sign in; `page` is the server's first page, after tha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -18,6 +19,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,7 +36,7 @@ METRICS = "http://127.0.0.1:9811/metrics"
 STATUS = Path("/run/hubagent/status.json")
 GUESTS = Path("/run/hubagent/guests")
 NAVIGATE = {"Sec-Fetch-Mode": "navigate"}
-IN_THE_MAKING = r'hubagent_pool_slots{.*state="(?:creating|warming)".*}'
+HITS = 'hubagent_pool_claims_total{.*result="hit".*}'
 ANSWER_S = 180.0
 QUIET_S = 3.0
 
@@ -134,14 +136,33 @@ def metric(name: str) -> float:
 
 
 def wait_for_pool() -> None:
-    """Until every pool is full, and the machine had time to calm down."""
+    """Until every pool is full, and the machine had time to calm down. What is wanted is the status's to say; what is
+    ready the slots' own files: the status may be of a moment ago."""
 
     def full() -> bool:
+        ready = Counter(slot["server"] for slot in _slots() if slot["phase"] == "ready")
         pools = json.loads(STATUS.read_text())["pools"]
-        return all(pool["ready"] >= pool["desired"] for pool in pools)
+        return all(ready[pool["server"]] >= pool["desired"] for pool in pools)
 
     wait_for(full, "full pools", deadline_s=ANSWER_S * 5)
     time.sleep(QUIET_S)
+
+
+def _slots() -> list[dict[str, Any]]:
+    found = []
+    for path in GUESTS.glob("*/slot.json"):
+        with contextlib.suppress(FileNotFoundError):  # the slot has just gone
+            found.append(json.loads(path.read_text()))
+    return found
+
+
+def _warm_click(person: Browser) -> Click:
+    """A click that must be served from the pool."""
+    hits = metric(HITS)
+    click = person.click("?opt-server=warm")
+    if metric(HITS) != hits + 1:
+        raise SystemExit("a warm start was not served from the pool")
+    return click
 
 
 def starts(rounds: int, stock: str) -> dict[str, dict[str, list[float]]]:
@@ -156,10 +177,7 @@ def starts(rounds: int, stock: str) -> dict[str, dict[str, list[float]]]:
     for _ in range(rounds):
         wait_for_pool()
         before = metric("hubagent_pool_claim_duration_seconds_sum")
-        hits = metric('hubagent_pool_claims_total{.*result="hit".*}')
-        clicks["warm"].append(ours.click("?opt-server=warm"))
-        if metric('hubagent_pool_claims_total{.*result="hit".*}') != hits + 1:
-            raise SystemExit("a warm start was not served from the pool")
+        clicks["warm"].append(_warm_click(ours))
         claims.append(metric("hubagent_pool_claim_duration_seconds_sum") - before)
         ours.stop()
         wait_for_pool()
@@ -195,25 +213,32 @@ def burst(server: str, users: int, within_s: float) -> dict[str, list[float]]:
 def refilling(rounds: int) -> dict[str, list[float]]:
     """Seconds to ready. Without a slot in the making the pool is full."""
     before, person = (Browser(OURS, name, signs_up=True) for name in ("early", "late"))
+    wait_for_pool()
+    for one in (before, person):  # homes exist
+        _warm_click(one)
+        one.stop()
     found: dict[str, list[float]] = {"busy": [], "calm": []}
     for _ in range(rounds):
         for kind, samples in found.items():
             wait_for_pool()
             if kind == "busy":
-                before.click("?opt-server=warm")
-                wait_for(lambda: metric(IN_THE_MAKING) > 0, "a slot in the making", deadline_s=ANSWER_S)
-            samples.append(person.click("?opt-server=warm").ready)
+                _warm_click(before)
+                wait_for(_makes_one, "a slot in the making", deadline_s=ANSWER_S)
+            samples.append(_warm_click(person).ready)
             for one in (before, person):
                 if one.servers():
                     one.stop()
     return found
 
 
+def _makes_one() -> bool:
+    return any(slot["phase"] in {"creating", "warming"} for slot in _slots())
+
+
 def idle(window_s: float) -> list[dict[str, float]]:
     """One entry for each waiting slot: bytes, and the share of one processor."""
     wait_for_pool()
-    slots = [json.loads(path.read_text()) for path in GUESTS.glob("*/slot.json")]
-    pids = [_pids(slot["container"]) for slot in slots if slot["phase"] == "ready"]
+    pids = [_pids(slot["container"]) for slot in _slots() if slot["phase"] == "ready"]
     used = [sum(map(cpu_s, one)) for one in pids]
     time.sleep(window_s)
     return [

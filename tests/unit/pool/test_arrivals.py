@@ -61,10 +61,12 @@ def test_a_failure_is_left_to_the_start_and_stops_nobody_else(
     wait_until(lambda: list(containers.volumes) == ["jupyterhub-user-grace"], 10.0, lambda: "the second home")
 
 
-def test_it_ends_when_told_whoever_waits(containers: FakeContainers) -> None:
+def test_it_ends_when_told_whoever_waits() -> None:
     entered, go_on = threading.Event(), threading.Event()
+    made: list[str] = []
 
     def slow(server: Server, user: str) -> str:
+        made.append(user)
         entered.set()
         go_on.wait(10.0)
         return ""
@@ -81,6 +83,7 @@ def test_it_ends_when_told_whoever_waits(containers: FakeContainers) -> None:
         10.0,
         lambda: "its end",
     )
+    assert made == ["student0"], "those who still waited have their homes made at their first start"
 
 
 def test_a_home_that_different_images_share_is_filled_by_the_first_that_is_used() -> None:
