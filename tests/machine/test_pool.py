@@ -305,9 +305,8 @@ def test_course_files_lie_in_the_home_read_only(lecture: Lecture) -> None:
 def test_a_trap_in_the_home_catches_nobody(lecture: Lecture) -> None:
     """Where course files belong the user has put a way out of the home; the host's folder stays as it is."""
     olga = lecture.warm("olga")
-    container = lecture.container("olga")
     olga.stop()
-    until(lambda: container not in lecture.docker("ps", "-a", "--format", "{{.Names}}"), 60.0, "its end")
+    until(lecture.is_tidy, 60.0, "its end: the container's, and then that of the mounts in the home")
     volume = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "jupyterhub-user-olga").strip()
     lecture.hub.machine.run(["sh", "-ec", f"cd {volume}; rmdir coursefiles; ln -s /etc coursefiles"])
     before = lecture.hub.machine.run(
