@@ -7,14 +7,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hubagent.adapters.containers import CONNECTIONS
+from hubagent.adapters.docker_client import KEPT
+from hubagent.adapters.spawn_socket import WORKERS
 from tests.soak.background import Failure
 from tests.soak.events import Calm, Done, Kind
 from tests.soak.samples import AGENT, HOMES, Held, Sample
 
-DESCRIPTORS_MORE: Final = 16
-"""Connections to Docker are kept, as many as were used at once so far; a leak of one an edit is hundreds."""
-THREADS_MORE: Final = 8
-"""What answers the hub grows to as many threads as were asked at once so far, 32 at most, and stays."""
+PARTS: Final = 3
+"""Of a soak, of the same number of samples each, that are compared."""
+
+ANSWERS: Final = "spawn"
+"""The name of the threads that answer the hub. They grow to what the hub asks at once, WORKERS at most
+(hubagent/adapters/spawn_socket.py), and leave when they are not needed any more."""
+COME_AND_GO: Final = frozenset({ANSWERS, "claim"})
+"""hubagent/pool/claims.py takes two threads for a claim, as long as it lasts. All others of the agent begin with it. The
+homes helper has one for each request (hubagent/homes/server.py)."""
+
+CONNECTIONS_MORE: Final = {AGENT: 2 * CONNECTIONS + 3 * KEPT + 1, HOMES: 0}
+"""Connections to Docker that are kept, as soon as so many calls were made at once. The agent has clients for users' containers,
+quick and slow (hubagent/adapters/containers.py), for the network, for its events (docker_engine.py), for images, quick
+(KEPT of docker_client.py each), and for builds (image_builder.py: one). The homes helper keeps none."""
+
 MEMORY_MORE_MB: Final = {AGENT: 10.0, HOMES: 3.0}
 """Between processes that have just started and one that has served for half the soak: caches fill and the
 allocator rounds up, once. tests/bench/rest.py holds the growth of one process over many edits to 1 MB."""
@@ -99,7 +113,8 @@ def judge(seen: Seen) -> tuple[Bar, ...]:
         ),
         _none("routes but the hub's", [route for route in left.routes if route != "/"]),
         Bar("the hub's route", "there", "there" if "/" in left.routes else "absent", "/" in left.routes),
-        *(bar for unit in (AGENT, HOMES) for bar in _growth(unit, seen.samples)),
+        _most(seen.samples, "threads that answer the hub", WORKERS),
+        *(bar for unit in (AGENT, HOMES) for bar in _growth(unit, seen.samples, len(seen.calms))),
     )
 
 
@@ -110,30 +125,59 @@ def _none(what: str, found: Sequence[str]) -> Bar:
 QUANTITIES: Final[Mapping[str, Callable[[Held], float]]] = {
     "descriptors": lambda held: held.descriptors,
     "threads": lambda held: held.threads,
+    "threads that answer the hub": lambda held: held.names.get(ANSWERS, 0),
+    "threads that stay": lambda held: held.threads - sum(held.names.get(name, 0) for name in COME_AND_GO),
     "private memory, MB": lambda held: held.private_bytes / 1e6,
 }
 
 
-def quarter(samples: Sequence[Sample], number: int) -> Sequence[Sample]:
+def part(samples: Sequence[Sample], number: int) -> Sequence[Sample]:
     """By the number of samples; 0 is the first."""
-    return samples[len(samples) * number // 4 : len(samples) * (number + 1) // 4]
+    return samples[len(samples) * number // PARTS : len(samples) * (number + 1) // PARTS]
+
+
+def values(samples: Sequence[Sample], unit: str, quantity: str) -> list[float]:
+    """Of the samples in which the unit ran."""
+    return [QUANTITIES[quantity](sample.held[unit]) for sample in samples if unit in sample.held]
 
 
 def median(samples: Sequence[Sample], unit: str, quantity: str) -> float | None:
     """None when the unit did not run in any of them."""
-    values = [QUANTITIES[quantity](sample.held[unit]) for sample in samples if unit in sample.held]
-    return statistics.median(values) if values else None
+    found = values(samples, unit, quantity)
+    return statistics.median(found) if found else None
 
 
-def _growth(unit: str, samples: Sequence[Sample]) -> tuple[Bar, ...]:
-    """Medians of the last quarter against those of the first."""
-    limits = (DESCRIPTORS_MORE, THREADS_MORE, MEMORY_MORE_MB[unit])
-    made = []
-    for quantity, limit in zip(QUANTITIES, limits, strict=True):
-        first, last = (median(quarter(samples, number), unit, quantity) for number in (0, 3))
-        known = first is not None and last is not None
-        found = f"{first:.1f} → {last:.1f}" if known else "not known"
-        made.append(
-            Bar(f"{unit}: growth of {quantity}", f"{limit:g}", found, known and last - first <= limit)  # type: ignore[operator]
-        )
-    return tuple(made)
+def _most(samples: Sequence[Sample], quantity: str, limit: int) -> Bar:
+    found = values(samples, AGENT, quantity)
+    return Bar(
+        f"{AGENT}: {quantity}, the most",
+        str(limit),
+        f"{max(found):g}" if found else "not known",
+        bool(found) and max(found) <= limit,
+    )
+
+
+def _growth(unit: str, samples: Sequence[Sample], rounds: int) -> tuple[Bar, ...]:
+    """Of medians. What is lost at each event of one kind adds at least one a round, so that is what must not be seen
+    between the second and the last part; a pool's level varies by less with what happens at once."""
+    less_than = rounds / PARTS
+    return (
+        _between(unit, "descriptors", samples, 0, f"{CONNECTIONS_MORE[unit]}", CONNECTIONS_MORE[unit]),
+        _between(unit, "threads that stay", samples, 0, "0", 0.0),
+        _between(unit, "private memory, MB", samples, 0, f"{MEMORY_MORE_MB[unit]:g}", MEMORY_MORE_MB[unit]),
+        *(
+            _between(unit, quantity, samples, 1, f"less than one a round: {less_than:.1f}", less_than - 0.01)
+            for quantity in ("descriptors", "threads")
+        ),
+    )
+
+
+def _between(
+    unit: str, quantity: str, samples: Sequence[Sample], since: int, words: str, limit: float
+) -> Bar:
+    """The growth from part number `since` to the last one."""
+    first, last = (median(part(samples, number), unit, quantity) for number in (since, PARTS - 1))
+    what = f"{unit}: growth of {quantity} from the {('first', 'second')[since]} third to the last"
+    if first is None or last is None:
+        return Bar(what, words, "not known", met=False)
+    return Bar(what, words, f"{first:.1f} → {last:.1f}", last - first <= limit)

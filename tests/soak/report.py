@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Final
 
-from tests.soak.bars import QUANTITIES, Bar, Seen, judge, median, quarter
+from tests.soak.bars import PARTS, QUANTITIES, Bar, Seen, judge, median, part
 from tests.soak.events import FAULTS, Kind
 from tests.soak.samples import AGENT, HOMES, OTHERS
 
@@ -41,10 +41,14 @@ def page(seen: Seen) -> str:
         "",
         "## Held",
         "",
-        f"Medians of {len(seen.samples)} samples, by quarters of the soak. The agent and the homes helper are killed in the "
+        f"Medians of {len(seen.samples)} samples, by thirds of the soak. The agent and the homes helper are killed in the "
         "first half alone.",
         "",
-        *_table(("unit", "what", "1st", "2nd", "3rd", "4th"), _held(seen)),
+        *_table(("unit", "what", "1st", "2nd", "3rd"), _held(seen)),
+        "",
+        "The agent's threads, by their names in the kernel.",
+        "",
+        *_table(("name", "median", "most"), _threads(seen)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -104,8 +108,16 @@ def _held(seen: Seen) -> list[tuple[str, ...]]:
         (
             unit,
             quantity,
-            *(shown(median(quarter(seen.samples, number), unit, quantity)) for number in range(4)),
+            *(shown(median(part(seen.samples, number), unit, quantity)) for number in range(PARTS)),
         )
         for unit in _UNITS
         for quantity in QUANTITIES
     ]
+
+
+def _threads(seen: Seen) -> list[tuple[str, ...]]:
+    """The agent's by name: how many there are mostly, and at most."""
+    counts = [sample.held[AGENT].names for sample in seen.samples if AGENT in sample.held]
+    names = sorted({name for count in counts for name in count})
+    found = [(name, [count.get(name, 0) for count in counts]) for name in names]
+    return [(name, f"{statistics.median(values):g}", str(max(values))) for name, values in found]

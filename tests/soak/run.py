@@ -2,17 +2,19 @@
 
     make soak [SOAK_S=1200] [SOAK_SEED=NUMBER] [SOAK_SUITE=trixie]
 
-Writes build/soak/report.md and plot.svg; ends with 1 when a bar is missed (bars.py).
+Writes build/soak/SUITE/report.md, plot.svg, samples.json and journal.txt; ends with 1 when a bar is missed (bars.py).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -60,14 +62,16 @@ def soak(hub: Hub, seconds: float, seed: int) -> int:
             set_up(Site, hub, Values().text(), own=f"label=hubagent.server={COURSE}")
         )
         seen = _soak(site, warden, seconds, seed)
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        Path(FOLDER, "journal.txt").write_text(hub.machine.journal(lines=100_000))
-        Path(FOLDER, "plot.svg").write_text(picture(seen))
-        Path(FOLDER, "report.md").write_text(page(seen))
+        folder = FOLDER / seen.suite
+        folder.mkdir(parents=True, exist_ok=True)
+        Path(folder, "journal.txt").write_text(hub.machine.journal(lines=100_000))
+        Path(folder, "samples.json").write_text(json.dumps([asdict(sample) for sample in seen.samples]))
+        Path(folder, "plot.svg").write_text(picture(seen))
+        Path(folder, "report.md").write_text(page(seen))
     missed = [bar for bar in judge(seen) if not bar.met]
     for bar in missed:
         print(f"missed: {bar.what}: {bar.found}; at most: {bar.limit}", flush=True)
-    print(f"{FOLDER.relative_to(ROOT)}/report.md: {'a bar is missed' if missed else 'all bars are met'}")
+    print(f"{folder.relative_to(ROOT)}/report.md: {'a bar is missed' if missed else 'all bars are met'}")
     return 1 if missed else 0
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,8 @@ class Held:
     descriptors: int
     threads: int
     private_bytes: int
+    names: Mapping[str, int] = field(default_factory=dict)
+    """Threads by the kernel's name for them."""
 
 
 @dataclass(frozen=True, slots=True)

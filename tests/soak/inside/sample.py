@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from rest import held
@@ -30,14 +31,14 @@ def main() -> None:
             return
 
 
-def _held(unit: str) -> dict[str, int] | None:
+def _held(unit: str) -> dict[str, object] | None:
     """None while it does not run."""
     show = ["systemctl", "show", "-p", "MainPID", "--value", unit]
     text = subprocess.run(show, stdout=subprocess.PIPE, text=True, check=False).stdout.strip()
     if text in ("", "0"):
         return None
     try:
-        all_of_it = held(int(text))
+        all_of_it, names = held(int(text)), _names(int(text))
     except (OSError, KeyError, IndexError):  # it has just ended
         return None
     return {
@@ -45,7 +46,19 @@ def _held(unit: str) -> dict[str, int] | None:
         "descriptors": int(all_of_it["descriptors"]),
         "threads": int(all_of_it["threads"]),
         "private_bytes": int(all_of_it["private"]),
+        "names": names,
     }
+
+
+def _names(pid: int) -> dict[str, int]:
+    """Threads by the names that the kernel knows (proc(5), comm)."""
+    names: Counter[str] = Counter()
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            names[Path(thread, "comm").read_text().strip()] += 1
+        except OSError:  # it has just ended
+            continue
+    return names
 
 
 def _ready() -> int:
