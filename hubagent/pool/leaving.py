@@ -46,9 +46,7 @@ class Leaving:
         self._ended_s: dict[str, float] = {}  # claimed slots by id: since when the container does not run
         self._stuck: set[str] = set()  # told of once
         self._unknown_s: dict[str, float] = {}  # guests' folders by id: since when without a container
-        self._abandoned_s: dict[
-            str, float
-        ] = {}  # cold starts' guests by id: since when the container does not run
+        self._abandoned_s: dict[str, float] = {}  # cold starts' guests by id: since when it does not run
 
     def look(self) -> tuple[Slot, ...]:
         """Compare slots, containers and folders, adopting what an earlier agent left. The slots that turned out

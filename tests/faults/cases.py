@@ -891,11 +891,19 @@ THE_POOL = Chapter(
             "S12",
             "The hub is restarted between stopping a server and removing its container",
             "The container that nobody knows of any more goes after three minutes, with its guest's folder; one that runs stays.",
-            _tests(
-                KEEPER,
-                "a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while",
-                "a_cold_starts_container_stays_while_it_runs",
-                "what_is_started_meanwhile_is_not_taken_for_ended",
+            (
+                *_tests(
+                    KEEPER,
+                    "a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while",
+                    "a_cold_starts_container_stays_while_it_runs",
+                    "what_is_started_meanwhile_is_not_taken_for_ended",
+                ),
+                *_tests(
+                    "tests/contract/test_leaving.py",
+                    "an_ended_one_goes_after_its_time_with_its_folder_and_without_the_home",
+                    "one_that_runs_again_or_is_paused_stays",
+                ),
+                *_tests(SERVERS, "what_the_hub_has_forgotten_goes_and_the_home_stays"),
             ),
         ),
     ),

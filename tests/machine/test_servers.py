@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hubagent.pool.leaving import ABANDONED_S
 from tests.machine.client import Person
 from tests.machine.course import Course, set_up
 from tests.machine.hub import Hub, until
@@ -19,6 +20,7 @@ from tests.machine.secrets import assert_nobody_sees_secrets
 # Names that a careless escape would make one: the second is how `a@b.c` looks when only `@` is replaced.
 ADA = "a@b.c"
 BOB = "a-40b.c"
+EVE = "eve"
 FORWARDED_TO = "198.51.100.7"
 METADATA = "169.254.169.254"
 
@@ -125,6 +127,20 @@ class Classroom(Course):
 def classroom(hub: Hub) -> Iterator[Classroom]:
     with set_up(Classroom, hub, _CONFIG, own="label=hubagent.user") as room:
         yield room
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten(classroom: Classroom) -> str:
+    """A container whose server ended while the hub was restarted: the hub knows nothing of it any more. Made before the
+    first test, so that the three minutes that it stays have passed when the last one asks for its end."""
+    eve = classroom.person(EVE, running=True)
+    container = str(classroom.inspect(EVE)["Id"])
+    ends = f"systemctl stop jupyterhub; docker kill {container}; systemctl start jupyterhub"
+    classroom.hub.machine.run(["sh", "-ec", ends], timeout_s=120.0)
+    until(lambda: classroom.hub.get("/hub/api/health")[0] == 200, 60.0, "the hub to answer again")
+    until(lambda: eve.servers() == {}, 60.0, "the hub to know nothing of it")
+    assert container in classroom.docker("ps", "-aq", "--no-trunc"), "nobody has removed it"
+    return container
 
 
 # -- what a container is
@@ -512,3 +528,20 @@ def test_an_idle_server_is_stopped_and_a_used_one_is_not(classroom: Classroom) -
         assert time.monotonic() - begun > 10.0
         kernel.still_ticks("a look for idle servers")
     assert ada.servers()[""]["ready"]
+
+
+# -- what is left
+
+
+def test_what_the_hub_has_forgotten_goes_and_the_home_stays(classroom: Classroom, forgotten: str) -> None:
+    """Where the other tests have taken their time this is already so."""
+
+    def is_gone() -> bool:
+        return forgotten not in classroom.docker("ps", "-aq", "--no-trunc")
+
+    until(is_gone, ABANDONED_S + 60.0, "the end of a container that nobody knows of")
+    assert "removing the container of a server that ended" in classroom.hub.machine.journal(
+        "hubagent", lines=5000
+    )
+    homes = classroom.docker("volume", "ls", "-q", "--filter", f"label=hubagent.user={EVE}").split()
+    assert len(homes) == 1
