@@ -64,6 +64,10 @@ test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fi
 bench: deb ## measure, against the alternative in the same run; writes build/bench/*.json
 	tests/bench/run.sh
 
+.PHONY: soak
+soak: venv repo ## everything at random on one booted machine; SOAK_S=1200 seconds, SOAK_SEED= the same order again
+	$(PY) -m tests.soak.run
+
 # Packages
 
 .PHONY: deb

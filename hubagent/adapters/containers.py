@@ -29,6 +29,9 @@ CONNECTIONS: Final = 16
 MAX_FILE_BYTES: Final = 1024 * 1024
 """The largest file that is read out of a container."""
 
+_RUNS: Final = frozenset({"running", "paused", "restarting"})
+"""What a list calls states in which an inspection says `Running`."""
+
 _GONE_S: Final = 10.0
 _PAUSE_S: Final = 0.05
 
@@ -217,7 +220,7 @@ def _from_list(found: Mapping[str, Any]) -> ContainerFacts:
         name=found["Names"][0].removeprefix("/") if found["Names"] else "",
         image_id=found["ImageID"],
         labels=dict(found["Labels"] or {}),
-        running=found["State"] == "running",
+        running=found["State"] in _RUNS,
         exit_code=0,  # a list does not tell
         out_of_memory=False,
         address=_address(found),

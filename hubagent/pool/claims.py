@@ -10,7 +10,6 @@ takes this one's place.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from pathlib import PurePosixPath
@@ -23,6 +22,7 @@ from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.ports import Clock
+from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
@@ -197,5 +197,5 @@ def _in_background(call: Callable[[], _Result]) -> futures.Future[_Result]:
         except BaseException as error:  # it is raised where the result is asked for
             future.set_exception(error)
 
-    threading.Thread(target=run, name="claim", daemon=True).start()
+    NamedThread(run, name="claim").start()
     return future

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hubagent.adapters.container_arguments import may_raise_limits
-from hubagent.adapters.containers import DockerContainers
+from hubagent.adapters.containers import CONNECTIONS, DockerContainers
 from hubagent.errors import ContainerError, EngineAbsentError, NameTakenError
 from hubagent.pool.ports import Bind, Containers, ContainerSpec, ImageFacts
 from tests.contract.real_docker import PASSWD, SLEEP, Engine, libraries
@@ -405,6 +405,37 @@ class TestReal:
         finally:
             containers.close()
             relay.close()
+
+    def test_connections_that_are_kept_are_as_few_as_calls_at_once(
+        self, engine: Engine, tmp_path: Path
+    ) -> None:
+        """Whatever was asked of however many containers."""
+        relay = UnixRelay(tmp_path / "docker.sock", engine.url.removeprefix("unix://"))
+        containers = DockerContainers(relay.url)
+        try:
+            for number in range(40):
+                assert containers.inspect(f"none-{number}") is None
+            assert relay.clients == 1
+            with ThreadPoolExecutor(2 * CONNECTIONS) as pool:
+                list(pool.map(containers.inspect, [f"none-{number}" for number in range(200)]))
+            wait_until(lambda: relay.clients <= CONNECTIONS, 10.0, lambda: f"{relay.clients} connections")
+        finally:
+            containers.close()
+            relay.close()
+
+    def test_a_list_agrees_with_an_inspection_on_what_runs(self, real: World, engine: Engine) -> None:
+        identifier = real.containers.create(real.spec())
+        real.containers.start(identifier)
+        with engine.sdk() as sdk:
+            sdk.pause(identifier)
+            try:
+                inspected = real.containers.inspect(identifier)
+                (listed,) = real.containers.list(label=real.prefix)
+            finally:
+                sdk.unpause(identifier)
+        assert inspected is not None
+        assert inspected.running
+        assert listed.running
 
     def test_one_caller_that_waits_holds_up_no_other(self, real: World) -> None:
         identifier = real.containers.create(real.spec())

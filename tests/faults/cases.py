@@ -61,8 +61,12 @@ class Chapter:
     cases: tuple[Case, ...]
 
 
-def _tests(file: str, *names: str) -> tuple[str, ...]:
+def tests_of(file: str, *names: str) -> tuple[str, ...]:
+    """Tests of a file, by their names without `test_`."""
     return tuple(f"{file}::test_{name}" for name in names)
+
+
+_tests = tests_of  # short, for the long table
 
 
 THE_FILE = Chapter(
@@ -629,7 +633,7 @@ THE_SERVICES = Chapter(
                     "failures_in_a_row_are_tried_less_and_less_often",
                     "a_container_that_ends_while_it_warms_up",
                     "an_image_that_is_gone_leaves_its_slots_of_use",
-                    "containers_of_cold_starts_are_none_of_the_pools_business",
+                    "a_cold_starts_container_stays_while_it_runs",
                 ),
                 *_tests("tests/unit/images/test_images.py", "a_full_disk_is_reported_before_a_build"),
                 *_tests("tests/unit/images/test_images.py", "an_image_with_a_container_is_kept"),
@@ -881,6 +885,25 @@ THE_POOL = Chapter(
                 *_tests(
                     "tests/guest/test_waiting.py", "what_is_no_message", "peers_that_leave_or_say_nothing"
                 ),
+            ),
+        ),
+        Case(
+            "S12",
+            "The hub is restarted between stopping a server and removing its container",
+            "The container that nobody knows of any more goes after three minutes, with its guest's folder; one that runs stays.",
+            (
+                *_tests(
+                    KEEPER,
+                    "a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while",
+                    "a_cold_starts_container_stays_while_it_runs",
+                    "what_is_started_meanwhile_is_not_taken_for_ended",
+                ),
+                *_tests(
+                    "tests/contract/test_leaving.py",
+                    "an_ended_one_goes_after_its_time_with_its_folder_and_without_the_home",
+                    "one_that_runs_again_or_is_paused_stays",
+                ),
+                *_tests(SERVERS, "what_the_hub_has_forgotten_goes_and_the_home_stays"),
             ),
         ),
     ),

@@ -510,15 +510,42 @@ def others(world: World, labels: dict[str, str], *, run: bool) -> str:
     return container
 
 
-def test_containers_of_cold_starts_are_none_of_the_pools_business() -> None:
+COLD = {LABEL_GUEST: "0" * 12, LABEL_SERVER: "julia", LABEL_USER: "bob"}
+
+
+def test_a_cold_starts_container_stays_while_it_runs() -> None:
     world = ready()
     world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
-    cold = others(world, {LABEL_GUEST: "0" * 12, LABEL_SERVER: "julia", LABEL_USER: "bob"}, run=True)
-    world.pass_time(600)
-    end(world, cold)
+    cold = others(world, COLD, run=True)
     world.pass_time(600)
     assert world.containers.named(cold) is not None
     assert "0" * 12 in world.guests.known()
+
+
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while(*, has_run: bool) -> None:
+    """The hub was restarted between stopping and removing it, or the agent was killed before starting it."""
+    world = ready()
+    world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
+    cold = others(world, COLD, run=has_run)
+    if has_run:
+        end(world, cold)
+    world.pass_time(leaving.ABANDONED_S - 20)
+    assert world.containers.named(cold) is not None, "the hub asks why it ended"
+    world.pass_time(keeper.TRUTH_S + 30)
+    assert world.containers.named(cold) is None
+    assert world.leftovers() == {}
+    assert len(world.ready()) == 2
+
+
+def test_what_is_started_meanwhile_is_not_taken_for_ended() -> None:
+    world = ready()
+    world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
+    cold = others(world, COLD, run=False)
+    world.pass_time(leaving.ABANDONED_S - 20)
+    world.containers.start(cold)
+    world.pass_time(600)
+    assert world.containers.named(cold) is not None
 
 
 def test_a_running_slot_that_nobody_wrote_down_may_be_a_users() -> None:
