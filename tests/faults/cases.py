@@ -839,6 +839,12 @@ THE_POOL = Chapter(
                     "a_full_run_is_said_and_passes",
                 ),
                 *_tests("tests/guest/test_waiting.py", "no_home", "another_home_than_the_one_attached"),
+                *_tests(
+                    POOL,
+                    "a_full_home_is_handed_out_and_can_be_cleared",
+                    "a_home_that_was_removed_is_made_anew",
+                    "nobody_gets_a_slot_without_its_home",
+                ),
             ),
         ),
         Case(

@@ -292,6 +292,58 @@ def test_a_home_is_the_same_one_warm_and_cold(lecture: Lecture) -> None:
     assert olga.jupyter("GET", "/api/contents/note.txt").json()["content"] == "kept\n"
 
 
+def _home(lecture: Lecture, name: str) -> str:
+    """Where this person's home lies on the machine."""
+    path = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", f"jupyterhub-user-{name}").strip()
+    assert path.startswith("/var/lib/docker/volumes/")
+    return path
+
+
+def test_a_full_home_is_handed_out_and_can_be_cleared(lecture: Lecture) -> None:
+    text = {"type": "file", "format": "text", "content": "a line\n" * 1000}
+    lecture.warm("olga").stop()
+    machine, home = lecture.hub.machine, _home(lecture, "olga")
+    machine.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755,uid=1000", "none", home])
+    try:
+        fill = f"cd {home}; cat /dev/zero >filler || chown 1000 filler"
+        assert "No space left" in machine.run(["sh", "-c", fill]).stderr
+        olga = lecture.warm("olga")
+        refused = olga.jupyter("PUT", "/api/contents/note.txt", text)
+        assert refused.status_code == 500, refused.text
+        assert olga.jupyter("DELETE", "/api/contents/filler").ok
+        assert olga.jupyter("PUT", "/api/contents/note.txt", text).ok
+        olga.stop()
+    finally:
+        until(lambda: machine.run(["umount", home], check=False).rc == 0, FILL_S, "an end of the home's use")
+
+
+def test_a_home_that_was_removed_is_made_anew(lecture: Lecture) -> None:
+    lecture.warm("olga").stop()
+    lecture.docker("volume", "rm", "jupyterhub-user-olga")
+    olga = lecture.warm("olga")
+    text = {"type": "file", "format": "text", "content": "kept\n"}
+    assert olga.jupyter("PUT", "/api/contents/note.txt", text).ok
+    assert lecture.hub.machine.read(f"{_home(lecture, 'olga')}/note.txt") == "kept\n"
+
+
+def test_nobody_gets_a_slot_without_its_home(lecture: Lecture) -> None:
+    """The volume's folder is gone, which Docker has not been told."""
+    lecture.warm("olga").stop()
+    machine, home = lecture.hub.machine, _home(lecture, "olga")
+    lecture.fill()
+    machine.run(["mv", home, f"{home}.lost"])
+    try:
+        hits, failures = lecture.claims("hit"), lecture.claims("fail")
+        refused = lecture.person("olga").ask_for_server()
+        assert refused.status_code == 503, refused.text
+        assert "hubagent's log says why" in refused.text
+        assert f"{home}: cannot be attached: there is no such folder" in machine.journal("hubagent")
+        assert (lecture.claims("hit"), lecture.claims("fail")) == (hits, failures + 1)
+    finally:
+        machine.run(["mv", f"{home}.lost", home])
+    assert lecture.warm("olga").answers()
+
+
 def test_course_files_lie_in_the_home_read_only(lecture: Lecture) -> None:
     olga = lecture.warm("olga")
     text = {"type": "file", "format": "text", "content": "mine\n"}
