@@ -23,9 +23,6 @@ QUICK_S: Final = 10
 SLOW_S: Final = 60
 """Deadline of what Docker may work on: a new volume is filled with the image's content (seconds)."""
 
-CONNECTIONS: Final = 16
-"""That are kept between calls."""
-
 MAX_FILE_BYTES: Final = 1024 * 1024
 """The largest file that is read out of a container."""
 
@@ -51,8 +48,8 @@ class DockerContainers:
     ) -> None:
         """`nice`: containers get container_arguments.NICE; None: if this machine lets them."""
         self._nice = may_raise_limits() if nice is None else nice
-        self._quick = DockerClient(base_url, timeout_s=quick_s, connections=CONNECTIONS)
-        self._slow = DockerClient(base_url, timeout_s=slow_s, connections=CONNECTIONS)
+        self._quick = DockerClient(base_url, timeout_s=quick_s)
+        self._slow = DockerClient(base_url, timeout_s=slow_s)
 
     def close(self) -> None:
         self._quick.close()

@@ -7,6 +7,7 @@ every failure: an upgraded engine may refuse the API version that the old one ag
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -21,12 +22,15 @@ from hubagent.errors import ContainerError, EngineAbsentError
 DOCKER_SOCKET: Final = "unix:///run/docker.sock"
 
 KEPT: Final = 4
-"""Connections that are kept open between calls, where nothing else is said."""
+"""Connections that a client keeps open between calls. Another one is cheap on a socket of this machine; what a rush has
+opened would stay for ever, dead after the engine's next restart."""
 
 _ADVICE: Final = "see `systemctl status docker.service`"
 
 _SCHEME: Final = "http+docker://"
 """Of the SDK's addresses when it talks to a socket."""
+
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each that it does not keep
 
 _Answer = TypeVar("_Answer")
 

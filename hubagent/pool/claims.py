@@ -18,6 +18,8 @@ from typing import Final, Protocol, TypeVar
 from hubagent import wire
 from hubagent.config.model import MountMode, Server
 from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
+from hubagent.layout import LABEL_SERVER
+from hubagent.naming import container_name
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
@@ -79,7 +81,7 @@ class Claims:
             return _no_slot(server)
         slot: Slot | None = None
         try:
-            source = self._in_time(lambda: self._home(server, claim.user, before), deadline_s)
+            source = self._in_time(lambda: self._home(server, claim, before), deadline_s)
             slot = self._take(server, recipe, claim)
             if slot is None:
                 return _no_slot(server)
@@ -113,11 +115,16 @@ class Claims:
             return False
         return pong is not None and pong.ready
 
-    def _home(self, server: Server, user: str, before: Sequence[Slot]) -> str:
-        """Found, or made, before a slot is spent on it."""
-        for slot in before:  # two servers in one home would overwrite each other's files
+    def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> str:
+        """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
+        two servers in one home would overwrite each other's files."""
+        for slot in before:
             self._containers.remove(slot.container)
-        source = self._home_of(server, user)
+        cold = self._containers.inspect(container_name(claim.user, claim.server_name))
+        if cold is not None and LABEL_SERVER in cold.labels:
+            log.warning("removing a leftover container %s", cold.name)
+            self._containers.remove(cold.id)
+        source = self._home_of(server, claim.user)
         if not source:
             raise HomeError("the volume is mounted only while a container has it; it cannot be attached")
         return source

@@ -29,7 +29,7 @@ UNKNOWN_S: Final = 180.0
 
 ABANDONED_S: Final = 180.0
 """So long a cold start's ended container stays, as one of Docker's does that is about to start: the hub removes what it
-knows of. A hub that was restarted between stopping a server and removing its container has forgotten it."""
+knows of. It forgets a server that it is starting or stopping when it is restarted."""
 
 
 class Leaving:

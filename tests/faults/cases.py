@@ -895,8 +895,8 @@ THE_POOL = Chapter(
         ),
         Case(
             "S12",
-            "The hub is restarted between stopping a server and removing its container",
-            "The container that nobody knows of any more goes after three minutes, with its guest's folder; one that runs stays.",
+            "The hub is restarted while it starts or stops a server, and forgets its container",
+            "Its user's next start removes it, from a slot or cold; one that has ended goes after three minutes by itself, with its guest's folder.",
             (
                 *_tests(
                     KEEPER,
@@ -904,6 +904,7 @@ THE_POOL = Chapter(
                     "a_cold_starts_container_stays_while_it_runs",
                     "what_is_started_meanwhile_is_not_taken_for_ended",
                 ),
+                *_tests(CLAIMS, "a_claim_takes_the_place_of_a_cold_server_that_the_hub_has_forgotten"),
                 *_tests(
                     "tests/contract/test_leaving.py",
                     "an_ended_one_goes_after_its_time_with_its_folder_and_without_the_home",

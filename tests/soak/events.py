@@ -42,7 +42,7 @@ FAULTS: Final = frozenset(
     }
 )
 ENDS_WHAT_IS_SAMPLED: Final = frozenset({Kind.KILL_AGENT, Kind.KILL_HOMES})
-"""In the second half of a soak these are left out, so that what a process keeps has the time to show."""
+"""After the first third of a soak these are left out, so that what a process keeps has the time to show."""
 
 _A_ROUND: Final = (
     (Kind.EDIT_SERVERS, 1),

@@ -33,7 +33,7 @@ def picture(seen: Seen) -> str:
         ("private memory, MB", [_of(unit, "private memory, MB") for unit in (AGENT, HOMES)]),
         (
             "descriptors and threads",
-            [_of(AGENT, "descriptors"), _of(AGENT, "threads"), _of(HOMES, "descriptors")],
+            [_of(AGENT, "connections"), _of(AGENT, "threads"), _of(AGENT, "other descriptors")],
         ),
         (
             "slots",

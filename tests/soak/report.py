@@ -42,7 +42,7 @@ def page(seen: Seen) -> str:
         "## Held",
         "",
         f"Medians of {len(seen.samples)} samples, by thirds of the soak. The agent and the homes helper are killed in the "
-        "first half alone.",
+        "first third alone.",
         "",
         *_table(("unit", "what", "1st", "2nd", "3rd"), _held(seen)),
         "",

@@ -25,7 +25,7 @@ from tests.machine.hub import Hub, install
 from tests.machine.rig import NOTEBOOK, Machine, RigError, Suite, WaitTimeout
 from tests.soak.actions import Actions
 from tests.soak.background import Background
-from tests.soak.bars import Leftovers, Seen, judge
+from tests.soak.bars import PARTS, Leftovers, Seen, judge
 from tests.soak.events import ENDS_WHAT_IS_SAMPLED, PEOPLE, Calm, rounds
 from tests.soak.plot import picture
 from tests.soak.report import page
@@ -125,7 +125,7 @@ def _rounds(
         for event in events:
             if elapsed() > seconds:
                 break
-            if event.kind in ENDS_WHAT_IS_SAMPLED and elapsed() > seconds / 2:
+            if event.kind in ENDS_WHAT_IS_SAMPLED and elapsed() > seconds / PARTS:
                 continue
             actions.do(event)
             time.sleep(event.pause_s)  # people are not in a hurry; nothing is waited for here

@@ -23,9 +23,11 @@ _THERE: Final = "/srv/soak"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """By one process: descriptors, threads, and bytes that no other process shares."""
+    """By one process: descriptors, those of them that are connections to other programs over unix sockets, threads,
+    and bytes that no other process shares."""
 
     pid: int
+    connections: int
     descriptors: int
     threads: int
     private_bytes: int

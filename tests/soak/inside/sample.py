@@ -38,16 +38,31 @@ def _held(unit: str) -> dict[str, object] | None:
     if text in ("", "0"):
         return None
     try:
-        all_of_it, names = held(int(text)), _names(int(text))
+        all_of_it, names, connections = held(int(text)), _names(int(text)), _connections(int(text))
     except (OSError, KeyError, IndexError):  # it has just ended
         return None
     return {
         "pid": int(text),
+        "connections": connections,
         "descriptors": int(all_of_it["descriptors"]),
         "threads": int(all_of_it["threads"]),
         "private_bytes": int(all_of_it["private"]),
         "names": names,
     }
+
+
+def _connections(pid: int) -> int:
+    """Descriptors of unix sockets that have no path: to other programs, whether those are still there or not; who accepts
+    has the listener's path (unix(7))."""
+    fields = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    nameless = {f"socket:[{field[6]}]" for field in fields if len(field) == 7}
+    found = 0
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found += str(descriptor.readlink()) in nameless
+        except OSError:  # it has just been closed
+            continue
+    return found
 
 
 def _names(pid: int) -> dict[str, int]:

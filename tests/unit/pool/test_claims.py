@@ -12,8 +12,10 @@ import pytest
 
 from hubagent import wire
 from hubagent.config.model import Mount, MountMode, Warm
+from hubagent.layout import LABEL_SERVER
 from hubagent.observability.pool_events import ClaimResult, SpawnKind
 from hubagent.pool.claims import folders_in_home
+from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.slots import Phase
 from tests.fakes.homes_pool import HOMES
 from tests.unit.pool.mortal import Killed, Life
@@ -274,6 +276,22 @@ def test_a_cold_start_takes_a_warm_servers_place() -> None:
     world.settle()
     assert all_of_one_user(world) == []
     assert world.counts.spawns == {SpawnKind.WARM: 1, SpawnKind.COLD: 1}
+
+
+def test_a_claim_takes_the_place_of_a_cold_server_that_the_hub_has_forgotten() -> None:
+    """The hub was restarted in the middle of a stop, before the agent was asked for it."""
+    world = ready()
+    cold = ContainerSpec(
+        "jupyter-ada", "hubagent/julia", (), {}, {LABEL_SERVER: "julia"}, "hubagent", 1024**3, 1.0, 100
+    )
+    world.containers.start(world.containers.create(cold))
+    world.containers.create(dataclasses.replace(cold, name="jupyter-ada--lab"))
+    world.containers.create(dataclasses.replace(cold, name="jupyter-bob", labels={}))
+    for user in ("ada", "bob"):
+        assert isinstance(world.claim(user), wire.Started)
+    assert world.containers.named("jupyter-ada") is None
+    assert world.containers.named("jupyter-ada--lab") is not None, "a server of its own"
+    assert world.containers.named("jupyter-bob") is not None, "not ours"
 
 
 def test_named_servers_of_one_user_are_apart() -> None:
