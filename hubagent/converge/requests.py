@@ -32,11 +32,7 @@ class Requests:
     def __init__(self, files: FileStore, layout: Layout) -> None:
         self._files = files
         self._folder = layout.run / "requests"
-
-    def prepare(self) -> None:
-        """Start with an empty folder: nobody waits for an answer from before."""
-        self._files.remove(self._folder)
-        self._files.make_dir(self._folder, mode=0o700)
+        self._is_prepared = False
 
     def send(self, request: Request) -> None:
         value = {
@@ -47,7 +43,12 @@ class Requests:
         self._files.write(self._path(request.id, "order"), json.dumps(value).encode(), mode=0o600)
 
     def waiting(self) -> tuple[Request, ...]:
-        """Orders that nobody has taken; taking removes them. What cannot be read is dropped."""
+        """Orders that nobody has taken; taking removes them. What cannot be read is dropped. The first call
+        begins with an empty folder: nobody waits for an answer from before."""
+        if not self._is_prepared:
+            self._files.remove(self._folder)
+            self._files.make_dir(self._folder, mode=0o700)
+            self._is_prepared = True
         found = []
         for name in self._files.list_dir(self._folder):
             if not name.endswith(".order.json"):

@@ -24,6 +24,8 @@ FILES = "tests/contract/test_local_files.py"
 WATCH = "tests/contract/test_watch.py"
 NOTIFY = "tests/contract/test_notify.py"
 LOCK = "tests/contract/test_lock.py"
+SOCKET = "tests/contract/test_spawn_socket.py"
+SURVEY = "tests/unit/converge/test_survey.py"
 FACTS = "tests/contract/test_machine_facts.py"
 CERTIFICATES = "tests/contract/test_certificates.py"
 HTTP = "tests/contract/test_http.py"
@@ -49,7 +51,7 @@ HOSTILE = "tests/faults/test_hostile_messages.py"
 class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
-    id: str  # a number of the list that hubagent was designed by, or S and a number for slots
+    id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -432,6 +434,23 @@ THE_AGENT = Chapter(
                     "a_descriptor_that_refuses_everything_is_no_fault",
                 ),
                 *_tests(NOTIFY, "a_manager_that_does_not_read_does_not_stop_us"),
+            ),
+        ),
+        Case(
+            "45",
+            "The socket where the hub asks for servers cannot be made: no user for it, something in its place, /run full; or it is "
+            "removed while the agent runs",
+            "The agent does all else, says that no server can be started, and why, once; it tries again at every look.",
+            (
+                *_tests(PROCESS, "without_its_socket_for_the_hub_it_does_all_else_and_tries_again"),
+                *_tests(
+                    SOCKET,
+                    "where_it_cannot_listen_it_says_so",
+                    "what_is_in_the_way_is_left_alone_and_said",
+                    "a_socket_that_is_gone_is_made_anew_by_the_next_start",
+                ),
+                *_tests(LOCK, "a_disk_without_room_for_the_holders_name_has_room_for_the_lock"),
+                *_tests(SURVEY, "a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can"),
             ),
         ),
     ),
