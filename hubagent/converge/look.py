@@ -40,3 +40,4 @@ class Look:
     failure: str | None = None
     candidate: int | None = None
     retry: bool = False
+    intent: Intent | None = None  # of a look that got no further

@@ -23,13 +23,11 @@ from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.tools import Tools
+from hubagent.converge.unable import unable
 from hubagent.errors import (
-    ContainerError,
     HubagentError,
     PreflightError,
-    StorageError,
     TemporaryError,
-    UnitError,
     VerifyError,
 )
 from hubagent.observability.metrics import Metrics
@@ -42,8 +40,6 @@ from hubagent.state.plan import Policy, drift, plan
 log = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
-
-_REASONS = {UnitError: Reason.DBUS, ContainerError: Reason.DOCKER, StorageError: Reason.DISK}
 
 
 class Reconciler:
@@ -72,12 +68,18 @@ class Reconciler:
         self._intents = Intents(tools, generations, quarantine)
         self._interrupted: Switch | None = None
         self._failed_once: str | None = None  # digest of a candidate that was taken back
+        self._told: tuple[str, ...] = ()  # what was wrong with the file when that was last logged
 
     def preview(self, order: Order) -> Prepared:
         """What `look` would do now. TemporaryError when the machine does not answer."""
-        intent = (
-            self._intents.today() if order.rollback_to is None else self._intents.earlier(order.rollback_to)
-        )
+        return self._prepare(self._intent(order), order)
+
+    def _intent(self, order: Order) -> Intent:
+        if order.rollback_to is not None:
+            return self._intents.earlier(order.rollback_to)
+        return self._intents.today()
+
+    def _prepare(self, intent: Intent, order: Order) -> Prepared:
         statics = self._intents.statics()
         observed = self._observer.observe(statics=statics, metrics=self._served_metrics())
         if intent.desired is None:
@@ -113,16 +115,19 @@ class Reconciler:
 
     def look(self, order: Order) -> Look:
         """Look once and act on it. Never raises for what the world does; the Look says what happened."""
+        intent: Intent | None = None
         try:
             self._generations.prepare()
             self._recover()
             if order.retry:
                 self._quarantine.release()
-            prepared = self.preview(order)
+            intent = self._intent(order)
+            self._tell(intent)
+            prepared = self._prepare(intent, order)
             if prepared.intent.source_sha256 is not None and order.rollback_to is None:
                 self._quarantine.release_unless(prepared.intent.source_sha256)
         except HubagentError as error:
-            return self._unable(error)
+            return self._unable(error, intent, order)
         rejected = Result.REJECTED if prepared.intent.errors else Result.NOOP
         retry = prepared.intent.retry
         if prepared.intent.desired is None or prepared.plan.is_empty:
@@ -130,7 +135,7 @@ class Reconciler:
         try:
             ended = self._carry_out(prepared, order)
         except HubagentError as error:
-            return dataclasses.replace(self._unable(error), prepared=prepared)
+            return dataclasses.replace(self._unable(error, intent, order), prepared=prepared)
         if ended.result is Result.OK and prepared.intent.errors:
             return dataclasses.replace(ended, result=Result.REJECTED)
         return ended
@@ -281,11 +286,15 @@ class Reconciler:
             self._metrics.drift(component)
         return noteworthy(intent.config, observed, by_hand)
 
-    def _unable(self, error: HubagentError) -> Look:
+    def _tell(self, intent: Intent) -> None:
+        """Log what is wrong with the file, once."""
+        for message in intent.errors if intent.errors != self._told else ():
+            log.error("refused: %s", message)
+        self._told = intent.errors
+
+    def _unable(self, error: HubagentError, intent: Intent | None, order: Order) -> Look:
         log.error("%s", error)
-        reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.UNIT)
-        problem = Problem(None, reason, str(error))
-        return Look(Result.FAILED, problems=(problem,), failure=str(error), retry=True)
+        return unable(error, intent if order.rollback_to is None else None, self._tools.layout.config)
 
 
 def _words(steps: Plan) -> str:

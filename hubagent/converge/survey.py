@@ -88,6 +88,7 @@ class Survey:
     def status(self, look: Look) -> Status:
         """The whole Status; never raises: what does not answer is None or down."""
         now_s, last, prepared = self._tools.clock.time(), self._last, look.prepared
+        intent = prepared.intent if prepared else look.intent
         in_force = self._in_force()
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
         containers = self._containers
@@ -103,8 +104,8 @@ class Survey:
             looked_at_s=now_s,
             result=look.result,
             url=_url(in_force),
-            config_sha256=prepared.intent.source_sha256 if prepared else last.config_sha256,
-            config_errors=prepared.intent.errors if prepared else last.config_errors,
+            config_sha256=intent.source_sha256 if intent else last.config_sha256,
+            config_errors=intent.errors if intent else last.config_errors,
             config_accepted_at_s=now_s if accepted else last.config_accepted_at_s,
             generation=self._generation(),
             candidate=look.candidate or (last.candidate if look.result is Result.REJECTED else None),

@@ -85,6 +85,7 @@ THE_FILE = Chapter(
                     "tests/unit/config/test_messages.py", "messages", "errors_come_in_the_order_of_the_file"
                 ),
                 *_tests(METRICS, "whether_the_edit_is_in_force"),
+                *_tests(CONFIGURATION, "every_mistake_is_logged_once"),
                 *_tests(EDITS, "a_wrong_edit_changes_nothing_and_is_explained"),
                 PROMISES,
             ),
@@ -559,7 +560,8 @@ THE_SERVICES = Chapter(
         Case(
             "24",
             "The message bus is restarted or killed, idle or in the middle of a job",
-            "The agent lives and connects again; the job is judged by what serves, not assumed.",
+            "The agent lives and connects again; the job is judged by what serves, not assumed. Meanwhile an edit is judged, and a "
+            "good one waits.",
             (
                 *_tests(
                     SYSTEMD,
@@ -573,6 +575,11 @@ THE_SERVICES = Chapter(
                     "a_job_whose_end_nobody_told_is_judged_by_what_serves",
                 ),
                 *_tests(SERVICES, "the_bus_that_goes_in_the_middle_of_an_apply_is_waited_for"),
+                *_tests(
+                    CONFIGURATION,
+                    "while_systemd_does_not_answer_a_bad_file_is_said_all_the_same",
+                    "while_systemd_does_not_answer_a_good_file_is_said_to_wait",
+                ),
                 *_tests(EDITS, "the_message_bus_restarted_is_survived"),
             ),
         ),
