@@ -17,6 +17,7 @@ class Order:
     allow_disruption: bool = False
     rollback_to: int | None = None
     retry: bool = False  # try again what is in quarantine
+    new_tokens: bool = False  # between agent, hub and proxy; only with allow_disruption
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ from hubagent.converge.leave import may_disrupt, noteworthy
 from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.quarantine import Held, Quarantine
+from hubagent.converge.recovery import Recovery
 from hubagent.converge.tools import Tools
 from hubagent.converge.unable import unable
 from hubagent.errors import (
     HubagentError,
     PreflightError,
-    TemporaryError,
     VerifyError,
 )
 from hubagent.observability.metrics import Metrics
@@ -38,8 +38,6 @@ from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
 
 log = logging.getLogger(__name__)
-
-_MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
 
 
 class Reconciler:
@@ -66,7 +64,7 @@ class Reconciler:
         self._metrics = metrics
         self._served_metrics = served_metrics
         self._intents = Intents(tools, generations, quarantine)
-        self._interrupted: Switch | None = None
+        self._recovery = Recovery(generations, quarantine, tools.clock)
         self._failed_once: str | None = None  # digest of a candidate that was taken back
         self._told: tuple[str, ...] = ()  # what was wrong with the file when that was last logged
 
@@ -77,7 +75,7 @@ class Reconciler:
     def _intent(self, order: Order) -> Intent:
         if order.rollback_to is not None:
             return self._intents.earlier(order.rollback_to)
-        return self._intents.today()
+        return self._intents.today(new_tokens=order.new_tokens and order.allow_disruption)
 
     def _prepare(self, intent: Intent, order: Order) -> Prepared:
         statics = self._intents.statics()
@@ -86,7 +84,8 @@ class Reconciler:
             return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
         policy = Policy(
             drift=intent.config.apply.drift,
-            allow_disruption=may_disrupt(intent.config, order, self._tools.clock.time()),
+            allow_disruption=self._recovery.has_leave
+            or may_disrupt(intent.config, order, self._tools.clock.time()),
         )
         found = plan(
             intent.desired,
@@ -118,7 +117,7 @@ class Reconciler:
         intent: Intent | None = None
         try:
             self._generations.prepare()
-            self._recover()
+            self._recovery.recover()
             if order.retry:
                 self._quarantine.release()
             intent = self._intent(order)
@@ -126,6 +125,8 @@ class Reconciler:
             prepared = self._prepare(intent, order)
             if prepared.intent.source_sha256 is not None and order.rollback_to is None:
                 self._quarantine.release_unless(prepared.intent.source_sha256)
+            if prepared.plan.is_empty:
+                self._recovery.settle()
         except HubagentError as error:
             return self._unable(error, intent, order)
         rejected = Result.REJECTED if prepared.intent.errors else Result.NOOP
@@ -134,6 +135,8 @@ class Reconciler:
             return Look(rejected, prepared, prepared.problems, retry=retry)
         try:
             ended = self._carry_out(prepared, order)
+            if ended.result in (Result.OK, Result.ROLLED_BACK):
+                self._recovery.settle()
         except HubagentError as error:
             return dataclasses.replace(self._unable(error, intent, order), prepared=prepared)
         if ended.result is Result.OK and prepared.intent.errors:
@@ -146,8 +149,8 @@ class Reconciler:
         if number is None:
             return self._repair(prepared, wished)
         origin = prepared.observed.generation
-        previous = self._whole(origin)
-        switch = self._switch(origin, number, wished.source_sha256)
+        previous = self._generations.whole(origin)
+        switch = self._recovery.switch(origin, number, wished.source_sha256, prepared.plan)
         try:
             self._candidates.prepare(wished, number, previous, first=origin is None)
         except PreflightError as error:
@@ -171,13 +174,6 @@ class Reconciler:
         for notice in not_yet(prepared.intent.config):
             log.info("%s", notice)
         return Look(Result.OK, prepared, prepared.problems)
-
-    def _whole(self, number: int | None) -> Desired | None:
-        """A generation to compare with and to return to; None when there is none, or it is damaged."""
-        try:
-            return self._generations.load(number) if number is not None else None
-        except TemporaryError:
-            return None
 
     def _repair(self, prepared: Prepared, wished: Desired) -> Look:
         """The wished generation is in force, the machine is not as it says."""
@@ -252,27 +248,6 @@ class Reconciler:
         self._failed_once = prepared.intent.desired.digest
         is_mild = isinstance(cause, VerifyError) and prepared.plan.level <= Level.NGINX_RELOAD
         return not (first and is_mild)
-
-    def _recover(self) -> None:
-        """Close what a crash left open: back to the origin; the ordinary look then does the rest."""
-        switch = self._generations.interrupted()
-        if switch is None:
-            return
-        log.warning(
-            "an apply of generation %d was interrupted; starting again from %s", switch.target, switch.origin
-        )
-        if switch.origin is None or self._whole(switch.origin) is not None:
-            self._generations.abort(switch, "interrupted")
-        if switch.attempt >= _MAX_ATTEMPTS:
-            reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
-            self._quarantine.hold(Held(switch.source_sha256, None, reason, self._tools.clock.time()))
-        self._interrupted = switch
-        self._generations.commit()
-
-    def _switch(self, origin: int | None, target: int, source_sha256: str) -> Switch:
-        before = self._interrupted
-        again = before is not None and before.source_sha256 == source_sha256
-        return Switch(origin, target, source_sha256, before.attempt + 1 if before and again else 1)
 
     def _hold_todays_file(self, reason: str) -> None:
         today = self._intents.today()

@@ -39,6 +39,7 @@ class Requests:
             "allow_disruption": request.order.allow_disruption,
             "rollback_to": request.order.rollback_to,
             "retry": request.order.retry,
+            "new_tokens": request.order.new_tokens,
         }
         self._files.write(self._path(request.id, "order"), json.dumps(value).encode(), mode=0o600)
 
@@ -86,6 +87,7 @@ def _parse(name: str, content: bytes) -> Request | None:
                 allow_disruption=value["allow_disruption"] is True,
                 rollback_to=None if to is None else int(to),
                 retry=value["retry"] is True,
+                new_tokens=value.get("new_tokens") is True,
             ),
         )
     except (ValueError, KeyError, TypeError):

@@ -690,7 +690,8 @@ THE_SERVICES = Chapter(
         Case(
             "33",
             "The hub answers 401 or 500, is slow, or hangs; a token file is exchanged",
-            "Said with the status and asked again; a hang costs its deadline. The tokens of the generation in force stay in use.",
+            "Said with the status and asked again; a hang costs its deadline. The tokens of the generation in force stay in use; they "
+            "are replaced by an order alone, in hub and proxy together or in neither.",
             (
                 *_tests(
                     SERVICES,
@@ -700,6 +701,14 @@ THE_SERVICES = Chapter(
                     "a_token_file_with_another_token_changes_nothing_that_runs",
                 ),
                 *_tests(CONVERGE, "an_answer_that_is_no_table_of_routes_is_no_reason_to_stop"),
+                *_tests(
+                    "tests/unit/converge/test_tokens.py",
+                    "ordered_they_are_replaced_in_proxy_and_hub_and_routes_come_back",
+                    "without_leave_to_drop_websockets_nothing_is_replaced",
+                    "what_does_not_come_up_with_them_goes_back_to_the_old_ones",
+                    "a_rollback_does_not_bring_an_old_one_back",
+                ),
+                *_tests(CRASHES, "the_agent_is_killed_before_any_call"),
                 *_tests(HTTP, "the_deadline_is_for_the_whole_answer"),
             ),
         ),
