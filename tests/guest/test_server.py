@@ -131,6 +131,22 @@ def test_a_warm_server_logs_requests_that_fail_without_their_secrets(
     assert "-4711" not in log
 
 
+def test_how_long_a_server_does_without_the_hub(new: Callable[..., Container], proof: wire.Proof) -> None:
+    """So long as the hub's answer for a token may be old, which its arguments say: 300 s without."""
+    hub = Hub()
+    starter = Starter(new, hub, proof)
+    long, short = starter("warm"), starter("warm", arguments=("--HubOAuth.cache_max_age=1",))
+
+    def status(server: Running) -> int:
+        headers = {"Authorization": f"token {USER_TOKEN}"}
+        return requests.get(f"{server.url}api/contents", headers=headers, timeout=DEADLINE_S).status_code
+
+    assert (status(long), status(short)) == (200, 200)
+    hub.close()
+    until(lambda: status(short) == 500, "the answer is too old, and there is nobody to ask")
+    assert status(long) == 200
+
+
 def test_what_others_see_of_a_warm_server(starter: Starter) -> None:
     """An exec would put them into /proc/PID/environ; here they are in the memory of the process alone."""
     server = starter("warm")
