@@ -146,7 +146,6 @@ class Agent:
         with InstanceLock(self.layout.run / "lock"):
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts, which inherits it
             threading.Thread(target=self._obey, name="signals", daemon=True).start()
-            self.requests.prepare()
             watch = ConfigWatch(
                 self.layout.config,
                 on_change=lambda: self.triggers.put(Trigger.FILE),
@@ -200,6 +199,7 @@ class Agent:
                 self.survey.forget()
             if Trigger.SIGNAL in why:
                 self.notifier.reloading()
+            self.user_servers.keep()
             self._answer_requests()
             look, status = self.look(Order())
             if look.result is not Result.NOOP:

@@ -91,12 +91,20 @@ def _parser() -> argparse.ArgumentParser:
         "file", nargs="?", type=Path, help="another file than /etc/hubagent.yaml; - for standard input"
     )
     plan = command("plan", _plan, "show what apply would do now, and what users would notice")
+    plan.add_argument(
+        "--new-tokens", action="store_true", help="as if the tokens were to be replaced, see apply"
+    )
     plan.add_argument("--json", action="store_true", help="print JSON")
     apply = command("apply", _apply, "apply the configuration now and wait for the result")
     apply.add_argument(
         "--allow-disruption",
         action="store_true",
         help="also take steps that drop websockets of running notebooks",
+    )
+    apply.add_argument(
+        "--new-tokens",
+        action="store_true",
+        help="replace the tokens between agent, hub and proxy; needs --allow-disruption",
     )
     apply.add_argument("--json", action="store_true", help="print JSON")
     status = command("status", _status, "show how everything is; a one-time password is shown here, once")
@@ -137,7 +145,8 @@ def _check(arguments: argparse.Namespace, layout: Layout) -> int:
 def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
     agent = Agent(layout, serve_metrics=False)
     try:
-        prepared = agent.reconciler.preview(Order())
+        new_tokens = arguments.new_tokens
+        prepared = agent.reconciler.preview(Order(allow_disruption=new_tokens, new_tokens=new_tokens))
     finally:
         agent.close()
     if arguments.json:
@@ -150,7 +159,11 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
 
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
-    order = Order(allow_disruption=arguments.allow_disruption, retry=True)
+    if arguments.new_tokens and not arguments.allow_disruption:
+        raise UsageError(
+            "--new-tokens restarts the proxy, which drops every websocket: add --allow-disruption"
+        )
+    order = Order(allow_disruption=arguments.allow_disruption, retry=True, new_tokens=arguments.new_tokens)
     return _finish(_order(order, layout), as_json=arguments.json)
 
 

@@ -21,6 +21,7 @@ from hubagent.adapters.image_inputs import LocalInputs
 from hubagent.adapters.memory import read_memory
 from hubagent.adapters.spawn_socket import SpawnServer
 from hubagent.config.model import Config
+from hubagent.errors import StorageError
 from hubagent.images.builder import Images
 from hubagent.layout import GUEST_PROGRAM, Layout
 from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
@@ -99,9 +100,11 @@ class UserServers:
             expect=self._arrivals.expect,
         )
         self._server = SpawnServer(layout.spawn_socket, broker.answer, requests=REQUESTS)
+        self._fault = ""
 
     def start(self) -> None:
-        self._server.start()
+        """Never fails: what cannot be had yet is tried again by `keep`."""
+        self.keep()
         self._arrivals.start()
         self._pool.start()
         self._images.start()
@@ -113,6 +116,19 @@ class UserServers:
         self._pool.stop()
         self._images.stop()
 
+    def keep(self) -> None:
+        """Listen for the hub, if that is not so: at every look, since what was in the way may have gone."""
+        try:
+            self._server.start()
+            fault = ""
+        except StorageError as error:
+            fault = str(error)
+        if fault != self._fault:
+            log.log(
+                logging.ERROR if fault else logging.INFO, "%s", fault or "the hub can ask for servers again"
+            )
+        self._fault = fault
+
     def wake(self, *, asked: bool = False) -> None:
         """Something has changed: the configuration, containers, images. `asked`: by a person, who wants what
         failed to be tried again."""
@@ -122,6 +138,10 @@ class UserServers:
     def status(self) -> tuple[PoolStatus, ...]:
         """Of the warm pools."""
         return self._pool.status()
+
+    def fault(self) -> str:
+        """Why the hub cannot ask for servers; empty when it can."""
+        return self._fault
 
     def users(self) -> Mapping[str, str]:
         """Whose server a slot's container is, by the container's id."""

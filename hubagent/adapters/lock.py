@@ -5,6 +5,7 @@ The kernel drops the lock with the process, however that ends; the file stays an
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -28,13 +29,14 @@ class InstanceLock:
         try:
             while self._descriptor is None:
                 self._descriptor = self._try_once()
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
         except OSError as error:
             self.release()
             raise StorageError(
                 f"{self._path}: cannot be locked: {error.strerror}; run hubagent as root and check the folder"
             ) from error
+        with contextlib.suppress(OSError):  # a full disk: the lock holds, only its holder's name is missing
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         if self._descriptor is not None:

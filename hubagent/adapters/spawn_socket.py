@@ -78,16 +78,24 @@ class SpawnServer:
         self._peaks = (0, 0)  # of the load: in the period before this one, and in this one
         self._period_s = 0.0  # when this one began
         self._listener: socket.socket | None = None
+        self._bound: tuple[int, int] | None = None  # device and inode of the listener's file
         self._acceptor: threading.Thread | None = None
         self._users: frozenset[int] = frozenset()
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Raises StorageError when the socket cannot be made."""
+        """Raises StorageError when the socket cannot be made. Does nothing while it is there; one whose file is
+        not at its path any more is made anew."""
+        if self._listener is not None:
+            if self._is_in_place():
+                return
+            log.warning("spawn socket: %s was removed or replaced; it is made anew", self._path)
+            self.stop()
         try:
             owner = pwd.getpwnam(self._owner)
             self._users = frozenset({0, owner.pw_uid})
             self._listener = _listen(self._path, owner.pw_gid)
+            self._bound = _identity(self._path)
         except KeyError:
             raise StorageError(f"{self._path}: there is no user {self._owner}; reinstall hubagent") from None
         except OSError as error:
@@ -108,7 +116,8 @@ class SpawnServer:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-            self._path.unlink(missing_ok=True)
+            if self._is_in_place():
+                self._path.unlink(missing_ok=True)
         with self._lock:
             workers = list(self._workers)
         deadline_s = time.monotonic() + _STOP_S
@@ -116,6 +125,9 @@ class SpawnServer:
             worker.join(max(0.0, deadline_s - time.monotonic()))
         while not self._queue.empty():
             self._queue.get_nowait().close()
+
+    def _is_in_place(self) -> bool:
+        return self._bound is not None and self._bound == _identity(self._path)
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -214,8 +226,19 @@ def _listen(path: Path, group: int) -> socket.socket:
         fresh.replace(path)
     except BaseException:
         listener.close()
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise
     return listener
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file has this name; None when none has."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _reply(connection: socket.socket, message: object, timeout_s: float) -> bool:

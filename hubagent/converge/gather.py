@@ -94,11 +94,11 @@ def _covers(facts: CertificateFacts, host: str | None) -> bool:
     return any(name.lower() in (host, f"*.{parent}") for name in facts.names)
 
 
-def read_secrets(hub: Hub, tools: Tools, in_force: Desired | None) -> Secrets:
+def read_secrets(hub: Hub, tools: Tools, in_force: Desired | None, *, new_tokens: bool = False) -> Secrets:
     """Tokens (made at first use) and the secrets that the configuration names by file.
 
     The tokens of the generation in force stay in use: what runs has them, and a file that got lost or was
-    damaged is no reason to drop every websocket."""
+    damaged is no reason to drop every websocket. `new_tokens` makes others, which nothing has yet."""
     traits: dict[str, dict[str, str]] = {}
     for cls, values in hub.traits.items():
         for name, value in values.items():
@@ -110,8 +110,8 @@ def read_secrets(hub: Hub, tools: Tools, in_force: Desired | None) -> Secrets:
     if hub.database_password_file is not None:
         password = _secret_file(tools, Path(hub.database_password_file), "hub.database_password_file")
     return Secrets(
-        proxy_token=_token(tools, "proxy-token", _proxy_token(in_force)),
-        agent_token=_token(tools, "agent-token", _agent_token(in_force)),
+        proxy_token=_new_token() if new_tokens else _token(tools, "proxy-token", _proxy_token(in_force)),
+        agent_token=_new_token() if new_tokens else _token(tools, "agent-token", _agent_token(in_force)),
         database_password=password,
         traits=traits,
     )
@@ -131,10 +131,14 @@ def _token(tools: Tools, name: str, in_use: str | None) -> str:
     kept = state.content.decode("ascii", "replace").strip() if state is not None else ""
     if in_use is None and _TOKEN.fullmatch(kept):
         return kept
-    token = in_use or random.token_hex(32)
+    token = in_use or _new_token()
     if kept != token:
         tools.files.write(path, token.encode(), mode=0o600)
     return token
+
+
+def _new_token() -> str:
+    return random.token_hex(32)
 
 
 def _secret_file(tools: Tools, path: Path, key: str) -> str:

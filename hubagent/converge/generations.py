@@ -37,6 +37,7 @@ class Switch:
     target: int
     source_sha256: str
     attempt: int = 1  # how often these bytes were interrupted by a crash
+    disruptive: bool = False  # there was leave to drop websockets, and it was used
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,13 @@ class Generations:
         self._whole[number] = manifest.load(written, self._read(folder / manifest.SOURCE_FILE), contents)
         return self._whole[number]
 
+    def whole(self, number: int | None) -> Desired | None:
+        """A generation to compare with and to return to; None when there is none, or it is damaged."""
+        try:
+            return self.load(number) if number is not None else None
+        except StorageError:
+            return None
+
     def desired(self) -> Desired | None:
         """What the generation in force asks for, as `load` gives it; None before the first."""
         number = self.current()
@@ -216,7 +224,13 @@ class Generations:
 
 def _switch_from_json(value: dict[str, Any]) -> Switch:
     """Raises ValueError, KeyError."""
-    switch = Switch(value["origin"], value["target"], value["source_sha256"], value["attempt"])
+    switch = Switch(
+        value["origin"],
+        value["target"],
+        value["source_sha256"],
+        value["attempt"],
+        value.get("disruptive") is True,
+    )
     numbers = (switch.target, switch.attempt, *(() if switch.origin is None else (switch.origin,)))
     if not all(type(number) is int for number in numbers) or not isinstance(switch.source_sha256, str):
         raise ValueError("values of other types")
@@ -229,4 +243,5 @@ def _switch_to_json(switch: Switch) -> dict[str, object]:
         "target": switch.target,
         "source_sha256": switch.source_sha256,
         "attempt": switch.attempt,
+        "disruptive": switch.disruptive,
     }

@@ -18,6 +18,7 @@ from hubagent.errors import ConfigError, PreflightError, StorageError, Temporary
 from hubagent.observability.status import Problem, Reason
 from hubagent.state.desired import Desired, Facts, desired
 from hubagent.state.secrets import Secrets
+from hubagent.state.tokens import with_tokens_of
 
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
@@ -47,7 +48,7 @@ class Intents:
         self._parsed: dict[bytes, Config] = {}
         self._rendered: tuple[tuple[bytes, Facts, Secrets], Desired] | None = None
 
-    def today(self) -> Intent:
+    def today(self, *, new_tokens: bool = False) -> Intent:
         """The generation that today's file asks for, or the one in force with the reasons why not."""
         in_force, damage = self._in_force()
         try:
@@ -60,7 +61,7 @@ class Intents:
         except ConfigError as error:
             return self._stay(in_force, sha256, errors=error.messages, problems=damage)
         try:
-            candidate = self._render(config, source, in_force)
+            candidate = self._render(config, source, in_force, new_tokens=new_tokens)
         except PreflightError as error:
             problem = Problem(None, Reason.PREFLIGHT, str(error))
             return self._stay(in_force, sha256, errors=(str(error),), problems=(*damage, problem))
@@ -81,8 +82,10 @@ class Intents:
         )
 
     def earlier(self, number: int) -> Intent:
-        """Generation `number` as it was. StorageError when it is not whole on disk any more."""
-        wished = self._generations.load(number)
+        """Generation `number` as it was, but for the tokens. StorageError when it is not whole on disk any more."""
+        wished, (in_force, _) = self._generations.load(number), self._in_force()
+        if in_force is not None:
+            wished = with_tokens_of(wished, in_force)
         return Intent(
             config=self._config_of(wished), desired=wished, is_new=True, source_sha256=wished.source_sha256
         )
@@ -124,9 +127,11 @@ class Intents:
             self._parsed[source] = load(source, path=str(self._tools.layout.config))
         return self._parsed[source]
 
-    def _render(self, config: Config, source: bytes, in_force: Desired | None) -> Desired:
+    def _render(
+        self, config: Config, source: bytes, in_force: Desired | None, *, new_tokens: bool
+    ) -> Desired:
         facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
-        secrets = read_secrets(config.hub, self._tools, in_force)
+        secrets = read_secrets(config.hub, self._tools, in_force, new_tokens=new_tokens)
         made_from = (source, facts, secrets)
         if self._rendered is None or self._rendered[0] != made_from:
             templates, layout = self._tools.templates, self._tools.layout

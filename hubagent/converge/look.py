@@ -17,6 +17,7 @@ class Order:
     allow_disruption: bool = False
     rollback_to: int | None = None
     retry: bool = False  # try again what is in quarantine
+    new_tokens: bool = False  # between agent, hub and proxy; only with allow_disruption
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,4 @@ class Look:
     failure: str | None = None
     candidate: int | None = None
     retry: bool = False
+    intent: Intent | None = None  # of a look that got no further

@@ -22,14 +22,12 @@ from hubagent.converge.leave import may_disrupt, noteworthy
 from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.quarantine import Held, Quarantine
+from hubagent.converge.recovery import Recovery
 from hubagent.converge.tools import Tools
+from hubagent.converge.unable import unable
 from hubagent.errors import (
-    ContainerError,
     HubagentError,
     PreflightError,
-    StorageError,
-    TemporaryError,
-    UnitError,
     VerifyError,
 )
 from hubagent.observability.metrics import Metrics
@@ -40,10 +38,6 @@ from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
 
 log = logging.getLogger(__name__)
-
-_MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
-
-_REASONS = {UnitError: Reason.DBUS, ContainerError: Reason.DOCKER, StorageError: Reason.DISK}
 
 
 class Reconciler:
@@ -70,21 +64,28 @@ class Reconciler:
         self._metrics = metrics
         self._served_metrics = served_metrics
         self._intents = Intents(tools, generations, quarantine)
-        self._interrupted: Switch | None = None
+        self._recovery = Recovery(generations, quarantine, tools.clock)
         self._failed_once: str | None = None  # digest of a candidate that was taken back
+        self._told: tuple[str, ...] = ()  # what was wrong with the file when that was last logged
 
     def preview(self, order: Order) -> Prepared:
         """What `look` would do now. TemporaryError when the machine does not answer."""
-        intent = (
-            self._intents.today() if order.rollback_to is None else self._intents.earlier(order.rollback_to)
-        )
+        return self._prepare(self._intent(order), order)
+
+    def _intent(self, order: Order) -> Intent:
+        if order.rollback_to is not None:
+            return self._intents.earlier(order.rollback_to)
+        return self._intents.today(new_tokens=order.new_tokens and order.allow_disruption)
+
+    def _prepare(self, intent: Intent, order: Order) -> Prepared:
         statics = self._intents.statics()
         observed = self._observer.observe(statics=statics, metrics=self._served_metrics())
         if intent.desired is None:
             return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
         policy = Policy(
             drift=intent.config.apply.drift,
-            allow_disruption=may_disrupt(intent.config, order, self._tools.clock.time()),
+            allow_disruption=self._recovery.has_leave
+            or may_disrupt(intent.config, order, self._tools.clock.time()),
         )
         found = plan(
             intent.desired,
@@ -113,24 +114,31 @@ class Reconciler:
 
     def look(self, order: Order) -> Look:
         """Look once and act on it. Never raises for what the world does; the Look says what happened."""
+        intent: Intent | None = None
         try:
             self._generations.prepare()
-            self._recover()
+            self._recovery.recover()
             if order.retry:
                 self._quarantine.release()
-            prepared = self.preview(order)
+            intent = self._intent(order)
+            self._tell(intent)
+            prepared = self._prepare(intent, order)
             if prepared.intent.source_sha256 is not None and order.rollback_to is None:
                 self._quarantine.release_unless(prepared.intent.source_sha256)
+            if prepared.plan.is_empty:
+                self._recovery.settle()
         except HubagentError as error:
-            return self._unable(error)
+            return self._unable(error, intent, order)
         rejected = Result.REJECTED if prepared.intent.errors else Result.NOOP
         retry = prepared.intent.retry
         if prepared.intent.desired is None or prepared.plan.is_empty:
             return Look(rejected, prepared, prepared.problems, retry=retry)
         try:
             ended = self._carry_out(prepared, order)
+            if ended.result in (Result.OK, Result.ROLLED_BACK):
+                self._recovery.settle()
         except HubagentError as error:
-            return dataclasses.replace(self._unable(error), prepared=prepared)
+            return dataclasses.replace(self._unable(error, intent, order), prepared=prepared)
         if ended.result is Result.OK and prepared.intent.errors:
             return dataclasses.replace(ended, result=Result.REJECTED)
         return ended
@@ -141,8 +149,8 @@ class Reconciler:
         if number is None:
             return self._repair(prepared, wished)
         origin = prepared.observed.generation
-        previous = self._whole(origin)
-        switch = self._switch(origin, number, wished.source_sha256)
+        previous = self._generations.whole(origin)
+        switch = self._recovery.switch(origin, number, wished.source_sha256, prepared.plan)
         try:
             self._candidates.prepare(wished, number, previous, first=origin is None)
         except PreflightError as error:
@@ -166,13 +174,6 @@ class Reconciler:
         for notice in not_yet(prepared.intent.config):
             log.info("%s", notice)
         return Look(Result.OK, prepared, prepared.problems)
-
-    def _whole(self, number: int | None) -> Desired | None:
-        """A generation to compare with and to return to; None when there is none, or it is damaged."""
-        try:
-            return self._generations.load(number) if number is not None else None
-        except TemporaryError:
-            return None
 
     def _repair(self, prepared: Prepared, wished: Desired) -> Look:
         """The wished generation is in force, the machine is not as it says."""
@@ -248,27 +249,6 @@ class Reconciler:
         is_mild = isinstance(cause, VerifyError) and prepared.plan.level <= Level.NGINX_RELOAD
         return not (first and is_mild)
 
-    def _recover(self) -> None:
-        """Close what a crash left open: back to the origin; the ordinary look then does the rest."""
-        switch = self._generations.interrupted()
-        if switch is None:
-            return
-        log.warning(
-            "an apply of generation %d was interrupted; starting again from %s", switch.target, switch.origin
-        )
-        if switch.origin is None or self._whole(switch.origin) is not None:
-            self._generations.abort(switch, "interrupted")
-        if switch.attempt >= _MAX_ATTEMPTS:
-            reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
-            self._quarantine.hold(Held(switch.source_sha256, None, reason, self._tools.clock.time()))
-        self._interrupted = switch
-        self._generations.commit()
-
-    def _switch(self, origin: int | None, target: int, source_sha256: str) -> Switch:
-        before = self._interrupted
-        again = before is not None and before.source_sha256 == source_sha256
-        return Switch(origin, target, source_sha256, before.attempt + 1 if before and again else 1)
-
     def _hold_todays_file(self, reason: str) -> None:
         today = self._intents.today()
         if today.source_sha256 is not None:
@@ -281,11 +261,15 @@ class Reconciler:
             self._metrics.drift(component)
         return noteworthy(intent.config, observed, by_hand)
 
-    def _unable(self, error: HubagentError) -> Look:
+    def _tell(self, intent: Intent) -> None:
+        """Log what is wrong with the file, once."""
+        for message in intent.errors if intent.errors != self._told else ():
+            log.error("refused: %s", message)
+        self._told = intent.errors
+
+    def _unable(self, error: HubagentError, intent: Intent | None, order: Order) -> Look:
         log.error("%s", error)
-        reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.UNIT)
-        problem = Problem(None, reason, str(error))
-        return Look(Result.FAILED, problems=(problem,), failure=str(error), retry=True)
+        return unable(error, intent if order.rollback_to is None else None, self._tools.layout.config)
 
 
 def _words(steps: Plan) -> str:

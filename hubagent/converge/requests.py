@@ -32,22 +32,24 @@ class Requests:
     def __init__(self, files: FileStore, layout: Layout) -> None:
         self._files = files
         self._folder = layout.run / "requests"
-
-    def prepare(self) -> None:
-        """Start with an empty folder: nobody waits for an answer from before."""
-        self._files.remove(self._folder)
-        self._files.make_dir(self._folder, mode=0o700)
+        self._is_prepared = False
 
     def send(self, request: Request) -> None:
         value = {
             "allow_disruption": request.order.allow_disruption,
             "rollback_to": request.order.rollback_to,
             "retry": request.order.retry,
+            "new_tokens": request.order.new_tokens,
         }
         self._files.write(self._path(request.id, "order"), json.dumps(value).encode(), mode=0o600)
 
     def waiting(self) -> tuple[Request, ...]:
-        """Orders that nobody has taken; taking removes them. What cannot be read is dropped."""
+        """Orders that nobody has taken; taking removes them. What cannot be read is dropped. The first call
+        begins with an empty folder: nobody waits for an answer from before."""
+        if not self._is_prepared:
+            self._files.remove(self._folder)
+            self._files.make_dir(self._folder, mode=0o700)
+            self._is_prepared = True
         found = []
         for name in self._files.list_dir(self._folder):
             if not name.endswith(".order.json"):
@@ -85,6 +87,7 @@ def _parse(name: str, content: bytes) -> Request | None:
                 allow_disruption=value["allow_disruption"] is True,
                 rollback_to=None if to is None else int(to),
                 retry=value["retry"] is True,
+                new_tokens=value.get("new_tokens") is True,
             ),
         )
     except (ValueError, KeyError, TypeError):

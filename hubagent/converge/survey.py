@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from hubagent.converge import image_problems
+from hubagent.converge import image_problems, server_problems
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Look, Prepared
 from hubagent.converge.observe import UNITS, Observer
@@ -46,7 +46,11 @@ _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; s
 
 
 class Pools(Protocol):
-    """The warm pools, as far as a Status tells of them."""
+    """What serves users' containers, as far as a Status tells of it."""
+
+    def fault(self) -> str:
+        """Why the hub cannot ask for servers; empty when it can."""
+        ...
 
     def status(self) -> tuple[PoolStatus, ...]: ...
 
@@ -84,6 +88,7 @@ class Survey:
     def status(self, look: Look) -> Status:
         """The whole Status; never raises: what does not answer is None or down."""
         now_s, last, prepared = self._tools.clock.time(), self._last, look.prepared
+        intent = prepared.intent if prepared else look.intent
         in_force = self._in_force()
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
         containers = self._containers
@@ -99,8 +104,8 @@ class Survey:
             looked_at_s=now_s,
             result=look.result,
             url=_url(in_force),
-            config_sha256=prepared.intent.source_sha256 if prepared else last.config_sha256,
-            config_errors=prepared.intent.errors if prepared else last.config_errors,
+            config_sha256=intent.source_sha256 if intent else last.config_sha256,
+            config_errors=intent.errors if intent else last.config_errors,
             config_accepted_at_s=now_s if accepted else last.config_accepted_at_s,
             generation=self._generation(),
             candidate=look.candidate or (last.candidate if look.result is Result.REJECTED else None),
@@ -109,7 +114,7 @@ class Survey:
                 *look.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *image_problems.problems(_declared(in_force) if in_force else {}, images, self._absent),
-                *_troubled(pools),
+                *server_problems.problems(self._pools.fault() if self._pools else "", pools),
                 *certificate_problems,
                 *disk_problems,
             ),
@@ -276,18 +281,6 @@ def _servers(
         )
         for container in containers
         if container.state == "running" and (user := users[container.id]) is not None
-    )
-
-
-def _troubled(pools: tuple[PoolStatus, ...]) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(
-            Component.DOCKER,
-            Reason.POOL,
-            f"servers.{pool.server}.warm: no slot can be made, so every start is cold: {pool.last_failure}",
-        )
-        for pool in pools
-        if pool.is_in_trouble
     )
 
 

@@ -88,7 +88,9 @@ class Verifier:
 
     def _proxy(self, desired: Desired) -> str:
         answer = self._ask(f"http://127.0.0.1:{PROXY_PORT}/_chp_healthz")
-        return "" if answer is not None and answer[0] == 200 else "does not answer on /_chp_healthz"
+        if answer is None or answer[0] != 200:
+            return "does not answer on /_chp_healthz"
+        return "" if self._observer.routes() is not None else "does not take the token of its API"
 
     def _ask(self, url: str, *, connect_to: str | None = None) -> tuple[int, str | None] | None:
         try:

@@ -49,6 +49,7 @@ def _cold(settings: wire.GuestSettings) -> int:
 
 def _warm(settings: wire.GuestSettings) -> int:
     from hubagent.guest import preload, server
+    from hubagent.wire import secrecy
 
     os.chdir("/")  # the home comes later, and a folder in use before would stay the empty one
     scripts = server.Scripts()
@@ -81,6 +82,7 @@ def _warm(settings: wire.GuestSettings) -> int:
     sys.argv[:] = [str(script), *message.command[1:]]
     for line in beside.before_server(message.environment):
         _say(line)
+    secrecy.install()
     answering.watch(message.environment)
     try:
         server.run(script, tuple(sys.argv[1:]))

@@ -12,6 +12,7 @@ from hubagent.hub.configuration import build_config
 from hubagent.hub.database import prepare_sqlite, sqlite_file
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import Places, load_hub, load_secrets
+from hubagent.wire import secrecy
 
 
 def load(config: Config) -> None:
@@ -20,6 +21,7 @@ def load(config: Config) -> None:
     Ends the process with one line on standard error when the files cannot be used: JupyterHub without
     its configuration would start with an empty database and everybody locked out.
     """
+    secrecy.install()
     try:
         places = Places.from_environment()
         settings = load_hub(places.hub_json)

@@ -103,7 +103,7 @@ RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """What `hub.traits` may not set, by the class that defines it, with what to do instead."""
 
-EXTENDED: Final = frozenset({"load_roles", "services", "template_vars"})
+EXTENDED: Final = frozenset({"db_kwargs", "load_roles", "services", "template_vars"})
 """Settings of JupyterHub to which `hub.traits` adds: replacing them would cut off the agent, for one."""
 
 

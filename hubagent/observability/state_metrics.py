@@ -40,7 +40,8 @@ class StateCollector(Collector):
 
 
 def edit_in_force(status: Status) -> bool:
-    """Whether the file as it is now on disk was accepted, applied and verified."""
+    """Whether the file as it is now on disk was neither refused nor taken back. One that waits for the machine
+    to answer was not: that is a problem of its own, and a look that failed."""
     quarantined = status.quarantined_sha256 is not None and status.quarantined_sha256 == status.config_sha256
     refused = any(problem.reason in _REFUSALS for problem in status.problems)
     return not (status.config_errors or quarantined or refused)
@@ -66,7 +67,7 @@ def families(status: Status) -> Iterator[Metric]:
 def _configuration(status: Status) -> Iterator[Metric]:
     yield _gauge(
         "hubagent_config_last_reload_successful",
-        "1 when the configuration file as it is now is in force, 0 when it was refused or taken back.",
+        "0 when the configuration file as it is now was refused or taken back, else 1.",
         float(edit_in_force(status)),
     )
     yield _gauge(

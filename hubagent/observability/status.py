@@ -35,6 +35,7 @@ class Reason(enum.Enum):
     CERTIFICATE = "certificate"
     METRICS = "metrics"
     POOL = "pool"
+    SPAWN = "spawn"  # the hub cannot ask for servers
 
 
 @dataclass(frozen=True, slots=True)

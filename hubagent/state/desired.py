@@ -116,7 +116,7 @@ def desired(
         secrets_digest=hashlib.sha256(hub_secrets).hexdigest(),
     )
     servers_json = hub_files.servers_json(config.servers, landing=config.hub.landing)
-    proxy_env = hub_files.proxy_env(gateway=facts.gateway)
+    proxy_env = hub_files.proxy_env(gateway=facts.gateway, token=secrets.proxy_token)
     rules = firewall.rules(gateway=facts.gateway)
     site = _site(config, facts, templates)
     files = (

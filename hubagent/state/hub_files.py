@@ -6,10 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from hubagent.config.model import Hub, MountMode, Server
 from hubagent.layout import HUB_PORT, NETWORK, PROXY_API_PORT, PROXY_METRICS_PORT, PROXY_PORT
+from hubagent.state.json_object import json_object
 from hubagent.state.secrets import Secrets
+
+_TOKEN_DIGEST: Final = "PROXY_TOKEN_SHA256"  # noqa: S105 (a variable's name)
 
 
 def _json(value: Mapping[str, object]) -> bytes:
@@ -59,6 +63,27 @@ def secrets_json(secrets: Secrets) -> bytes:
     )
 
 
+def with_tokens(content: bytes, other: bytes) -> bytes:
+    """A secrets.json with the tokens of another one. Raises ValueError."""
+    value, tokens = json_object(content), json_object(other)
+    return _json({**value, **{name: tokens[name] for name in ("proxy_token", "agent_token")}})
+
+
+def with_secrets_digest(content: bytes, secrets_digest: str) -> bytes:
+    """A hub.json for other secrets. Raises ValueError."""
+    return _json({**json_object(content), "secrets_digest": secrets_digest})
+
+
+def with_token_digest(content: bytes, token: str) -> bytes:
+    """A proxy.env for another token."""
+    lines = [line for line in content.decode().splitlines() if not line.startswith(f"{_TOKEN_DIGEST}=")]
+    return "".join(f"{line}\n" for line in (*lines, _token_digest(token))).encode()
+
+
+def _token_digest(token: str) -> str:
+    return f"{_TOKEN_DIGEST}={hashlib.sha256(token.encode()).hexdigest()}"
+
+
 def agent_token(content: bytes) -> str:
     """The agent's own token out of a secrets.json."""
     return str(json.loads(content)["agent_token"])
@@ -105,8 +130,9 @@ def _server(server: Server) -> dict[str, object]:
     }
 
 
-def proxy_env(*, gateway: str) -> bytes:
-    """proxy.env: systemd's EnvironmentFile of configurable-http-proxy; a change of it is a proxy restart."""
+def proxy_env(*, gateway: str, token: str) -> bytes:
+    """proxy.env: systemd's EnvironmentFile of configurable-http-proxy; a change of it is a proxy restart. Of the
+    token, which is a credential, it has the digest, so that another one is a restart too."""
     lines = {
         "PROXY_IP": "127.0.0.1",
         "PROXY_PORT": PROXY_PORT,
@@ -117,4 +143,4 @@ def proxy_env(*, gateway: str) -> bytes:
         "PROXY_DEFAULT_TARGET": f"http://{gateway}:{HUB_PORT}",
         "PROXY_ERROR_TARGET": f"http://{gateway}:{HUB_PORT}/hub/error",
     }
-    return "".join(f"{name}={value}\n" for name, value in lines.items()).encode()
+    return with_token_digest("".join(f"{name}={value}\n" for name, value in lines.items()).encode(), token)

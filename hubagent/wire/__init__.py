@@ -1,4 +1,4 @@
-"""The messages between hub, agent, homes helper and guest, and their frames.
+"""The messages between hub, agent, homes helper and guest, and their frames; what of a request may be logged.
 
 Standard library alone, Python 3.10 on: the guest runs this in whatever image there is.
 """

@@ -72,3 +72,18 @@ def test_no_folder_or_a_link_in_its_place_is_said(tmp_path: Path) -> None:
         with pytest.raises(StorageError, match=f"{tmp_path / name}: cannot be locked"):
             InstanceLock(tmp_path / name).acquire()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_disk_without_room_for_the_holders_name_has_room_for_the_lock(tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", folder], check=True)
+    try:
+        (folder / "filler").write_bytes(bytes(4096))
+        with (
+            InstanceLock(folder / "lock"),
+            pytest.raises(BusyError, match="its process is not known yet"),
+        ):
+            InstanceLock(folder / "lock").acquire()
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)

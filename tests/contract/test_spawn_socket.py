@@ -289,3 +289,43 @@ def test_where_it_cannot_listen_it_says_so(tmp_path: Path) -> None:
     server = SpawnServer(tmp_path / "s", _inspected, requests=REQUESTS, owner="no-such-user")
     with pytest.raises(StorageError, match="there is no user no-such-user"):
         server.start()
+
+
+def test_started_again_while_it_listens_it_goes_on(path: Path) -> None:
+    with _serving(path) as server, _connect(path) as waiting:
+        before = path.stat().st_ino
+        server.start()
+        assert path.stat().st_ino == before
+        wire.send(waiting, wire.Inspect("a"), timeout_s=5.0)
+        assert isinstance(wire.receive(waiting, wire.Inspected, timeout_s=20.0), wire.Inspected)
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "its folder"])
+def test_a_socket_that_is_gone_is_made_anew_by_the_next_start(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "folder" / "spawn.sock"
+    path.parent.mkdir()
+    with _serving(path) as server:
+        path.unlink()
+        if how == "replaced":
+            path.write_text("")
+        elif how == "its folder":
+            path.parent.rmdir()
+            with pytest.raises(StorageError, match="cannot listen there"):
+                server.start()
+            path.parent.mkdir()
+        server.start()
+        assert isinstance(_ask(path, wire.Inspect("a")), wire.Inspected)
+
+
+def test_what_is_in_the_way_is_left_alone_and_said(path: Path) -> None:
+    (path / "somebodys").mkdir(parents=True)
+    server = SpawnServer(path, _inspected, requests=REQUESTS, owner=OWNER)
+    with pytest.raises(StorageError, match="cannot listen there"):
+        server.start()
+    server.stop()
+    assert (path / "somebodys").is_dir()
+    assert os.listdir(path.parent) == [path.name]
+    (path / "somebodys").rmdir()
+    path.rmdir()
+    with _serving(path):
+        assert isinstance(_ask(path, wire.Inspect("a")), wire.Inspected)

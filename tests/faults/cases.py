@@ -24,6 +24,8 @@ FILES = "tests/contract/test_local_files.py"
 WATCH = "tests/contract/test_watch.py"
 NOTIFY = "tests/contract/test_notify.py"
 LOCK = "tests/contract/test_lock.py"
+SOCKET = "tests/contract/test_spawn_socket.py"
+SURVEY = "tests/unit/converge/test_survey.py"
 FACTS = "tests/contract/test_machine_facts.py"
 CERTIFICATES = "tests/contract/test_certificates.py"
 HTTP = "tests/contract/test_http.py"
@@ -49,7 +51,7 @@ HOSTILE = "tests/faults/test_hostile_messages.py"
 class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
-    id: str  # a number of the list that hubagent was designed by, or S and a number for slots
+    id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -87,6 +89,7 @@ THE_FILE = Chapter(
                     "tests/unit/config/test_messages.py", "messages", "errors_come_in_the_order_of_the_file"
                 ),
                 *_tests(METRICS, "whether_the_edit_is_in_force"),
+                *_tests(CONFIGURATION, "every_mistake_is_logged_once"),
                 *_tests(EDITS, "a_wrong_edit_changes_nothing_and_is_explained"),
                 PROMISES,
             ),
@@ -438,6 +441,23 @@ THE_AGENT = Chapter(
                 *_tests(NOTIFY, "a_manager_that_does_not_read_does_not_stop_us"),
             ),
         ),
+        Case(
+            "45",
+            "The socket where the hub asks for servers cannot be made: no user for it, something in its place, /run full; or it is "
+            "removed while the agent runs",
+            "The agent does all else, says that no server can be started, and why, once; it tries again at every look.",
+            (
+                *_tests(PROCESS, "without_its_socket_for_the_hub_it_does_all_else_and_tries_again"),
+                *_tests(
+                    SOCKET,
+                    "where_it_cannot_listen_it_says_so",
+                    "what_is_in_the_way_is_left_alone_and_said",
+                    "a_socket_that_is_gone_is_made_anew_by_the_next_start",
+                ),
+                *_tests(LOCK, "a_disk_without_room_for_the_holders_name_has_room_for_the_lock"),
+                *_tests(SURVEY, "a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can"),
+            ),
+        ),
     ),
 )
 THE_SERVICES = Chapter(
@@ -544,7 +564,8 @@ THE_SERVICES = Chapter(
         Case(
             "24",
             "The message bus is restarted or killed, idle or in the middle of a job",
-            "The agent lives and connects again; the job is judged by what serves, not assumed.",
+            "The agent lives and connects again; the job is judged by what serves, not assumed. Meanwhile an edit is judged, and a "
+            "good one waits.",
             (
                 *_tests(
                     SYSTEMD,
@@ -558,6 +579,11 @@ THE_SERVICES = Chapter(
                     "a_job_whose_end_nobody_told_is_judged_by_what_serves",
                 ),
                 *_tests(SERVICES, "the_bus_that_goes_in_the_middle_of_an_apply_is_waited_for"),
+                *_tests(
+                    CONFIGURATION,
+                    "while_systemd_does_not_answer_a_bad_file_is_said_all_the_same",
+                    "while_systemd_does_not_answer_a_good_file_is_said_to_wait",
+                ),
                 *_tests(EDITS, "the_message_bus_restarted_is_survived"),
             ),
         ),
@@ -668,7 +694,8 @@ THE_SERVICES = Chapter(
         Case(
             "33",
             "The hub answers 401 or 500, is slow, or hangs; a token file is exchanged",
-            "Said with the status and asked again; a hang costs its deadline. The tokens of the generation in force stay in use.",
+            "Said with the status and asked again; a hang costs its deadline. The tokens of the generation in force stay in use; they "
+            "are replaced by an order alone, in hub and proxy together or in neither.",
             (
                 *_tests(
                     SERVICES,
@@ -678,6 +705,14 @@ THE_SERVICES = Chapter(
                     "a_token_file_with_another_token_changes_nothing_that_runs",
                 ),
                 *_tests(CONVERGE, "an_answer_that_is_no_table_of_routes_is_no_reason_to_stop"),
+                *_tests(
+                    "tests/unit/converge/test_tokens.py",
+                    "ordered_they_are_replaced_in_proxy_and_hub_and_routes_come_back",
+                    "without_leave_to_drop_websockets_nothing_is_replaced",
+                    "what_does_not_come_up_with_them_goes_back_to_the_old_ones",
+                    "a_rollback_does_not_bring_an_old_one_back",
+                ),
+                *_tests(CRASHES, "the_agent_is_killed_before_any_call"),
                 *_tests(HTTP, "the_deadline_is_for_the_whole_answer"),
             ),
         ),

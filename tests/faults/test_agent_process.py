@@ -8,6 +8,8 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,50 @@ def test_a_journal_that_takes_nothing_does_not_hold_it_up(broken: Broken) -> Non
     finally:
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.parametrize("why", ["no user", "a folder in its place", "no inode"])
+def test_without_its_socket_for_the_hub_it_does_all_else_and_tries_again(broken: Broken, why: str) -> None:
+    """Once what was in the way has gone the hub is listened to, without a restart."""
+    socket = broken.root / "run/hubagent/spawn.sock"
+    with _in_the_way(broken, why) as remove, broken.agent() as agent:
+        metrics = _answers(broken, agent, looks=2)
+        assert 'hubagent_degraded{component="hub",reason="spawn"} 1.0' in metrics
+        assert "no server can be started" in str(broken.scrape(agent, "/"))
+        assert not socket.is_socket()
+        remove()
+        agent.send_signal(signal.SIGHUP)
+        wait_until(socket.is_socket, START_S, broken.explain)
+        wait_until(lambda: 'reason="spawn"} 0.0' in str(broken.scrape(agent)), START_S, broken.explain)
+        assert ended(agent, 20.0) == 0
+    assert "Traceback" not in broken.log
+    assert broken.log.count(f"{socket}: ") == 1, "said once, not at every look"
+    assert "the hub can ask for servers again" in broken.log
+
+
+@contextmanager
+def _in_the_way(broken: Broken, why: str) -> Iterator[Callable[[], object]]:
+    """Something because of which there can be no socket; yields what takes it away."""
+    folder = broken.root / "run/hubagent"
+    folder.mkdir()
+    if why == "no user":
+        passwd = broken.root / "passwd"
+        whole = passwd.read_text()
+        passwd.write_text(
+            "".join(line for line in whole.splitlines(keepends=True) if not line.startswith("jupyterhub:"))
+        )
+        yield lambda: passwd.write_text(whole)
+    elif why == "a folder in its place":
+        (folder / "spawn.sock").mkdir()
+        yield (folder / "spawn.sock").rmdir
+    else:
+        options = "nr_inodes=2"  # for the folder and the lock
+
+        def mount(how: str) -> None:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", how, "tmpfs", folder], check=True)
+
+        mount(options)
+        try:
+            yield lambda: mount("remount,nr_inodes=100")
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)

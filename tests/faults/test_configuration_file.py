@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hubagent.config.document import MAX_BYTES
 from hubagent.layout import HUB, NGINX
 from hubagent.observability.state_metrics import edit_in_force
-from hubagent.observability.status import Result
+from hubagent.observability.status import Reason, Result
 from hubagent.ports import UnitVerb
 from hubagent.state.model import Component
 from tests.fakes import Survivors
@@ -132,3 +133,54 @@ def test_an_edit_between_test_and_switch_is_not_what_was_tested(world: World) ->
     assert world.look().result is Result.OK
     assert world.current("hubagent.yaml") == CONFIG.encode()
     assert world.taken == [(Component.NGINX, "reload")]
+
+
+@pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
+def test_while_systemd_does_not_answer_a_bad_file_is_said_all_the_same(
+    world: World, spoil: Callable[[World], None]
+) -> None:
+    world.units.disconnect()
+    assert edit_in_force(world.survey.status(world.look()))
+    spoil(world)
+    status = world.survey.status(world.look())
+    assert (status.result, status.dbus_up) == (Result.FAILED, False)
+    assert {Reason.DBUS, Reason.CONFIG} == {problem.reason for problem in status.problems}
+    assert all(FILE in message for message in status.config_errors)
+    assert not edit_in_force(status)
+    world.files.remove(world.layout.config)
+    world.edit(world.current("hubagent.yaml").decode())
+    assert any(edit_in_force(world.survey.status(world.look())) for _ in range(100)), (
+        "put right, still without systemd"
+    )
+
+
+def test_while_systemd_does_not_answer_a_good_file_is_said_to_wait(world: World) -> None:
+    world.edit("hots: x\n")
+    world.look()
+    world.units.disconnect()
+    world.edit(BODY)
+    status = world.survey.status(world.look())
+    assert status.config_errors == ()
+    assert status.config_sha256 == hashlib.sha256(BODY.encode()).hexdigest()
+    assert [problem.reason for problem in status.problems] == [Reason.DBUS, Reason.DBUS]
+    assert status.problems[1].message == f"{FILE} is valid, and waits until it can be applied"
+    assert in_force(world) == 1
+    world.units.reconnect()
+    assert world.look().result is Result.OK
+    assert b"7340032" in world.current("nginx/hubagent.conf")
+
+
+def test_every_mistake_is_logged_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """With or without systemd; and again when it is made again."""
+    for _ in range(2):
+        world.edit("hots: x\nnginx: {max_body: -1}\n")
+        world.look()
+        world.units.disconnect()
+        world.look()
+        world.units.reconnect()
+        world.look()
+        world.edit(BODY)
+        world.look()
+    said = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
+    assert [message.split(":")[:2] for message in said] == [["refused", f" {FILE}"]] * 4
+    assert [message.split(":")[2] for message in said] == ["1", "2", "1", "2"]

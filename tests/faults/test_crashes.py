@@ -33,6 +33,7 @@ class Change(enum.Enum):
     EDIT = "edit"
     TAKEN_BACK = "edit that is taken back"
     ROLLBACK = "rollback by hand"
+    NEW_TOKENS = "new tokens for hub and proxy"
 
 
 class Machine(World):
@@ -83,6 +84,12 @@ SCENARIOS = {
     Change.EDIT: Scenario(_edited, World.look, frozenset({1, 2}), EDIT.encode()),
     Change.TAKEN_BACK: Scenario(_unable, World.look, frozenset({1, 2}), b""),
     Change.ROLLBACK: Scenario(_twice, lambda world: world.look(rollback_to=1), frozenset({2, 3}), b""),
+    Change.NEW_TOKENS: Scenario(
+        _settled,
+        lambda world: world.look(new_tokens=True, allow_disruption=True),
+        frozenset({1, 2}),
+        CONFIG.encode(),
+    ),
 }
 
 

@@ -178,7 +178,7 @@ def test_whole_folders_that_are_gone_are_made_anew(world: World) -> None:
 def test_orders_that_nobody_understands_are_dropped(world: World, content: bytes) -> None:
     folder = Path("/run/hubagent/requests")
     requests = Requests(world.files, world.layout)
-    requests.prepare()
+    assert requests.waiting() == ()
     world.files.write(folder / "1.order.json", content, mode=0o600)
     assert requests.waiting() == ()
     assert world.files.list_dir(folder) == ()

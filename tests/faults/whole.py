@@ -45,6 +45,14 @@ def assert_runs_what_is_in_force(world: World) -> None:
         loaded = state.content.decode().splitlines()[0]
         assert loaded == hashlib.sha256(world.current(path)).hexdigest(), component
     assert world.routes == {"/": {"hub": True}}
+    secrets = json.loads(world.current("hub/secrets.json"))
+    assert (
+        world.current("proxy/token").decode()
+        == world.proxy_token
+        == world.hub_token
+        == secrets["proxy_token"]
+    )
+    assert world.agent_token == secrets["agent_token"]
     assert world.served_metrics is not None
     assert world.served_metrics.listen.port == json.loads(world.current("manifest.json"))["metrics"]["port"]
     for component, name in UNITS.items():

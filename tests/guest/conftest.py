@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -124,10 +125,19 @@ class Starter:
         self._hub = hub
         self._proof = proof
 
-    def __call__(self, how: str, *, own: bool = False, image: dict[str, str] = IMAGE, **more: str) -> Running:
-        """`own`: with packages of the user's in the home. `more`: told by the hub."""
+    def __call__(
+        self,
+        how: str,
+        *,
+        own: bool = False,
+        image: dict[str, str] = IMAGE,
+        arguments: tuple[str, ...] = (),
+        **more: str,
+    ) -> Running:
+        """`own`: with packages of the user's in the home. `arguments`: of the server. `more`: told by the hub."""
         container = self._new(config=CONFIG, own_packages=own)
         port = free_port()
+        words = ("--ServerApp.tornado_settings={}", *arguments)
         environment = {**self._hub.environment(port), "TEXT": "one\ntwo = ü", **more}
         if how == "plain":
             _fill(container, own)
@@ -135,7 +145,7 @@ class Starter:
                 [
                     "sh",
                     "-c",
-                    f"cd {HOME} && unset PWD OLDPWD && exec {SERVER} --ServerApp.tornado_settings={{}}",
+                    f"cd {HOME} && unset PWD OLDPWD && exec {SERVER} {shlex.join(words)}",
                 ],
                 {**image, **environment},
             )
@@ -148,9 +158,7 @@ class Starter:
                 pong = container.ask(wire.Ping())
                 assert pong == wire.Pong(True, "", {}, False)
             _fill(container, own)  # the home comes late
-            assert container.become(environment, SERVER, "--ServerApp.tornado_settings={}") == wire.Done(), (
-                container.output
-            )
+            assert container.become(environment, SERVER, *words) == wire.Done(), container.output
         running = Running(how, container, port, self._hub)
         if how == "warm" and "anew" not in container.output:
             assert answers(port)  # Done says so

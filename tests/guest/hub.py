@@ -92,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("X-JupyterHub-Version", VERSION)
         self.send_header("Content-Length", str(len(data)))
+        self.send_header(
+            "Connection", "close"
+        )  # a server that kept one would not notice that the hub is away
         self.end_headers()
         self.wfile.write(data)
 

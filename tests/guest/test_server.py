@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ import websocket
 
 from hubagent import wire
 from tests.guest.conftest import Running, Starter
-from tests.guest.container import DEADLINE_S, HOME, IMAGE
-from tests.guest.hub import TOKEN, USER_TOKEN
+from tests.guest.container import DEADLINE_S, HOME, IMAGE, Container, until
+from tests.guest.hub import TOKEN, USER_TOKEN, Hub
 
 PREFIX = "/user/ann/"
 
@@ -107,6 +108,43 @@ def test_terminals(server: Running) -> None:
 
 def test_secrets_are_not_in_the_log(server: Running) -> None:
     assert TOKEN not in server.container.output
+
+
+def test_a_warm_server_logs_requests_that_fail_without_their_secrets(
+    new: Callable[..., Container], proof: wire.Proof
+) -> None:
+    """The hub is away. A server that is a program of its own from the start logs what its image's JupyterHub does."""
+    hub = Hub()
+    server = Starter(new, hub, proof)("warm")
+    hub.close()
+    secrets = {"X-Xsrftoken": "xsrf-4711", "X-Api-Key": "key-4711", "Authorization": "token browser-4711"}
+    answer = requests.get(
+        f"{server.url}api/contents", headers={**secrets, "User-Agent": "a-browser"}, timeout=DEADLINE_S
+    )
+    assert answer.status_code == 500
+    line = "500 GET /user/ann/api/contents (@127.0.0.1)"
+    until(lambda: line in server.container.output, "the line of the request")
+    log = server.container.output
+    assert '"User-Agent": "a-browser"' in log
+    assert '"X-Xsrftoken": "[secret]"' in log
+    assert TOKEN not in log
+    assert "-4711" not in log
+
+
+def test_how_long_a_server_does_without_the_hub(new: Callable[..., Container], proof: wire.Proof) -> None:
+    """So long as the hub's answer for a token may be old, which its arguments say: 300 s without."""
+    hub = Hub()
+    starter = Starter(new, hub, proof)
+    long, short = starter("warm"), starter("warm", arguments=("--HubOAuth.cache_max_age=1",))
+
+    def status(server: Running) -> int:
+        headers = {"Authorization": f"token {USER_TOKEN}"}
+        return requests.get(f"{server.url}api/contents", headers=headers, timeout=DEADLINE_S).status_code
+
+    assert (status(long), status(short)) == (200, 200)
+    hub.close()
+    until(lambda: status(short) == 500, "the answer is too old, and there is nobody to ask")
+    assert status(long) == 200
 
 
 def test_what_others_see_of_a_warm_server(starter: Starter) -> None:

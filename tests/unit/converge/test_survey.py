@@ -17,7 +17,11 @@ class Pools:
 
     def __init__(self, *pools: PoolStatus, users: Mapping[str, str] | None = None) -> None:
         self.pools = pools
+        self.trouble = ""
         self._users = users or {}
+
+    def fault(self) -> str:
+        return self.trouble
 
     def status(self) -> tuple[PoolStatus, ...]:
         return self.pools
@@ -59,3 +63,16 @@ def test_a_pool_in_which_nothing_can_be_made_is_a_problem() -> None:
     (problem,) = (one for one in world.survey.status(world.look()).problems if one.reason is Reason.POOL)
     assert problem.message.startswith("servers.julia.warm: ")
     assert problem.message.endswith("no image")
+
+
+def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
+    pools = Pools()
+    world = World(WARM, pools=pools)
+    assert Reason.SPAWN not in {problem.reason for problem in world.survey.status(world.look()).problems}
+    pools.trouble = "/run/hubagent/spawn.sock: there is no user jupyterhub; reinstall hubagent"
+    status = world.survey.status(world.look())
+    assert [problem.message for problem in status.problems if problem.reason is Reason.SPAWN] == [
+        f"no server can be started: {pools.trouble}"
+    ]
+    pools.trouble = ""
+    assert not world.survey.status(world.look()).degraded

@@ -79,6 +79,7 @@ class World:
         self.nginx_loads = True  # a reload takes effect
         self.served = ""  # nginx's configuration in memory
         self.routes: dict[str, object] = {}
+        self.proxy_token = self.hub_token = self.agent_token = ""  # that proxy and hub have in memory
         self.taken_ports: set[int] = set()
         self.served_metrics: ServedMetrics | None = None
         self.steps: list[tuple[Component, str, bool]] = []
@@ -205,13 +206,17 @@ class World:
     def _hub(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:
             self._note("jupyterhub", "hub/hub.json")
-            self.routes["/"] = {"hub": True}
+            secrets = json.loads(self.current("hub/secrets.json"))
+            self.hub_token, self.agent_token = secrets["proxy_token"], secrets["agent_token"]
+            if self.hub_token == self.proxy_token:
+                self.routes["/"] = {"hub": True}
 
     def _proxy(self, verb: UnitVerb) -> None:
         self.routes.clear()
         if verb is not UnitVerb.STOP:
             self.routes["/"] = {}  # its own default target, which is not the hub's route
             self._note("configurable-http-proxy", "proxy/proxy.env")
+            self.proxy_token = self.current("proxy/token").decode()
 
     def _firewall(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:
@@ -221,12 +226,18 @@ class World:
         state = self.files.read(self.layout.docker_config, max_bytes=2**16)
         self.engine.live_restore = state is not None and json.loads(state.content).get("live-restore") is True
 
-    def _routes(self, _request: Request) -> HttpAnswer:
+    def _routes(self, request: Request) -> HttpAnswer:
         if not self._up(Component.PROXY):
             raise TemporaryError("Connection refused")
+        if request.headers.get("Authorization") != f"token {self.proxy_token}":
+            return HttpAnswer(403, b"")
         return HttpAnswer(200, json.dumps(self.routes).encode())
 
-    def _resync(self, _request: Request) -> HttpAnswer:
+    def _resync(self, request: Request) -> HttpAnswer:
+        if request.headers.get("Authorization") != f"token {self.agent_token}":
+            return HttpAnswer(403, b"{}")
+        if self.hub_token != self.proxy_token:
+            return HttpAnswer(500, b"{}")
         self.routes["/"] = {"hub": True}
         return HttpAnswer(200, b"{}")
 
