@@ -118,7 +118,7 @@ class Reconciler:
             self._recover()
             if order.retry:
                 self._quarantine.release()
-            prepared = self.preview(order)
+            prepared = self._candidates.fitting(self.preview(order))
             if prepared.intent.source_sha256 is not None and order.rollback_to is None:
                 self._quarantine.release_unless(prepared.intent.source_sha256)
         except HubagentError as error:
