@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -15,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from hubagent.hub.reading import SettingsError
 
-_CONNECT_S: Final = 5
+CONNECT_S: Final = 5
 _MAY_MAKE_TABLES: Final = "select coalesce(has_schema_privilege(current_schema(), 'create'), false)"
 
 
@@ -44,14 +43,13 @@ def try_out(url: str) -> None:
     place = make_url(url)
     if place.get_backend_name() == "sqlite":
         return
-    engine = create_engine(place, poolclass=NullPool, connect_args={"connect_timeout": _CONNECT_S})
+    engine = create_engine(place, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_S})
     try:
         with engine.connect() as connection:
             may_make_tables = connection.execute(text(_MAY_MAKE_TABLES)).scalar()
     except SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         raise SettingsError(
-            f"hub.database: no connection to {place.render_as_string(hide_password=True)}: {reason}; "
+            f"hub.database: no connection to {place.render_as_string(hide_password=True)}: {reason_of(error)}; "
             "check hub.database, hub.database_password_file and the database server"
         ) from None
     if not may_make_tables:
@@ -61,21 +59,22 @@ def try_out(url: str) -> None:
         )
 
 
+def reason_of(error: Exception) -> str:
+    """What a database said, on one line and without the statement."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
+
+
 def sqlite_file(state: Path) -> Path:
     return state / "jupyterhub.sqlite"
 
 
-def prepare_sqlite(file: Path) -> None:
-    """Let every SQLite connection of this process write ahead, and bring an existing file up to date.
+def prepare_sqlite() -> None:
+    """Let every SQLite connection of this process write ahead.
 
     JupyterHub commits several times for each login and start, on its event loop. In SQLite's default mode
     each commit waits for the disk three times; with a write-ahead log and `synchronous=NORMAL` it waits for
     nothing, a crash of the hub loses nothing, and a power cut loses the last seconds but damages nothing.
     """
-    if file.exists():
-        # JupyterHub copies this one file aside before it upgrades the schema: all must be in it.
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if not event.contains(Engine, "connect", _write_ahead):
         event.listen(Engine, "connect", _write_ahead)
 

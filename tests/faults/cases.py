@@ -361,14 +361,25 @@ THE_AGENT = Chapter(
         ),
         Case(
             "37",
-            "Packages upgraded, removed, purged and installed again while everything runs",
-            "Services are untouched but for the restarts that are due; purging removes own files alone.",
+            "Packages upgraded, taken back, removed, purged and installed again while everything runs and somebody works",
+            "Services are untouched but for the restarts that are due; servers and websockets go on. The database's schema is "
+            "changed whole or not at all, with a copy kept; a hub that is too old for it is not started. Purging removes own "
+            "files alone.",
             (
                 *_tests("tests/machine/test_packages.py", "packages_come_are_upgraded_go_and_come_back"),
                 *_tests(
                     CONVERGE,
                     "a_hub_of_an_older_package_is_restarted_once",
+                    "a_hub_of_another_package_that_would_not_work_does_not_replace_the_one_that_runs",
                     "a_proxy_of_an_older_package_waits_for_leave",
+                ),
+                *_tests(
+                    "tests/hub/test_schema.py",
+                    "an_earlier_database_is_kept_and_brought_up_to_date_once",
+                    "a_later_database_is_refused_in_words_until_the_copy_is_put_back",
+                    "the_check_refuses_a_later_database",
+                    "a_migration_that_fails_leaves_everything_as_it_was",
+                    "killed_at_any_moment_it_is_the_old_or_the_new_one",
                 ),
             ),
         ),

@@ -14,6 +14,7 @@ _INTRODUCTION = """\
 
 {cases} faults, what is expected of hubagent under each, and the {tests} tests that try to make it fail. `make test-faults`
 runs exactly these tests and ends with their count; a named test that does not exist, is skipped or does not run fails it.
+`make fuzz` looks for more, for as long as it is given: files and messages on both sockets, guided by the branches that they reach.
 
 The promises behind them, which [tests/faults/test_promises.py](../tests/faults/test_promises.py) also holds among
 random edits, faults, restarts and jumps of time:
