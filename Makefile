@@ -56,13 +56,28 @@ test-fast: venv ## what needs no machine: seconds
 	$(PY) -m pytest -q tests/unit
 
 .PHONY: test-faults
-test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fits it; PARTS="unit contract" for some
+test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fits it; PARTS="unit contract" or PARTS=P6 for some
 	tests/guest_venv.sh
 	$(PY) -m tests.faults.run $(PARTS)
+
+.PHONY: fuzz
+fuzz: build/fuzz-venv/.done ## fuzz loader and both sockets, FUZZ_S seconds each (300); TARGETS="loader spawn" for some
+	build/fuzz-venv/bin/python -m tests.fuzz.run $(or $(FUZZ_S),300) $(TARGETS)
+
+build/fuzz-venv/.done: tests/fuzz/requirements.txt tests/requirements.txt
+	packaging/apt_install.sh $(APT)
+	/usr/bin/python3 -m venv --clear --system-site-packages build/fuzz-venv
+	build/fuzz-venv/bin/python -m pip install -q --disable-pip-version-check \
+		-r tests/requirements.txt -r tests/fuzz/requirements.txt
+	touch $@
 
 .PHONY: bench
 bench: deb ## measure, against the alternative in the same run; writes build/bench/*.json
 	tests/bench/run.sh
+
+.PHONY: soak
+soak: venv repo ## everything at random on one booted machine; SOAK_S=1200 seconds, SOAK_SEED= the same order again
+	$(PY) -m tests.soak.run
 
 # Packages
 

@@ -61,22 +61,15 @@ def create_arguments(spec: ContainerSpec, *, nice: bool) -> dict[str, Any]:
     return arguments
 
 
-def limits(memory_bytes: int, cpus: float, cpu_shares: int) -> dict[str, Any]:
-    """The part that can be changed while a container runs, for HostConfig and update_container alike."""
-    return {
-        "mem_limit": memory_bytes,
-        "memswap_limit": memory_bytes,  # of both together: no swap, which would only be slow
-        # As a share of time: the same limit given as `nano_cpus` is refused where it exceeds the machine.
-        "cpu_period": CPU_PERIOD_US,
-        "cpu_quota": round(cpus * CPU_PERIOD_US),
-        "cpu_shares": cpu_shares,
-    }
-
-
 def _host_arguments(spec: ContainerSpec, *, nice: bool) -> dict[str, Any]:
     return {
         "network_mode": spec.network,
-        **limits(spec.memory_bytes, spec.cpus, spec.cpu_shares),
+        "mem_limit": spec.memory_bytes,
+        "memswap_limit": spec.memory_bytes,  # of both together: no swap, which would only be slow
+        # As a share of time: the same limit given as `nano_cpus` is refused where it exceeds the machine.
+        "cpu_period": CPU_PERIOD_US,
+        "cpu_quota": round(spec.cpus * CPU_PERIOD_US),
+        "cpu_shares": spec.cpu_shares,
         "pids_limit": spec.processes,
         "oom_score_adj": OOM_SCORE_ADJ,
         "cap_drop": ["ALL"],

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import docker.errors
 
-from hubagent.adapters.container_arguments import create_arguments, limits, may_raise_limits
+from hubagent.adapters.container_arguments import create_arguments, may_raise_limits
 from hubagent.adapters.docker_client import DOCKER_SOCKET, DockerClient
 from hubagent.errors import ContainerError, NameTakenError
 from hubagent.pool.ports import ContainerFacts, ContainerSpec, ImageFacts
@@ -23,11 +23,11 @@ QUICK_S: Final = 10
 SLOW_S: Final = 60
 """Deadline of what Docker may work on: a new volume is filled with the image's content (seconds)."""
 
-CONNECTIONS: Final = 16
-"""That are kept between calls."""
-
 MAX_FILE_BYTES: Final = 1024 * 1024
 """The largest file that is read out of a container."""
+
+_RUNS: Final = frozenset({"running", "paused", "restarting"})
+"""What a list calls states in which an inspection says `Running`."""
 
 _GONE_S: Final = 10.0
 _PAUSE_S: Final = 0.05
@@ -48,8 +48,8 @@ class DockerContainers:
     ) -> None:
         """`nice`: containers get container_arguments.NICE; None: if this machine lets them."""
         self._nice = may_raise_limits() if nice is None else nice
-        self._quick = DockerClient(base_url, timeout_s=quick_s, connections=CONNECTIONS)
-        self._slow = DockerClient(base_url, timeout_s=slow_s, connections=CONNECTIONS)
+        self._quick = DockerClient(base_url, timeout_s=quick_s)
+        self._slow = DockerClient(base_url, timeout_s=slow_s)
 
     def close(self) -> None:
         self._quick.close()
@@ -96,11 +96,10 @@ class DockerContainers:
         )
         return tuple(_from_list(facts) for facts in found)
 
-    def update(self, container: str, *, memory_bytes: int, cpus: float, cpu_shares: int) -> None:
-        changes = limits(memory_bytes, cpus, cpu_shares)
+    def weigh(self, container: str, *, cpu_shares: int) -> None:
         self._quick.call(
-            f"cannot change the limits of {container}",
-            lambda client: client.update_container(container, **changes),
+            f"cannot change the weight of {container}",
+            lambda client: client.update_container(container, cpu_shares=cpu_shares),
         )
 
     def stop(self, container: str, *, timeout_s: int) -> None:
@@ -218,7 +217,7 @@ def _from_list(found: Mapping[str, Any]) -> ContainerFacts:
         name=found["Names"][0].removeprefix("/") if found["Names"] else "",
         image_id=found["ImageID"],
         labels=dict(found["Labels"] or {}),
-        running=found["State"] == "running",
+        running=found["State"] in _RUNS,
         exit_code=0,  # a list does not tell
         out_of_memory=False,
         address=_address(found),

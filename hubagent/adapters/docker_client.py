@@ -2,11 +2,12 @@
 
 The client is made at the first call, because making one already talks to the engine, and made anew after
 every failure: an upgraded engine may refuse the API version that the old one agreed to. It is a session of
-`requests`, whose pool gives each thread a connection of its own.
+`requests`, whose pool gives each call a connection of its own.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -14,12 +15,22 @@ from typing import Any, Final, TypeVar
 import docker
 import docker.errors
 import requests.exceptions
+from docker.transport import UnixHTTPAdapter
 
 from hubagent.errors import ContainerError, EngineAbsentError
 
 DOCKER_SOCKET: Final = "unix:///run/docker.sock"
 
+KEPT: Final = 4
+"""Connections that a client keeps open between calls. Another one is cheap on a socket of this machine; what a rush has
+opened would stay for ever, dead after the engine's next restart."""
+
 _ADVICE: Final = "see `systemctl status docker.service`"
+
+_SCHEME: Final = "http+docker://"
+"""Of the SDK's addresses when it talks to a socket."""
+
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it warns of each that it does not keep
 
 _Answer = TypeVar("_Answer")
 
@@ -27,7 +38,7 @@ _Answer = TypeVar("_Answer")
 class DockerClient:
     """Calls of the SDK with a deadline each, and with hubagent's errors."""
 
-    def __init__(self, base_url: str = DOCKER_SOCKET, *, timeout_s: int, connections: int = 4) -> None:
+    def __init__(self, base_url: str = DOCKER_SOCKET, *, timeout_s: int, connections: int = KEPT) -> None:
         """`connections` are kept open between calls; more calls at once make more, for their duration."""
         self._base_url = base_url
         self._timeout_s = timeout_s
@@ -67,6 +78,9 @@ class DockerClient:
             max_pool_size=self._connections,
         )
         client.trust_env = False  # no proxy, no .netrc: this is a socket on this machine
+        shipped = client.get_adapter(_SCHEME)
+        shipped.close()
+        client.mount(_SCHEME, _OnePool(shipped.socket_path, self._timeout_s, max_pool_size=self._connections))
         return client
 
     def close(self) -> None:
@@ -75,3 +89,12 @@ class DockerClient:
             client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]
+    """The SDK's has a pool for each address, 25 of them: connections are then kept for containers that are long gone,
+    and a pool that is closed for the 26th fails whoever was about to use it."""
+
+    def get_connection(self, url: str, proxies: Any = None) -> Any:
+        del url, proxies
+        return super().get_connection("")

@@ -16,6 +16,8 @@ from typing import Any, Final
 import docker.errors
 import requests.exceptions
 
+from hubagent.threads import NamedThread
+
 _LOG = logging.getLogger(__name__)
 
 _STREAM_LIFE_S: Final = 300
@@ -39,7 +41,7 @@ class EngineEvents:
         self._lock = threading.Lock()
         self._stream: Any = None
         # A daemon: an engine that hangs while the connection is made must not keep the process from ending.
-        self._thread = threading.Thread(target=self._read, name="docker-events", daemon=True)
+        self._thread = NamedThread(self._read, name="docker-events")
 
     @property
     def is_following(self) -> bool:

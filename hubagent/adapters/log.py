@@ -10,9 +10,10 @@ import logging
 import os
 import queue
 import signal
-import threading
 from types import TracebackType
 from typing import Final, Self
+
+from hubagent.threads import NamedThread
 
 MOST_LINES: Final = 1000
 
@@ -29,7 +30,7 @@ class JournalLog(logging.Handler):
         self._descriptor = descriptor
         self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_LINES)
         self._lost = 0
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread = NamedThread(self._write, name="log")
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

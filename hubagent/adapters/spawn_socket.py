@@ -22,6 +22,7 @@ from typing import Any, Final
 from hubagent import wire
 from hubagent.errors import StorageError
 from hubagent.layout import HUB_USER
+from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,11 @@ WAITING: Final = 256
 REQUEST_S: Final = 3.0
 """How long a peer may take for its whole request, and for its answer (seconds)."""
 
-_IDLE_S: Final = 30.0
-"""So long a worker without work stays (seconds)."""
+IDLE_S: Final = 30.0
+"""So long, and at most twice as long, more workers stay than were needed at once (seconds)."""
+
+_LOOK_S: Final = 0.5
+"""Between two looks of a worker that waits whether it is still needed (seconds)."""
 
 _STOP_S: Final = 5.0
 """So long `stop` waits for what is being answered: for all of it (seconds)."""
@@ -56,6 +60,7 @@ class SpawnServer:
         workers: int = WORKERS,
         waiting: int = WAITING,
         request_s: float = REQUEST_S,
+        idle_s: float = IDLE_S,
     ) -> None:
         """`answer` is called with one of `requests`, in any thread, and returns a message. `owner` is the user
         that may ask, by its group; it exists when `start` is called."""
@@ -65,10 +70,13 @@ class SpawnServer:
         self._owner = owner
         self._max_workers = workers
         self._request_s = request_s
+        self._idle_s = idle_s
         self._queue: queue.Queue[socket.socket] = queue.Queue(waiting)
         self._lock = threading.Lock()
         self._workers: set[threading.Thread] = set()
         self._load = 0  # connections that wait or are answered
+        self._peaks = (0, 0)  # of the load: in the period before this one, and in this one
+        self._period_s = 0.0  # when this one began
         self._listener: socket.socket | None = None
         self._bound: tuple[int, int] | None = None  # device and inode of the listener's file
         self._acceptor: threading.Thread | None = None
@@ -93,7 +101,7 @@ class SpawnServer:
         except OSError as error:
             raise StorageError(f"{self._path}: cannot listen there: {error}") from error
         self._stopping.clear()
-        self._acceptor = threading.Thread(target=self._accept, name="spawn-accept", daemon=True)
+        self._acceptor = NamedThread(self._accept, name="spawn-accept")
         self._acceptor.start()
 
     def stop(self) -> None:
@@ -153,10 +161,20 @@ class SpawnServer:
         """One more worker if all are at work and there may be more."""
         with self._lock:
             self._load += 1
+            self._needed()
             if len(self._workers) < min(self._load, self._max_workers):
-                worker = threading.Thread(target=self._work, name="spawn", daemon=True)
+                worker = NamedThread(self._work, name="spawn")
                 self._workers.add(worker)
                 worker.start()
+
+    def _needed(self) -> int:
+        """Workers: as many as there was to do at once lately. With the lock held."""
+        now_s = time.monotonic()
+        before, peak = self._peaks
+        if now_s - self._period_s >= self._idle_s:
+            self._period_s, before, peak = now_s, peak, 0
+        self._peaks = (before, max(peak, self._load))
+        return max(self._peaks)
 
     def _work(self) -> None:
         while True:
@@ -165,19 +183,17 @@ class SpawnServer:
                 with connection:
                     self._serve(connection)
             with self._lock:
-                if connection is not None:
-                    self._load -= 1
-                elif self._stopping.is_set() or self._load < len(self._workers):
+                self._load -= connection is not None
+                is_over = connection is None and self._stopping.is_set()
+                if is_over or len(self._workers) > self._needed():
                     self._workers.discard(threading.current_thread())
                     return
 
     def _next(self) -> socket.socket | None:
-        """A connection; None when there was none for a while, or the server stops."""
-        for _ in range(int(_IDLE_S / 0.5)):
-            if self._stopping.is_set():
-                return None
+        """A connection; None when there was none for a moment, or the server stops."""
+        if not self._stopping.is_set():
             with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=0.5)
+                return self._queue.get(timeout=_LOOK_S)
         return None
 
     def _serve(self, connection: socket.socket) -> None:

@@ -17,6 +17,7 @@ import pydbus
 from gi.repository import Gio, GLib
 
 from hubagent.errors import UnitError
+from hubagent.threads import NamedThread
 
 SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 
@@ -89,7 +90,7 @@ class BusConnection:
             self._down_since = time.monotonic()
             self._context = GLib.MainContext.new()
             # A daemon: a bus that accepts and then never answers must not keep the process from ending.
-            self._thread = threading.Thread(target=self._keep_connected, name="systemd-bus", daemon=True)
+            self._thread = NamedThread(self._keep_connected, name="systemd-bus")
             self._thread.start()
 
     def _keep_connected(self) -> None:

@@ -17,6 +17,8 @@ from typing import Any, Final
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
+from hubagent.threads import NamedThread
+
 _LOG = logging.getLogger(__name__)
 
 # Not "opened" and "closed_no_write": watchdog 2.3 and later report our own reading with them.
@@ -48,7 +50,7 @@ class ConfigWatch:
         self._stopping = threading.Event()
         self._seen = _signature(path)
         self._events = _FolderEvents(path, self._changed, on_fault)
-        self._thread = threading.Thread(target=self._poll, name="config-watch", daemon=True)
+        self._thread = NamedThread(self._poll, name="config-watch")
 
     def start(self) -> None:
         self._events.heal()

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from dataclasses import dataclass
+from typing import Final
 
 from hubagent.converge.generations import Generations
+from hubagent.converge.look import Prepared
 from hubagent.converge.preflight import Preflight
-from hubagent.errors import HubagentError, TemporaryError
+from hubagent.errors import HubagentError, PreflightError, TemporaryError
+from hubagent.observability.status import Problem, Reason
 from hubagent.state.desired import Desired
+from hubagent.state.model import Component, Verb
+
+_HUB_RESTART: Final = (Component.HUB, Verb.RESTART)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,25 @@ class Candidates:
                 self._generations.discard(number)
             raise
         self._ready = _Ready(number, wished.digest)
+
+    def fitting(self, prepared: Prepared) -> Prepared:
+        """Less the restart of a hub that another package has brought, if that one would not work: the one that runs
+        is then better. The problem says why."""
+        number, outdated = prepared.observed.generation, prepared.observed.outdated
+        steps = [step for step in prepared.plan.steps if (step.component, step.verb) == _HUB_RESTART]
+        if not steps or Component.HUB not in outdated or number is None:
+            return prepared
+        try:
+            self._preflight.programs(number)
+        except PreflightError as error:
+            kept = tuple(step for step in prepared.plan.steps if step not in steps)
+            problem = Problem(Component.HUB, Reason.PREFLIGHT, f"{error}; the hub that runs is left alone")
+            return dataclasses.replace(
+                prepared,
+                plan=dataclasses.replace(prepared.plan, steps=kept),
+                problems=(*prepared.problems, problem),
+            )
+        return prepared
 
     def taken(self) -> None:
         """The candidate is in force now, or was: it is not ours to remove any more."""

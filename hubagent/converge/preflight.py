@@ -35,6 +35,10 @@ class Preflight:
         if _differ(desired, previous, HUB_FILE):
             self._run(HUB_TEST.format(number), "hub-test.log", "JupyterHub refuses the settings")
 
+    def programs(self, number: int) -> None:
+        """Test whether the hub that is installed now would work with generation `number`, which is in force."""
+        self._run(HUB_TEST.format(number), "hub-test.log", "the installed JupyterHub would not work")
+
     def _run(self, unit: str, log: str, what: str) -> None:
         result = self._tools.units.run(UnitVerb.START, unit, timeout_s=_TEST_S)
         if result is JobResult.DONE:

@@ -122,7 +122,7 @@ class Reconciler:
                 self._quarantine.release()
             intent = self._intent(order)
             self._tell(intent)
-            prepared = self._prepare(intent, order)
+            prepared = self._candidates.fitting(self._prepare(intent, order))
             if prepared.intent.source_sha256 is not None and order.rollback_to is None:
                 self._quarantine.release_unless(prepared.intent.source_sha256)
             if prepared.plan.is_empty:

@@ -12,7 +12,8 @@ class RefusalError(HomeError):
     """With the reason (one of wire.REASONS) that the agent is told."""
 
     def __init__(self, message: str, *, reason: str = "home") -> None:
-        super().__init__(message)
+        # Users' names of folders may be no UTF-8, which no message holds.
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
         self.reason = reason
 
 

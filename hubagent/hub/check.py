@@ -1,7 +1,7 @@
 """`python -m hubagent.hub.check DIR`: would the hub load DIR/hub.json, secrets.json and servers.json?
 
-Starts no hub and changes nothing in a database; one that is a server is connected to. Exit status 0, or 1
-with one line on standard error.
+Starts no hub and changes nothing in a database; one that is a server is connected to, and one that a later JupyterHub
+has used is refused. Exit status 0, or 1 with one line on standard error.
 secrets.json is taken from $CREDENTIALS_DIRECTORY where that is set.
 """
 
@@ -15,16 +15,18 @@ from pathlib import Path
 from hubagent.hub.configuration import build_config
 from hubagent.hub.database import try_out
 from hubagent.hub.reading import SettingsError
+from hubagent.hub.schema import refuse_later
 from hubagent.hub.servers import load_servers
 from hubagent.hub.settings import DEFAULT_STATE, load_hub, load_secrets
 
 
-def check(folder: Path, credentials: Path) -> None:
+def check(folder: Path, credentials: Path, state: Path) -> None:
     """Raises SettingsError when the hub would not load these files."""
     settings = load_hub(folder / "hub.json")
-    config = build_config(settings, load_secrets(credentials / "secrets.json"), DEFAULT_STATE)
+    config = build_config(settings, load_secrets(credentials / "secrets.json"), state)
     load_servers(folder / "servers.json")
     try_out(config.JupyterHub.db_url)
+    refuse_later(config.JupyterHub.db_url)
 
 
 def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
@@ -33,7 +35,8 @@ def main(arguments: Sequence[str] = sys.argv[1:]) -> int:
         return 2
     folder = Path(arguments[0])
     try:
-        check(folder, Path(os.environ.get("CREDENTIALS_DIRECTORY", folder)))
+        credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", folder))
+        check(folder, credentials, Path(os.environ.get("STATE_DIRECTORY", DEFAULT_STATE)))
     except SettingsError as error:
         print(error, file=sys.stderr)
         return 1

@@ -94,7 +94,6 @@ def _hub(config: Config, settings: HubSettings, state: Path) -> None:
 def _database(config: Config, settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
     config.JupyterHub.db_url = database_url(settings.database, secrets.database_password, state)
     config.JupyterHub.db_kwargs = {"hide_parameters": True}  # what was to be written when the database failed
-    config.JupyterHub.upgrade_db = True  # copies an SQLite file aside before it changes its schema
 
 
 def _proxy(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:

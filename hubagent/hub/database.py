@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -16,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from hubagent.hub.reading import SettingsError
 
-_CONNECT_S: Final = 5
+CONNECT_S: Final = 5
 _TOKENS: Final = text(
     "select id, hashed from api_tokens where service_id in (select id from services where name = :service)"
 )
@@ -53,9 +52,8 @@ def try_out(url: str) -> None:
         with _engine(place).connect() as connection:
             may_make_tables = connection.execute(text(_MAY_MAKE_TABLES)).scalar()
     except SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         raise SettingsError(
-            f"hub.database: no connection to {place.render_as_string(hide_password=True)}: {reason}; "
+            f"hub.database: no connection to {place.render_as_string(hide_password=True)}: {reason_of(error)}; "
             "check hub.database, hub.database_password_file and the database server"
         ) from None
     if not may_make_tables:
@@ -79,30 +77,32 @@ def forget_tokens(url: str, service: str, *, but: str) -> None:
                 if not compare_token(hashed, but):
                     connection.execute(_FORGET, {"id": number})
     except SQLAlchemyError as error:
-        reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise SettingsError(f"hub.database: old tokens of {service} cannot be removed: {reason}") from None
+        raise SettingsError(
+            f"hub.database: old tokens of {service} cannot be removed: {reason_of(error)}"
+        ) from None
 
 
 def _engine(place: URL) -> Engine:
-    timeout = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": _CONNECT_S}
+    timeout = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": CONNECT_S}
     return create_engine(place, poolclass=NullPool, hide_parameters=True, connect_args=timeout)
+
+
+def reason_of(error: Exception) -> str:
+    """What a database said, on one line and without the statement."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 def sqlite_file(state: Path) -> Path:
     return state / "jupyterhub.sqlite"
 
 
-def prepare_sqlite(file: Path) -> None:
-    """Let every SQLite connection of this process write ahead, and bring an existing file up to date.
+def prepare_sqlite() -> None:
+    """Let every SQLite connection of this process write ahead.
 
     JupyterHub commits several times for each login and start, on its event loop. In SQLite's default mode
     each commit waits for the disk three times; with a write-ahead log and `synchronous=NORMAL` it waits for
     nothing, a crash of the hub loses nothing, and a power cut loses the last seconds but damages nothing.
     """
-    if file.exists():
-        # JupyterHub copies this one file aside before it upgrades the schema: all must be in it.
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     if not event.contains(Engine, "connect", _write_ahead):
         event.listen(Engine, "connect", _write_ahead)
 

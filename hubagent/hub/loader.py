@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 from traitlets.config import Config
 
 from hubagent.hub.configuration import AGENT, build_config
-from hubagent.hub.database import forget_tokens, prepare_sqlite, sqlite_file
+from hubagent.hub.database import forget_tokens, prepare_sqlite
 from hubagent.hub.reading import SettingsError
+from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import Places, load_hub, load_secrets
 from hubagent.wire import secrecy
 
@@ -27,13 +27,12 @@ def load(config: Config) -> None:
         settings = load_hub(places.hub_json)
         secrets = load_secrets(places.secrets_json)
         config.merge(build_config(settings, secrets, places.state))
+        bring_up_to_date(config.JupyterHub.db_url)
         forget_tokens(config.JupyterHub.db_url, AGENT, but=secrets.agent_token)
     except SettingsError as error:
         sys.exit(f"jupyterhub: {error}")
     if settings.database == "sqlite":
-        prepare_sqlite(sqlite_file(places.state))
-    # JupyterHub runs `alembic` by name to upgrade its database; a service's PATH does not have it.
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        prepare_sqlite()
     if places.runtime is not None:
         _write_marker(places.runtime / "loaded", settings.sha256, _release())
 

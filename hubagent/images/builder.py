@@ -25,6 +25,7 @@ from hubagent.layout import LABEL_BUILD, LABEL_IMAGE, Layout
 from hubagent.observability.status import ImageState, ImageStatus
 from hubagent.pool.ports import Containers, Guests
 from hubagent.ports import Clock, FileStore
+from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Images:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         # A daemon: a build that says nothing for an hour must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name="images", daemon=True)
+        self._thread = NamedThread(self._run, name="images")
 
     def start(self) -> None:
         self._thread.start()

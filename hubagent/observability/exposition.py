@@ -26,6 +26,7 @@ from hubagent.observability.endpoints import OTHER, PATHS, Endpoints
 from hubagent.observability.http_connection import Answer, Connection, Limits, Request, RequestError
 from hubagent.observability.metrics import Metrics
 from hubagent.observability.web_auth import BasicAuth, ServerTls
+from hubagent.threads import NamedThread
 
 MAX_CONNECTIONS: Final = 128
 GRACE_S: Final = 0.25
@@ -95,7 +96,7 @@ class Exposition:
         """Serve on `listener`, then stop serving on the one before; answers under way are finished."""
         if self._thread is None:
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._run, args=(self._loop,), name="metrics", daemon=True)
+            self._thread = NamedThread(functools.partial(self._run, self._loop), name="metrics")
             self._thread.start()
         before, self._running = self._running, listener
         self._call(self._serve(listener, before))

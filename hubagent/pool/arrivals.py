@@ -16,6 +16,7 @@ from typing import Final
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
 from hubagent.pool.claims import HomeOf
+from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Arrivals:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
+        self._thread = NamedThread(self._run, name="arrivals")
         self._thread.start()
 
     def stop(self, *, timeout_s: float = 5.0) -> None:

@@ -10,7 +10,6 @@ takes this one's place.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from pathlib import PurePosixPath
@@ -19,18 +18,18 @@ from typing import Final, Protocol, TypeVar
 from hubagent import wire
 from hubagent.config.model import MountMode, Server
 from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
+from hubagent.layout import LABEL_SERVER
+from hubagent.naming import container_name
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.ports import Clock
+from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
 CLAIM_S: Final = 3.0
 """A claim that is not done by then is given up: a cold start takes about as long."""
-
-CPU_SHARES: Final = 1024
-"""Docker's usual weight; waiting slots have less."""
 
 PING_S: Final = 0.5
 """So long a waiting slot has to say that it is there; it does nothing else."""
@@ -60,8 +59,8 @@ class Claims:
         took: Callable[[float], None],
         limit_s: float,
     ) -> None:
-        """`took` is told how many seconds the agent's own part of a claim has lasted: until the limits were
-        raised and the guest was told; what the server then needs to start is not in it."""
+        """`took` is told how many seconds the agent's own part of a claim has lasted: until the guest was told;
+        what the server then needs to start is not in it."""
         self._slots = slots
         self._containers = containers
         self._homes = homes
@@ -82,11 +81,12 @@ class Claims:
             return _no_slot(server)
         slot: Slot | None = None
         try:
-            source = self._in_time(lambda: self._home(server, claim.user, before), deadline_s)
+            source = self._in_time(lambda: self._home(server, claim, before), deadline_s)
             slot = self._take(server, recipe, claim)
             if slot is None:
                 return _no_slot(server)
-            told_s = self._hand_over(slot, server, source, claim, deadline_s)
+            taken = slot
+            told_s = self._in_time(lambda: self._become(taken, server, source, claim, deadline_s), deadline_s)
             if self._slots.move(slot.id, Phase.CLAIMED) is None:
                 raise GuestError("its container ended meanwhile, or it was given up")
         except futures.TimeoutError:
@@ -115,31 +115,22 @@ class Claims:
             return False
         return pong is not None and pong.ready
 
-    def _home(self, server: Server, user: str, before: Sequence[Slot]) -> str:
-        """Found, or made, before a slot is spent on it."""
-        for slot in before:  # two servers in one home would overwrite each other's files
+    def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> str:
+        """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
+        two servers in one home would overwrite each other's files."""
+        for slot in before:
             self._containers.remove(slot.container)
-        source = self._home_of(server, user)
+        cold = self._containers.inspect(container_name(claim.user, claim.server_name))
+        if cold is not None and LABEL_SERVER in cold.labels:
+            log.warning("removing a leftover container %s", cold.name)
+            self._containers.remove(cold.id)
+        source = self._home_of(server, claim.user)
         if not source:
             raise HomeError("the volume is mounted only while a container has it; it cannot be attached")
         return source
 
-    def _hand_over(
-        self, slot: Slot, server: Server, source: str, claim: wire.Claim, deadline_s: float
-    ) -> float:
-        """The slot is the user's server when this returns: when the guest had been told and the limits raised."""
-        raised = _in_background(lambda: self._raise_limits(slot, server))
-        told_s = self._in_time(lambda: self._become(slot, server, source, claim, deadline_s), deadline_s)
-        return max(told_s, raised.result(timeout=max(0.0, deadline_s - self._clock.monotonic())))
-
-    def _raise_limits(self, slot: Slot, server: Server) -> float:
-        self._containers.update(
-            slot.container, memory_bytes=server.memory_bytes, cpus=server.cpus, cpu_shares=CPU_SHARES
-        )
-        return self._clock.monotonic()
-
     def _become(self, slot: Slot, server: Server, source: str, claim: wire.Claim, deadline_s: float) -> float:
-        """When the guest was told who it is; returns once it is."""
+        """The slot is the user's server when this returns; when the guest had been told so."""
         attached = self._homes.attach(slot.id, source, folders_in_home(server))
         become = wire.Become(
             environment={**server.environment, **claim.environment},
@@ -213,5 +204,5 @@ def _in_background(call: Callable[[], _Result]) -> futures.Future[_Result]:
         except BaseException as error:  # it is raised where the result is asked for
             future.set_exception(error)
 
-    threading.Thread(target=run, name="claim", daemon=True).start()
+    NamedThread(run, name="claim").start()
     return future

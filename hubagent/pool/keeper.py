@@ -25,6 +25,7 @@ from hubagent.pool.recipe import recipe
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.starts import Starts
 from hubagent.ports import Clock
+from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Keeper:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
+        self._thread = NamedThread(self._run, name="pool")
         self._thread.start()
 
     def stop(self, *, timeout_s: float = 5.0) -> None:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from hubagent.errors import HubagentError
-from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
+from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.pool.ports import ContainerFacts, Containers, Guests, Homes
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.ports import Clock
@@ -25,6 +26,10 @@ EXIT_STATUS_S: Final = 90.0
 
 UNKNOWN_S: Final = 180.0
 """So long a guest's folder may have no container: it is made before it, and read after it."""
+
+ABANDONED_S: Final = 180.0
+"""So long a cold start's ended container stays, as one of Docker's does that is about to start: the hub removes what it
+knows of. It forgets a server that it is starting or stopping when it is restarted."""
 
 
 class Leaving:
@@ -41,6 +46,7 @@ class Leaving:
         self._ended_s: dict[str, float] = {}  # claimed slots by id: since when the container does not run
         self._stuck: set[str] = set()  # told of once
         self._unknown_s: dict[str, float] = {}  # guests' folders by id: since when without a container
+        self._abandoned_s: dict[str, float] = {}  # cold starts' guests by id: since when it does not run
 
     def look(self) -> tuple[Slot, ...]:
         """Compare slots, containers and folders, adopting what an earlier agent left. The slots that turned out
@@ -55,6 +61,7 @@ class Leaving:
             if self._slots.get(home) is None and home not in found:
                 self._let_go(self._homes.detach, home)
         self._forget_unknown(found, folders)
+        self._remove_abandoned(found)
         return died
 
     def remove_dead(self) -> bool:
@@ -132,6 +139,28 @@ class Leaving:
             if now_s - since_s >= UNKNOWN_S:
                 self._let_go(self._guests.forget, guest)
 
+    def _remove_abandoned(self, found: Mapping[str, ContainerFacts]) -> None:
+        now_s = self._clock.monotonic()
+        ended = [
+            guest
+            for guest, facts in found.items()
+            if LABEL_USER in facts.labels and LABEL_SLOT not in facts.labels and not facts.running
+        ]
+        self._abandoned_s = {guest: self._abandoned_s.get(guest, now_s) for guest in ended}
+        for guest, since_s in self._abandoned_s.items():
+            if now_s - since_s >= ABANDONED_S:
+                self._let_go(partial(self._end_cold, found[guest].id), guest)
+
+    def _end_cold(self, container: str, guest: str) -> None:
+        now = self._containers.inspect(container)
+        if now is not None and now.running:
+            return  # somebody has just started it
+        log.warning(
+            "removing the container of a server that ended and that the hub has forgotten: guest %s", guest
+        )
+        self._containers.remove(container)
+        self._guests.forget(guest)
+
     def _let_go(self, how: Callable[[str], None], name: str) -> None:
         """What cannot be removed now must not keep the rest from being done."""
         try:
@@ -139,5 +168,5 @@ class Leaving:
             self._stuck.discard(name)
         except HubagentError as error:
             if name not in self._stuck:
-                log.warning("what is left of slot %s cannot be removed: %s", name, error)
+                log.warning("what is left of guest %s cannot be removed: %s", name, error)
             self._stuck.add(name)

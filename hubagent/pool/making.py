@@ -13,6 +13,7 @@ from hubagent.config.model import Server
 from hubagent.errors import GuestError, HubagentError
 from hubagent.pool.ports import Containers, ContainerSpec, Guests, Homes, ImageFacts
 from hubagent.pool.slots import Phase, Slot, Slots
+from hubagent.pool.spec import CPU_SHARES
 from hubagent.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,7 @@ class Maker:
             facts = self._containers.inspect(slot.container)
             if facts is None or not facts.running or not facts.address:
                 raise GuestError(f"slot {slot.id}: its container ended while it warmed up")
+            self._containers.weigh(slot.container, cpu_shares=CPU_SHARES)
             if pong.detail:
                 log.info("slot %s of %s: %s", slot.id, slot.server, pong.detail)
             return self._slots.move(slot.id, Phase.READY, address=facts.address, ready_s=self._clock.time())

@@ -88,8 +88,8 @@ class Containers(Protocol):
         """All, running or not, that carry this label; `address` may be empty."""
         ...
 
-    def update(self, container: str, *, memory_bytes: int, cpus: float, cpu_shares: int) -> None:
-        """New limits for a running container; memory and swap together."""
+    def weigh(self, container: str, *, cpu_shares: int) -> None:
+        """A new weight on the processor for a running container."""
         ...
 
     def stop(self, container: str, *, timeout_s: int) -> None:

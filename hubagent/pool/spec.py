@@ -30,8 +30,8 @@ COMMAND: Final = ("/bin/sh", f"{wire.GUEST_FILES}/start")
 CPU_SHARES: Final = 1024
 """Docker's usual weight."""
 
-WAITING_CPU_SHARES: Final = 64
-"""Of a container that nobody has claimed yet: what it does can wait for those whom somebody waits for."""
+WARMING_CPU_SHARES: Final = 64
+"""Of a slot that is not ready yet: what it does can wait for those whom somebody waits for."""
 
 
 class Specs:
@@ -85,7 +85,7 @@ class Specs:
             name=NAME_PREFIX + guest,
             labels={LABEL_GUEST: guest, LABEL_SLOT: recipe},
             binds=(*self._own(guest_folder), home, *map(_bind, outside)),
-            cpu_shares=WAITING_CPU_SHARES,
+            cpu_shares=WARMING_CPU_SHARES,
         )
 
     def _own(self, guest_folder: str) -> tuple[Bind, ...]:

@@ -8,6 +8,7 @@ One connection carries one request and one answer.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 import types
@@ -22,6 +23,8 @@ VERSION: Final = 1
 
 MAX_BYTES: Final = 1024 * 1024
 """The largest frame (bytes, without its length): an environment and a command line fit many times."""
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 HEADER: Final = struct.Struct(">I")
 
@@ -136,7 +139,7 @@ def _object(cls: type[Any], data: Mapping[str, object], where: str) -> object:
     hints = typing.get_type_hints(cls)
     if data.keys() != hints.keys():
         wrong = sorted(data.keys() ^ hints.keys())
-        raise WireError(f"{where}: missing or unknown: {', '.join(str(key)[:40] for key in wrong[:5])}")
+        raise WireError(f"{where}: missing or unknown: {', '.join(_shown(key) for key in wrong[:5])}")
     return cls(**{name: _value(hint, data[name], f"{where}.{name}") for name, hint in hints.items()})
 
 
@@ -148,11 +151,22 @@ def _value(hint: Any, value: object, where: str) -> object:
         return tuple(_value(item, one, where) for one in value)
     if origin is not None and issubclass(origin, Mapping) and isinstance(value, dict):
         item = typing.get_args(hint)[1]
-        return types.MappingProxyType({key: _value(item, one, where) for key, one in value.items()})
+        keys = (_value(str, key, where) for key in value)
+        return types.MappingProxyType(
+            {key: _value(item, one, where) for key, one in zip(keys, value.values(), strict=True)}
+        )
     if origin is None and hasattr(hint, "__dataclass_fields__") and isinstance(value, dict):
         return _object(hint, value, where)
     if hint is float and type(value) is int:
         return float(value)
     if origin is not None or type(value) is not hint:
         raise WireError(f"{where}: not a {getattr(hint, '__name__', hint)}")
+    if isinstance(value, str) and _SURROGATE.search(value):
+        # JSON can spell one; neither a name of Docker's, nor a path, nor a log can.
+        raise WireError(f"{where}: holds half a character (a lone surrogate)")
     return value
+
+
+def _shown(key: str) -> str:
+    """A key that somebody made up, for a message: on one line."""
+    return key[:40] if key.isprintable() else ascii(key[:40])

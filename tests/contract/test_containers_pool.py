@@ -17,6 +17,7 @@ import pytest
 
 from hubagent.adapters.container_arguments import may_raise_limits
 from hubagent.adapters.containers import DockerContainers
+from hubagent.adapters.docker_client import KEPT
 from hubagent.errors import ContainerError, EngineAbsentError, NameTakenError
 from hubagent.pool.ports import Bind, Containers, ContainerSpec, ImageFacts
 from tests.contract.real_docker import PASSWD, SLEEP, Engine, libraries
@@ -112,8 +113,7 @@ def test_the_life_of_a_container(world: World) -> None:
     assert running is not None
     assert running.running
     assert 0 < (containers.memory_bytes(identifier) or 0) <= 128 * MIB
-    containers.update(identifier, memory_bytes=96 * MIB, cpus=1.5, cpu_shares=512)
-    containers.update(identifier, memory_bytes=64 * MIB, cpus=1.5, cpu_shares=512)
+    containers.weigh(identifier, cpu_shares=512)
 
     containers.stop(identifier, timeout_s=0)
     stopped = containers.inspect(identifier)
@@ -308,14 +308,15 @@ class TestReal:
         with pytest.raises(ContainerError, match=f"cannot create {real.prefix}-one"):
             real.containers.create(real.spec(extra=extra))
 
-    def test_new_limits_are_in_force(self, real: World, engine: Engine) -> None:
+    def test_a_new_weight_changes_no_limit(self, real: World, engine: Engine) -> None:
         identifier = real.containers.create(real.spec(cpu_shares=64))
         real.containers.start(identifier)
-        real.containers.update(identifier, memory_bytes=128 * MIB, cpus=2.0, cpu_shares=1024)
         with engine.sdk() as sdk:
-            host = sdk.inspect_container(identifier)["HostConfig"]
-        assert host["Memory"] == host["MemorySwap"] == 128 * MIB
-        assert (host["CpuQuota"], host["CpuShares"]) == (200_000, 1024)
+            before = sdk.inspect_container(identifier)["HostConfig"]
+            real.containers.weigh(identifier, cpu_shares=1024)
+            after = sdk.inspect_container(identifier)["HostConfig"]
+        assert before["CpuShares"] == 64
+        assert after == {**before, "CpuShares": 1024}
 
     def test_a_new_volume_is_filled_and_given_to_the_user(self, real: World, engine: Engine) -> None:
         name = f"{real.prefix}-v"
@@ -405,6 +406,37 @@ class TestReal:
         finally:
             containers.close()
             relay.close()
+
+    def test_few_connections_are_kept_whatever_was_asked_by_however_many(
+        self, engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        relay = UnixRelay(tmp_path / "docker.sock", engine.url.removeprefix("unix://"))
+        containers = DockerContainers(relay.url)
+        try:
+            for number in range(40):
+                assert containers.inspect(f"none-{number}") is None
+            assert relay.clients == 1
+            with ThreadPoolExecutor(8 * KEPT) as pool:
+                list(pool.map(containers.inspect, [f"none-{number}" for number in range(200)]))
+            wait_until(lambda: relay.clients <= KEPT, 10.0, lambda: f"{relay.clients} connections")
+            assert caplog.messages == []
+        finally:
+            containers.close()
+            relay.close()
+
+    def test_a_list_agrees_with_an_inspection_on_what_runs(self, real: World, engine: Engine) -> None:
+        identifier = real.containers.create(real.spec())
+        real.containers.start(identifier)
+        with engine.sdk() as sdk:
+            sdk.pause(identifier)
+            try:
+                inspected = real.containers.inspect(identifier)
+                (listed,) = real.containers.list(label=real.prefix)
+            finally:
+                sdk.unpause(identifier)
+        assert inspected is not None
+        assert inspected.running
+        assert listed.running
 
     def test_one_caller_that_waits_holds_up_no_other(self, real: World) -> None:
         identifier = real.containers.create(real.spec())

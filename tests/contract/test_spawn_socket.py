@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -176,6 +177,28 @@ def test_as_many_as_there_are_workers_are_answered_side_by_side(path: Path) -> N
         for thread in threads:
             thread.join()
     assert answers == [wire.Inspected(present=True, id="a")] * 8
+
+
+def test_workers_that_a_rush_has_needed_leave_though_the_hub_goes_on_asking(path: Path) -> None:
+    meeting = threading.Barrier(8)
+
+    def answer(request: object) -> object:
+        if request == wire.Inspect("rush"):
+            meeting.wait(20.0)
+        return _inspected(request)
+
+    def workers() -> int:
+        return sum(thread.name == "spawn" for thread in threading.enumerate())
+
+    def asked_again() -> bool:
+        _ask(path, wire.Inspect("a"))
+        return workers() == 1
+
+    with _serving(path, answer, idle_s=0.2), ThreadPoolExecutor(8) as hub:
+        list(hub.map(lambda _: _ask(path, wire.Inspect("rush")), range(8)))
+        assert workers() == 8
+        wait_until(asked_again, 20.0, lambda: f"{workers()} workers")
+        assert _ask(path, wire.Inspect("b")) == wire.Inspected(present=True, id="b")
 
 
 def test_more_than_can_wait_are_sent_away(path: Path) -> None:

@@ -17,7 +17,13 @@ class UnixRelay:
         self._path = path
         self._target = target
         self._is_frozen = False
+        self._peers: dict[socket.socket, socket.socket] = {}
         self.start()
+
+    @property
+    def clients(self) -> int:
+        """That are connected now."""
+        return len(self._peers) // 2
 
     @property
     def url(self) -> str:
@@ -50,7 +56,7 @@ class UnixRelay:
             self.stop()
 
     def _relay(self, woken: socket.socket) -> None:
-        peers: dict[socket.socket, socket.socket] = {}
+        peers = self._peers = {}
         while True:
             for key, _ in self._selector.select():
                 ready = key.fileobj

@@ -25,8 +25,6 @@ class Container:
     image_id: str
     created_s: float
     address: str
-    memory_bytes: int
-    cpus: float
     cpu_shares: int
     running: bool = False
     exit_code: int = 0
@@ -127,8 +125,6 @@ class FakeContainers(Staged):
                 image_id=image.id,
                 created_s=self._now(),
                 address=f"172.18.{self._made // 250}.{self._made % 250 + 2}",
-                memory_bytes=spec.memory_bytes,
-                cpus=spec.cpus,
                 cpu_shares=spec.cpu_shares,
             )
             self.containers[container.id] = container
@@ -157,12 +153,12 @@ class FakeContainers(Staged):
                 if key in one.spec.labels and (not has_value or one.spec.labels[key] == value)
             )
 
-    def update(self, container: str, *, memory_bytes: int, cpus: float, cpu_shares: int) -> None:
-        with self._call("update", container):
+    def weigh(self, container: str, *, cpu_shares: int) -> None:
+        with self._call("weigh", container):
             found = self._existing(container)
             if not found.running:
-                raise ContainerError(f"cannot update {container}: it does not run")
-            found.memory_bytes, found.cpus, found.cpu_shares = memory_bytes, cpus, cpu_shares
+                raise ContainerError(f"cannot weigh {container}: it does not run")
+            found.cpu_shares = cpu_shares
 
     def stop(self, container: str, *, timeout_s: int) -> None:
         with self._call("stop", container):

@@ -63,8 +63,12 @@ class Chapter:
     cases: tuple[Case, ...]
 
 
-def _tests(file: str, *names: str) -> tuple[str, ...]:
+def tests_of(file: str, *names: str) -> tuple[str, ...]:
+    """Tests of a file, by their names without `test_`."""
     return tuple(f"{file}::test_{name}" for name in names)
+
+
+_tests = tests_of  # short, for the long table
 
 
 THE_FILE = Chapter(
@@ -357,14 +361,25 @@ THE_AGENT = Chapter(
         ),
         Case(
             "37",
-            "Packages upgraded, removed, purged and installed again while everything runs",
-            "Services are untouched but for the restarts that are due; purging removes own files alone.",
+            "Packages upgraded, taken back, removed, purged and installed again while everything runs and somebody works",
+            "Services are untouched but for the restarts that are due; servers and websockets go on. The database's schema is "
+            "changed whole or not at all, with a copy kept; a hub that is too old for it is not started. Purging removes own "
+            "files alone.",
             (
                 *_tests("tests/machine/test_packages.py", "packages_come_are_upgraded_go_and_come_back"),
                 *_tests(
                     CONVERGE,
                     "a_hub_of_an_older_package_is_restarted_once",
+                    "a_hub_of_another_package_that_would_not_work_does_not_replace_the_one_that_runs",
                     "a_proxy_of_an_older_package_waits_for_leave",
+                ),
+                *_tests(
+                    "tests/hub/test_schema.py",
+                    "an_earlier_database_is_kept_and_brought_up_to_date_once",
+                    "a_later_database_is_refused_in_words_until_the_copy_is_put_back",
+                    "the_check_refuses_a_later_database",
+                    "a_migration_that_fails_leaves_everything_as_it_was",
+                    "killed_at_any_moment_it_is_the_old_or_the_new_one",
                 ),
             ),
         ),
@@ -655,7 +670,7 @@ THE_SERVICES = Chapter(
                     "failures_in_a_row_are_tried_less_and_less_often",
                     "a_container_that_ends_while_it_warms_up",
                     "an_image_that_is_gone_leaves_its_slots_of_use",
-                    "containers_of_cold_starts_are_none_of_the_pools_business",
+                    "a_cold_starts_container_stays_while_it_runs",
                 ),
                 *_tests("tests/unit/images/test_images.py", "a_full_disk_is_reported_before_a_build"),
                 *_tests("tests/unit/images/test_images.py", "an_image_with_a_container_is_kept"),
@@ -871,6 +886,12 @@ THE_POOL = Chapter(
                     "a_full_run_is_said_and_passes",
                 ),
                 *_tests("tests/guest/test_waiting.py", "no_home", "another_home_than_the_one_attached"),
+                *_tests(
+                    POOL,
+                    "a_full_home_is_handed_out_and_can_be_cleared",
+                    "a_home_that_was_removed_is_made_anew",
+                    "nobody_gets_a_slot_without_its_home",
+                ),
             ),
         ),
         Case(
@@ -917,6 +938,26 @@ THE_POOL = Chapter(
                 *_tests(
                     "tests/guest/test_waiting.py", "what_is_no_message", "peers_that_leave_or_say_nothing"
                 ),
+            ),
+        ),
+        Case(
+            "S12",
+            "The hub is restarted while it starts or stops a server, and forgets its container",
+            "Its user's next start removes it, from a slot or cold; one that has ended goes after three minutes by itself, with its guest's folder.",
+            (
+                *_tests(
+                    KEEPER,
+                    "a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while",
+                    "a_cold_starts_container_stays_while_it_runs",
+                    "what_is_started_meanwhile_is_not_taken_for_ended",
+                ),
+                *_tests(CLAIMS, "a_claim_takes_the_place_of_a_cold_server_that_the_hub_has_forgotten"),
+                *_tests(
+                    "tests/contract/test_leaving.py",
+                    "an_ended_one_goes_after_its_time_with_its_folder_and_without_the_home",
+                    "one_that_runs_again_or_is_paused_stays",
+                ),
+                *_tests(SERVERS, "what_the_hub_has_forgotten_goes_and_the_home_stays"),
             ),
         ),
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from tests.faults.cases import CHAPTERS, Case
+from tests.faults.cases import CHAPTERS, Case, Chapter
 from tests.faults.named import all_cases, all_tests
 
 _INTRODUCTION = """\
@@ -14,6 +14,7 @@ _INTRODUCTION = """\
 
 {cases} faults, what is expected of hubagent under each, and the {tests} tests that try to make it fail. `make test-faults`
 runs exactly these tests and ends with their count; a named test that does not exist, is skipped or does not run fails it.
+`make fuzz` looks for more, for as long as it is given: files and messages on both sockets, guided by the branches that they reach.
 
 The promises behind them, which [tests/faults/test_promises.py](../tests/faults/test_promises.py) also holds among
 random edits, faults, restarts and jumps of time:
@@ -38,11 +39,17 @@ def page_text() -> str:
     """The page that is shipped, byte for byte."""
     lines = [_INTRODUCTION.format(cases=len(all_cases()), tests=len(all_tests()))]
     for chapter in CHAPTERS:
-        lines += [f"## {chapter.title}", ""]
-        lines += ["| | fault | expected | shown by |", "|---|---|---|---|"]
-        lines += [_row(case) for case in chapter.cases]
-        lines += [""]
+        lines += [f"## {chapter.title}", "", *table(chapter, ("fault", "expected")), ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def table(chapter: Chapter, heads: tuple[str, str]) -> list[str]:
+    """The lines of a chapter's table; `heads` stand above what a case is and what is expected."""
+    return [
+        f"| | {heads[0]} | {heads[1]} | shown by |",
+        "|---|---|---|---|",
+        *(_row(case) for case in chapter.cases),
+    ]
 
 
 def _row(case: Case) -> str:

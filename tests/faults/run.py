@@ -1,6 +1,7 @@
 """Run exactly the tests of cases.py, each in the environment that it needs, and say how every case did.
 
-`python -m tests.faults.run [PART...]` runs some parts only; without any it runs all. The last line counts.
+`python -m tests.faults.run [PART...]` runs some parts only; without any it runs all. P1 to P12 instead run the tests of
+those promises (promises.py). The last line counts.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.named import ROOT, all_cases, all_tests, node_id
+from tests.faults.promises import PROMISES
 
 REPORTS: Final = ROOT / "build/test/faults"
 
@@ -107,16 +109,34 @@ def summary(results: Mapping[str, Counter[str]]) -> tuple[str, bool]:
     return "\n".join(lines), not bad
 
 
+def of_promises(wanted: Sequence[str], results: Mapping[str, Counter[str]]) -> tuple[str, bool]:
+    """As `summary`, by promise."""
+    lines, bad = [], 0
+    for promise in PROMISES:
+        if promise.id in wanted:
+            counts = [results[test] for test in promise.all_tests()]
+            is_good = all(count["passed"] and not (count["failed"] or count["skipped"]) for count in counts)
+            bad += not is_good
+            passed = sum(count["passed"] for count in counts)
+            lines.append(f"{'ok ' if is_good else 'BAD'} {promise.id:>3}  {promise.words}: {passed} passed")
+            absent = (test for test in promise.all_tests() if not results[test])
+            lines += [f"         did not run: {test}" for test in absent]
+    return "\n".join(lines), not bad
+
+
 def main(wanted: Sequence[str]) -> int:
-    unknown = set(wanted) - {part.name for part in PARTS}
-    if unknown:
-        print(f"no such part: {', '.join(sorted(unknown))}", file=sys.stderr)
+    parts, promises = {part.name for part in PARTS}, {promise.id for promise in PROMISES}
+    unknown = set(wanted) - parts - promises
+    if unknown or not (parts.isdisjoint(wanted) or promises.isdisjoint(wanted)):
+        print(f"some of {', '.join(sorted(parts))}, or some of P1 to P12", file=sys.stderr)
         return 2
+    chosen = [test for promise in PROMISES if promise.id in wanted for test in promise.all_tests()]
     results: dict[str, Counter[str]] = {}
     for part in PARTS:
-        if not wanted or part.name in wanted:
-            results |= run(part, [test for test in all_tests() if part_of(test) == part])
-    words, is_good = summary(results)
+        tests = [test for test in dict.fromkeys(chosen or all_tests()) if part_of(test) == part]
+        if tests and (chosen or not wanted or part.name in wanted):
+            results |= run(part, tests)
+    words, is_good = of_promises(wanted, results) if chosen else summary(results)
     print(f"\n{words}")
     return 0 if is_good else 1
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.faults.named import ROOT, all_cases, all_tests, node_id, skips
 from tests.faults.page import page_text
-from tests.faults.run import part_of, read, summary
+from tests.faults.promises import PROMISES, with_table
+from tests.faults.run import of_promises, part_of, read, summary
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -29,8 +30,8 @@ def test_the_command_prints_the_page() -> None:
 def test_every_case_is_there_once() -> None:
     ids = [case.id for case in all_cases()]
     assert sorted(int(one) for one in ids if one.isdecimal()) == list(range(1, 46))
-    assert sorted(int(one[1:]) for one in ids if one.startswith("S")) == list(range(1, 12))
-    assert len(ids) == len(set(ids)) == 56
+    assert sorted(int(one[1:]) for one in ids if one.startswith("S")) == list(range(1, 13))
+    assert len(ids) == len(set(ids)) == 57
 
 
 def test_every_case_says_what_is_expected_and_is_tested() -> None:
@@ -45,6 +46,33 @@ def test_every_named_test_exists_and_is_never_skipped() -> None:
     for test in all_tests():
         assert node_id(test), test
         assert not skips(test), test
+
+
+def test_the_promises_on_the_front_page_are_up_to_date() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert with_table(readme) == readme, "run: build/venv/bin/python -m tests.faults.promises"
+    with pytest.raises(ValueError, match="needs one line"):
+        with_table("# no place for it\n")
+
+
+def test_every_promise_is_held_by_tests_that_exist_and_are_never_skipped() -> None:
+    assert [promise.id for promise in PROMISES] == [f"P{number}" for number in range(1, 13)]
+    for promise in PROMISES:
+        assert promise.all_tests(), promise.id
+        for test in promise.all_tests():
+            assert node_id(test), test
+            assert not skips(test), test
+            assert part_of(test), test
+
+
+def test_a_promise_holds_when_each_of_its_tests_ran_and_passed() -> None:
+    promise = PROMISES[0]
+    passed = {test: Counter(passed=1) for test in promise.all_tests()}
+    assert of_promises([promise.id], passed) == (f"ok   P1  {promise.words}: {len(passed)} passed", True)
+    for change in (Counter(passed=1, failed=1), Counter(skipped=1), Counter[str]()):
+        words, is_good = of_promises([promise.id], {**passed, promise.all_tests()[-1]: change})
+        assert not is_good, words
+    assert "did not run" in words
 
 
 SKIPPED = """

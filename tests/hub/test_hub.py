@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,35 +126,6 @@ def test_new_tokens_in_the_order_in_which_the_agent_gives_them(hub: RunningHub) 
 
 def test_the_page_names_its_language(hub: RunningHub) -> None:
     assert 'lang="en"' in Browser(hub.url).open("/hub/login").html
-
-
-def test_an_old_database_is_copied_aside_and_upgraded(tmp_path: Path) -> None:
-    with running_hub(tmp_path / "hub") as hub:
-        hub.stop_hub()
-        database = hub.folder / "state" / "jupyterhub.sqlite"
-        with sqlite3.connect(database) as connection:
-            head = connection.execute("SELECT version_num FROM alembic_version").fetchone()[0]
-            connection.execute("ALTER TABLE spawners DROP COLUMN display_name")
-            connection.execute("UPDATE alembic_version SET version_num = ?", [previous_revision(head)])
-        connection.close()
-        hub.start()
-        choose_first_password(hub)
-        copies = [path for path in database.parent.iterdir() if path.name.startswith("jupyterhub.sqlite.")]
-        assert len(copies) == 1
-        with sqlite3.connect(copies[0]) as connection:
-            assert connection.execute("SELECT version_num FROM alembic_version").fetchone()[0] != head
-        connection.close()
-
-
-def previous_revision(head: str) -> str:
-    """The schema revision before JupyterHub's newest, from JupyterHub's own migrations."""
-    import jupyterhub
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory(str(Path(jupyterhub.__file__).parent / "alembic"))
-    revision = scripts.get_revision(head).down_revision
-    assert isinstance(revision, str)
-    return revision
 
 
 @pytest.mark.parametrize(

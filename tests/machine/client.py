@@ -40,7 +40,6 @@ class Person:
         self.password = password
         self.base = f"https://{hub.machine.address}"
         self.home = f"/user/{quote(name, safe='@')}"
-        self._api = f"/hub/api/users/{quote(name, safe='@')}"
         self._folder = tempfile.TemporaryDirectory()
         self._trusted = Path(self._folder.name, "machine.crt")
         hub.machine.pull(CERTIFICATE, self._trusted)
@@ -96,9 +95,9 @@ class Person:
             allow_redirects=False,  # to a page: never the answer to such a request
         )
 
-    def servers(self) -> dict[str, Any]:
-        """This person's servers as the hub knows them."""
-        answer = self.call("GET", self._api)
+    def servers(self, of: str | None = None) -> dict[str, Any]:
+        """This person's servers as the hub knows them; an admin may see those `of` somebody else."""
+        answer = self.call("GET", _api(of or self.name))
         assert answer.status_code == 200, answer.text
         servers = answer.json()["servers"]
         assert isinstance(servers, dict)
@@ -106,7 +105,11 @@ class Person:
 
     def ask_for_server(self, server: str | None = None) -> requests.Response:
         """Ask the hub to start one of `servers:`; its answer, whatever it is."""
-        return self.call("POST", f"{self._api}/server", {} if server is None else {"server": server})
+        return self.call("POST", f"{_api(self.name)}/server", {} if server is None else {"server": server})
+
+    def ask_for_end(self, of: str | None = None) -> requests.Response:
+        """Ask the hub to stop the server, or that `of` somebody else, as an admin may; its answer, whatever it is."""
+        return self.call("DELETE", f"{_api(of or self.name)}/server")
 
     def start(self, server: str | None = None) -> None:
         """Start a server, wait until it is ready, and enter it."""
@@ -116,7 +119,7 @@ class Person:
         self.enter()
 
     def stop(self) -> None:
-        answer = self.call("DELETE", f"{self._api}/server")
+        answer = self.ask_for_end()
         assert answer.status_code in (202, 204), answer.text
         until(lambda: not self.servers(), START_S, f"the end of {self.name}'s server")
 
@@ -160,6 +163,10 @@ class Person:
             if cookie.name == "_xsrf" and path.startswith(cookie.path)
         ]
         return max(tokens, default=(0, ""))[1]
+
+
+def _api(name: str) -> str:
+    return f"/hub/api/users/{quote(name, safe='@')}"
 
 
 class Kernel:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.machine.client import Person
-from tests.machine.course import Course, set_up
+from tests.machine.course import set_up
 from tests.machine.hub import Hub, until
+from tests.machine.slots import Waiting
 
 _CONFIG = """\
 hub: {signup: open, ask_email: false, stop_idle_after: 0}
@@ -30,34 +31,6 @@ servers:
 FILL_S = 180.0
 CLAIMS = 4
 SLOTS = "/run/hubagent-homes/slots"
-
-# Runs on the machine as root: all that belongs to user containers.
-_TRACES = """
-import json, os, subprocess
-def lines(*argv):
-    return subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-mounts = [line.split()[4] for line in open('/proc/1/mountinfo')]
-print(json.dumps({
-    'containers': lines('docker', 'ps', '-aq', '--no-trunc', '--filter', 'label=hubagent.guest'),
-    'guests': sorted(os.listdir('/run/hubagent/guests')),
-    'slots': sorted(os.listdir('/run/hubagent-homes/slots')),
-    'attached': sorted(path for path in mounts if path.startswith('/run/hubagent-homes/slots/')),
-}))
-"""
-
-# Runs on the machine as root: the containers of slots that are ready.
-_READY = """
-import json, pathlib
-found = []
-for path in pathlib.Path('/run/hubagent/guests').glob('*/slot.json'):
-    try:
-        slot = json.loads(path.read_text())
-    except FileNotFoundError:
-        continue
-    if (slot['server'], slot['phase']) == ('course', 'ready'):
-        found.append(slot['container'])
-print(json.dumps(found))
-"""
 
 # Runs on the machine as root: the share of a processor that a container takes for ten seconds (proc(5), schedstat).
 _USED = """
@@ -122,8 +95,55 @@ print(json.dumps({
 }))
 """
 
+# Runs in a container: which sockets in files are there that accept us; what is mounted?
+_OUTWARD = """
+import json, os, socket, stat
+sockets = []
+for folder, folders, names in os.walk('/'):
+    if folder in ('/proc', '/sys'):
+        folders.clear()
+        continue
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            if not stat.S_ISSOCK(os.lstat(path).st_mode):
+                continue
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(path)
+        except OSError:
+            continue
+        sockets.append(path)
+mounts = [line.split()[4] for line in open('/proc/self/mountinfo')]
+ours = [path for path in mounts if not path.startswith(('/proc', '/sys', '/dev'))]
+first = open('/proc/1/comm').read().strip()
+print(json.dumps({'sockets': sockets, 'mounts': ours, 'first process': first}))
+"""
 
-class Lecture(Course):
+# Runs in a kernel: a process that does what it can to stay.
+_STAY = """
+import os, signal, subprocess
+def leave():
+    os.setsid()
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+subprocess.Popen(['sh', '-c', 'while :; do sleep 1; done', 'outlives-the-stop'], preexec_fn=leave)
+print('it stays', flush=True)
+"""
+_MOUNTS = {
+    "/",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/home/jovyan/work",
+    "/home/jovyan/work/coursefiles",
+    "/opt/hubagent",
+    "/run/hubagent",
+    "/srv/shared",
+    "/usr/sbin/docker-init",
+}
+
+
+class Lecture(Waiting):
     """The hub with the configuration above; servers start from slots."""
 
     def pool(self) -> dict[str, Any]:
@@ -134,11 +154,6 @@ class Lecture(Course):
 
     def fill(self, slots: int = 2) -> None:
         until(lambda: len(self.ready_slots()) >= slots, FILL_S, f"{slots} ready slots: {self.pool()}")
-
-    def ready_slots(self) -> set[str]:
-        """Ids of the containers that wait and are ready. By the slots' own state: the status may be of a moment
-        ago."""
-        return set(json.loads(self.hub.machine.run(["python3", "-c", _READY]).stdout))
 
     def warm(self, name: str) -> Person:
         """This person's server, from a slot. On a machine that is too busy a claim is given up and the server
@@ -186,17 +201,6 @@ class Lecture(Course):
 
     def inside(self, container: str, *argv: str) -> str:
         return self.docker("exec", container, *argv)
-
-    def traces(self) -> dict[str, list[str]]:
-        value = json.loads(self.hub.machine.run(["python3", "-c", _TRACES]).stdout)
-        assert isinstance(value, dict)
-        return value
-
-    def is_tidy(self) -> bool:
-        """Waiting slots have a container, a guest's folder and a mount point each; there is nothing else."""
-        traces = self.traces()
-        whole = len(traces["containers"]) == len(traces["guests"]) == len(traces["slots"])
-        return whole and not traces["attached"]
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +292,58 @@ def test_a_home_is_the_same_one_warm_and_cold(lecture: Lecture) -> None:
     assert olga.jupyter("GET", "/api/contents/note.txt").json()["content"] == "kept\n"
 
 
+def _home(lecture: Lecture, name: str) -> str:
+    """Where this person's home lies on the machine."""
+    path = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", f"jupyterhub-user-{name}").strip()
+    assert path.startswith("/var/lib/docker/volumes/")
+    return path
+
+
+def test_a_full_home_is_handed_out_and_can_be_cleared(lecture: Lecture) -> None:
+    text = {"type": "file", "format": "text", "content": "a line\n" * 1000}
+    lecture.warm("olga").stop()
+    machine, home = lecture.hub.machine, _home(lecture, "olga")
+    machine.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755,uid=1000", "none", home])
+    try:
+        fill = f"cd {home}; cat /dev/zero >filler || chown 1000 filler"
+        assert "No space left" in machine.run(["sh", "-c", fill]).stderr
+        olga = lecture.warm("olga")
+        refused = olga.jupyter("PUT", "/api/contents/note.txt", text)
+        assert refused.status_code == 500, refused.text
+        assert olga.jupyter("DELETE", "/api/contents/filler").ok
+        assert olga.jupyter("PUT", "/api/contents/note.txt", text).ok
+        olga.stop()
+    finally:
+        until(lambda: machine.run(["umount", home], check=False).rc == 0, FILL_S, "an end of the home's use")
+
+
+def test_a_home_that_was_removed_is_made_anew(lecture: Lecture) -> None:
+    lecture.warm("olga").stop()
+    lecture.docker("volume", "rm", "jupyterhub-user-olga")
+    olga = lecture.warm("olga")
+    text = {"type": "file", "format": "text", "content": "kept\n"}
+    assert olga.jupyter("PUT", "/api/contents/note.txt", text).ok
+    assert lecture.hub.machine.read(f"{_home(lecture, 'olga')}/note.txt") == "kept\n"
+
+
+def test_nobody_gets_a_slot_without_its_home(lecture: Lecture) -> None:
+    """The volume's folder is gone, which Docker has not been told."""
+    lecture.warm("olga").stop()
+    machine, home = lecture.hub.machine, _home(lecture, "olga")
+    lecture.fill()
+    machine.run(["mv", home, f"{home}.lost"])
+    try:
+        hits, failures = lecture.claims("hit"), lecture.claims("fail")
+        refused = lecture.person("olga").ask_for_server()
+        assert refused.status_code == 503, refused.text
+        assert "hubagent's log says why" in refused.text
+        assert f"{home}: cannot be attached: there is no such folder" in machine.journal("hubagent")
+        assert (lecture.claims("hit"), lecture.claims("fail")) == (hits, failures + 1)
+    finally:
+        machine.run(["mv", f"{home}.lost", home])
+    assert lecture.warm("olga").answers()
+
+
 def test_course_files_lie_in_the_home_read_only(lecture: Lecture) -> None:
     olga = lecture.warm("olga")
     text = {"type": "file", "format": "text", "content": "mine\n"}
@@ -301,9 +357,8 @@ def test_course_files_lie_in_the_home_read_only(lecture: Lecture) -> None:
 def test_a_trap_in_the_home_catches_nobody(lecture: Lecture) -> None:
     """Where course files belong the user has put a way out of the home; the host's folder stays as it is."""
     olga = lecture.warm("olga")
-    container = lecture.container("olga")
     olga.stop()
-    until(lambda: container not in lecture.docker("ps", "-a", "--format", "{{.Names}}"), 60.0, "its end")
+    until(lecture.is_tidy, 60.0, "its end: the container's, and then that of the mounts in the home")
     volume = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "jupyterhub-user-olga").strip()
     lecture.hub.machine.run(["sh", "-ec", f"cd {volume}; rmdir coursefiles; ln -s /etc coursefiles"])
     before = lecture.hub.machine.run(
@@ -504,6 +559,31 @@ def test_the_hub_has_no_docker_and_asks_in_vain_for_what_is_not_its_own(lecture:
         assert "PermissionError" in nobody.stderr
     finally:
         lecture.docker("rm", "-f", "bystander")
+
+
+def test_a_server_has_no_socket_of_the_machine_and_sees_no_folder_of_it(lecture: Lecture) -> None:
+    """From a slot and cold: neither Docker's nor the agent's nor the bus; mounts are those that are declared."""
+    for how in ("warm", "cold"):
+        person = getattr(lecture, how)("olga")
+        found = json.loads(lecture.inside(lecture.container("olga"), "python3", "-c", _OUTWARD))
+        assert found["sockets"] == []
+        assert set(found["mounts"]) <= _MOUNTS, how
+        assert {"/home/jovyan/work", "/home/jovyan/work/coursefiles", "/srv/shared"} <= set(found["mounts"])
+        assert found["first process"] == "docker-init"
+        person.stop()
+
+
+@pytest.mark.parametrize("how", ["warm", "cold"])
+def test_nothing_that_a_user_started_outlives_the_stop(lecture: Lecture, how: str) -> None:
+    """Not even what has left its session and ignores every signal that can be ignored."""
+    olga = getattr(lecture, how)("olga")
+    search = ["pgrep", "-f", "[o]utlives-the-stop"]
+    with olga.kernel() as kernel:
+        kernel.execute(_STAY)
+        kernel.sees("it stays\n")
+        assert lecture.hub.machine.run(search).stdout, "the machine sees it run"
+    olga.stop()
+    until(lambda: not lecture.hub.machine.run(search, check=False).stdout, 60.0, "its end")
 
 
 def test_a_waiting_slot_costs_no_processor_time(lecture: Lecture) -> None:

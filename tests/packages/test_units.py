@@ -46,6 +46,17 @@ def test_exposure_is_within_its_limit(name: str, threshold: int) -> None:
     assert done.returncode == 0, overall[0]
 
 
+def test_tests_of_settings_run_with_fewer_rights_than_what_they_test() -> None:
+    """nginx as Debian ships it has all of root's capabilities. The hub has none, and neither has its test."""
+    nginx, hub = (
+        _load(ROOT / "units" / f"hubagent-{name}-test@.service")["Service"] for name in ("nginx", "hub")
+    )
+    needed = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_BIND_SERVICE", "SETGID", "SETUID")
+    assert set(nginx["CapabilityBoundingSet"].split()) == {f"CAP_{name}" for name in needed}
+    assert (hub["CapabilityBoundingSet"], hub["User"]) == ("", "jupyterhub")
+    assert nginx["NoNewPrivileges"] == hub["NoNewPrivileges"] == "yes"
+
+
 def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
     known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.HOMES}
     known.add(layout.NGINX_TEST.format(generation=""))

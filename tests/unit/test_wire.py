@@ -90,6 +90,31 @@ def test_a_boolean_is_no_number() -> None:
         wire.from_json(body, wire.Output)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        wire.Inspect("\ud800"),
+        wire.Create("\udc80ada", "", "julia", {}, (), 8888),
+        wire.Claim("ada", "", "julia", {"A\udfff": ""}, ()),
+        wire.Claim("ada", "", "julia", {"A": "\ud800"}, ()),
+        wire.Claim("ada", "", "julia", {}, ("sh", "\ud800")),
+        wire.Attach("0123456789ab", "/home", (wire.Folder("\ud800", "course", True),)),
+    ],
+    ids=repr,
+)
+def test_half_a_character_is_refused(message: object) -> None:
+    """JSON can spell one, but no name of a container, path or log line."""
+    with pytest.raises(wire.WireError, match="half a character") as refused:
+        wire.from_json(wire.to_json(message), type(message))
+    assert str(refused.value).isprintable()
+
+
+def test_a_key_that_somebody_made_up_is_shown_on_one_line() -> None:
+    with pytest.raises(wire.WireError) as refused:
+        wire.from_json(b'{"v": 1, "verb": "Ping", "\\nERROR \\ud800": 1}', wire.Ping)
+    assert str(refused.value).isprintable()
+
+
 def test_another_message_than_the_expected_is_refused() -> None:
     with pytest.raises(wire.WireError, match="expected Inspect"):
         wire.from_json(wire.to_json(wire.Done()), wire.Inspect)

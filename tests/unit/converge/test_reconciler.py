@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubagent.converge.look import Order
+from hubagent.converge.preflight import HUB_TEST
 from hubagent.layout import HUB, NGINX, PROXY
 from hubagent.observability.status import Reason, Result
 from hubagent.ports import JobResult, UnitVerb
@@ -58,6 +59,25 @@ def test_a_hub_of_an_older_package_is_restarted_once(world: World) -> None:
     world.upgrade("jupyterhub", "1.0", "newer")
     world.units.fail(UnitVerb.RESTART, HUB)
     assert world.look().result is Result.FAILED
+
+
+def test_a_hub_of_another_package_that_would_not_work_does_not_replace_the_one_that_runs(
+    world: World,
+) -> None:
+    """As after going back to a package whose JupyterHub is older than the database."""
+    test = HUB_TEST.format(1)
+    world.upgrade("jupyterhub", "1.0", "new")
+    world.files.put("/run/hubagent/hub-test.log", "hub.database: a later one\n")
+    world.units.fail(UnitVerb.START, test)
+    world.edit(BODY)
+    look = world.look()
+    assert (look.result, world.taken) == (Result.OK, [(Component.NGINX, "reload")])
+    (problem,) = look.problems
+    assert (problem.component, problem.reason) == (Component.HUB, Reason.PREFLIGHT)
+    assert problem.message == (
+        "the installed JupyterHub would not work: hub.database: a later one; the hub that runs is left alone"
+    )
+    assert (world.look().problems, world.taken) == ((), [(Component.HUB, "restart")])
 
 
 def test_programs_of_another_version_than_the_agents_wait_for_it(world: World) -> None:

@@ -60,11 +60,19 @@ def test_an_empty_pool_is_filled_and_then_left_alone() -> None:
     )
 
 
-def test_a_slot_waits_with_little_weight_and_the_images_own_id() -> None:
+def test_a_slot_warms_with_little_weight_and_is_claimed_without_a_word_to_docker_about_it() -> None:
+    world = ready(Warm(ready=1))
+    (container,) = world.containers.containers.values()
+    assert container.spec.cpu_shares < 1024
+    assert container.cpu_shares == 1024
+    world.containers.fail("weigh")
+    started(world)
+
+
+def test_a_slot_has_the_images_own_id() -> None:
     world = ready(Warm(ready=1, kernels={"julia": 1}))
     (container,) = world.containers.containers.values()
     assert container.spec.image == "sha256:1"
-    assert container.spec.cpu_shares < 1024
     (settings,) = world.guests.settings.values()
     assert settings == wire.GuestSettings("warm", (), {"julia": 1}, pluto=True, home="/home/jovyan/work")
 
@@ -155,6 +163,19 @@ def test_a_failure_is_told_waited_out_and_leaves_nothing(fault: Callable[[World]
     world.pass_time(leaving.UNKNOWN_S * 1.2)
     assert len(world.ready()) == 2
     assert world.pool.status()[0].last_failure is None
+    assert world.leftovers() == {}
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_no_slot_is_offered_that_kept_its_little_weight(after: bool) -> None:
+    world = World()
+    world.containers.fail("weigh", after=after)
+    world.pass_time(2)
+    assert not world.ready()
+    assert world.pool.status()[0].last_failure
+    world.pass_time(60)
+    assert {one.cpu_shares for one in world.containers.containers.values()} == {1024}
+    assert len(world.ready()) == 2
     assert world.leftovers() == {}
 
 
@@ -489,15 +510,42 @@ def others(world: World, labels: dict[str, str], *, run: bool) -> str:
     return container
 
 
-def test_containers_of_cold_starts_are_none_of_the_pools_business() -> None:
+COLD = {LABEL_GUEST: "0" * 12, LABEL_SERVER: "julia", LABEL_USER: "bob"}
+
+
+def test_a_cold_starts_container_stays_while_it_runs() -> None:
     world = ready()
     world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
-    cold = others(world, {LABEL_GUEST: "0" * 12, LABEL_SERVER: "julia", LABEL_USER: "bob"}, run=True)
-    world.pass_time(600)
-    end(world, cold)
+    cold = others(world, COLD, run=True)
     world.pass_time(600)
     assert world.containers.named(cold) is not None
     assert "0" * 12 in world.guests.known()
+
+
+@pytest.mark.parametrize("has_run", [True, False])
+def test_a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while(*, has_run: bool) -> None:
+    """The hub was restarted between stopping and removing it, or the agent was killed before starting it."""
+    world = ready()
+    world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
+    cold = others(world, COLD, run=has_run)
+    if has_run:
+        end(world, cold)
+    world.pass_time(leaving.ABANDONED_S - 20)
+    assert world.containers.named(cold) is not None, "the hub asks why it ended"
+    world.pass_time(keeper.TRUTH_S + 30)
+    assert world.containers.named(cold) is None
+    assert world.leftovers() == {}
+    assert len(world.ready()) == 2
+
+
+def test_what_is_started_meanwhile_is_not_taken_for_ended() -> None:
+    world = ready()
+    world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
+    cold = others(world, COLD, run=False)
+    world.pass_time(leaving.ABANDONED_S - 20)
+    world.containers.start(cold)
+    world.pass_time(600)
+    assert world.containers.named(cold) is not None
 
 
 def test_a_running_slot_that_nobody_wrote_down_may_be_a_users() -> None:

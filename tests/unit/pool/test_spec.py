@@ -13,7 +13,7 @@ from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
-from hubagent.pool.spec import CPU_SHARES, WAITING_CPU_SHARES, Specs
+from hubagent.pool.spec import CPU_SHARES, WARMING_CPU_SHARES, Specs
 from hubagent.state.hub_files import server_digest
 
 IMAGE = ImageFacts("sha256:1", "jovyan", ())
@@ -82,7 +82,7 @@ def test_a_slot_is_nobodys_and_sees_what_is_attached_later() -> None:
         Bind("/homes/0123456789ab", HOME, read_only=False, propagation="rslave"),
         Bind("/srv/data", "/data", read_only=False),
     }
-    assert spec.cpu_shares == WAITING_CPU_SHARES
+    assert spec.cpu_shares == WARMING_CPU_SHARES
 
 
 def test_both_run_the_launcher_with_the_declared_limits() -> None:
