@@ -24,6 +24,9 @@ from hubagent.layout import Layout
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
+AGENT: Final = "hubagent"
+"""The agent's service in the hub, and its role."""
+
 AGENT_SCOPES: Final = (
     "read:metrics",
     "proxy",
@@ -105,11 +108,11 @@ def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> Non
     # a notebook left open says something every 30 seconds. It is how often lost routes are noticed, too.
     look_every = _look_every_s(settings)
     config.JupyterHub.last_activity_interval = max(1, look_every // 2)
-    services: list[dict[str, object]] = [{"name": "hubagent", "api_token": secrets.agent_token}]
+    services: list[dict[str, object]] = [{"name": AGENT, "api_token": secrets.agent_token}]
     roles: list[dict[str, object]] = [
         # A named list of users: whoever is taken off the list is no admin any more.
         {"name": "admin", "users": list(settings.admins)},
-        {"name": "hubagent", "services": ["hubagent"], "scopes": list(AGENT_SCOPES)},
+        {"name": AGENT, "services": [AGENT], "scopes": list(AGENT_SCOPES)},
     ]
     if settings.stop_idle_after_s > 0:
         timeout = max(1, math.ceil(settings.stop_idle_after_s))

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.engine import Engine, make_url
+from jupyterhub.utils import compare_token
+from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from hubagent.hub.reading import SettingsError
 
 CONNECT_S: Final = 5
+_TOKENS: Final = text(
+    "select id, hashed from api_tokens where service_id in (select id from services where name = :service)"
+)
+_FORGET: Final = text("delete from api_tokens where id = :id")
 _MAY_MAKE_TABLES: Final = "select coalesce(has_schema_privilege(current_schema(), 'create'), false)"
 
 
@@ -43,9 +48,8 @@ def try_out(url: str) -> None:
     place = make_url(url)
     if place.get_backend_name() == "sqlite":
         return
-    engine = create_engine(place, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_S})
     try:
-        with engine.connect() as connection:
+        with _engine(place).connect() as connection:
             may_make_tables = connection.execute(text(_MAY_MAKE_TABLES)).scalar()
     except SQLAlchemyError as error:
         raise SettingsError(
@@ -57,6 +61,30 @@ def try_out(url: str) -> None:
             f"hub.database: {place.username} may not make tables in {place.database}; make it the owner: "
             f"ALTER DATABASE {place.database} OWNER TO {place.username}"
         )
+
+
+def forget_tokens(url: str, service: str, *, but: str) -> None:
+    """Remove every API token of a service except this one. JupyterHub adds the configured one when it starts, and
+    would take those from before for ever. Raises SettingsError when the database does not answer."""
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists():
+        return
+    try:
+        with _engine(place).begin() as connection:
+            if not inspect(connection).has_table("api_tokens"):
+                return
+            for number, hashed in connection.execute(_TOKENS, {"service": service}).all():
+                if not compare_token(hashed, but):
+                    connection.execute(_FORGET, {"id": number})
+    except SQLAlchemyError as error:
+        raise SettingsError(
+            f"hub.database: old tokens of {service} cannot be removed: {reason_of(error)}"
+        ) from None
+
+
+def _engine(place: URL) -> Engine:
+    timeout = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": CONNECT_S}
+    return create_engine(place, poolclass=NullPool, hide_parameters=True, connect_args=timeout)
 
 
 def reason_of(error: Exception) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from traitlets.config import Config
 
-from hubagent.hub.configuration import build_config
-from hubagent.hub.database import prepare_sqlite
+from hubagent.hub.configuration import AGENT, build_config
+from hubagent.hub.database import forget_tokens, prepare_sqlite
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import Places, load_hub, load_secrets
@@ -25,8 +25,10 @@ def load(config: Config) -> None:
     try:
         places = Places.from_environment()
         settings = load_hub(places.hub_json)
-        config.merge(build_config(settings, load_secrets(places.secrets_json), places.state))
+        secrets = load_secrets(places.secrets_json)
+        config.merge(build_config(settings, secrets, places.state))
         bring_up_to_date(config.JupyterHub.db_url)
+        forget_tokens(config.JupyterHub.db_url, AGENT, but=secrets.agent_token)
     except SettingsError as error:
         sys.exit(f"jupyterhub: {error}")
     if settings.database == "sqlite":

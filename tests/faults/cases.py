@@ -724,6 +724,7 @@ THE_SERVICES = Chapter(
                     "a_rollback_does_not_bring_an_old_one_back",
                 ),
                 *_tests(CRASHES, "the_agent_is_killed_before_any_call"),
+                *_tests(HUB, "new_tokens_in_the_order_in_which_the_agent_gives_them"),
                 *_tests(HTTP, "the_deadline_is_for_the_whole_answer"),
             ),
         ),

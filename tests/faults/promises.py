@@ -126,7 +126,15 @@ PROMISES: Final = (
             *_tests(cases.HUB, "no_secret_is_logged_or_in_an_argv"),
             *_tests("tests/hub/test_settings.py", "no_message_and_no_repr_shows_a_secret"),
             *_tests(
-                "tests/guest/test_server.py", "secrets_are_not_in_the_log", "what_others_see_of_a_warm_server"
+                "tests/hub/test_request_log.py",
+                "a_request_that_fails_is_logged_without_its_secrets",
+                "a_database_that_fails_is_logged_without_what_was_to_be_written",
+            ),
+            *_tests(
+                "tests/guest/test_server.py",
+                "secrets_are_not_in_the_log",
+                "a_warm_server_logs_requests_that_fail_without_their_secrets",
+                "what_others_see_of_a_warm_server",
             ),
             *_tests("tests/packages/test_units.py", "secrets_reach_services_as_credentials_alone"),
         ),

@@ -158,6 +158,13 @@ class RunningHub:
             _end(self._hub)
             self._hub = None
 
+    def restart_proxy(self) -> None:
+        """With the token that `secrets` has now; it begins without the hub's routes."""
+        assert self._proxy is not None
+        _end(self._proxy)
+        self._proxy = self._start_proxy()
+        wait_until(lambda: call(self.proxy_api_url)[0] != 0, "the proxy's API")
+
     def restart_hub(self) -> None:
         self.stop_hub()
         self.start()

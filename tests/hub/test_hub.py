@@ -109,6 +109,21 @@ def test_sessions_and_accounts_outlive_a_restart_of_hub_and_proxy(hub: RunningHu
     assert stat.S_IMODE((hub.folder / "state" / "cookie_secret").stat().st_mode) == 0o600
 
 
+def test_new_tokens_in_the_order_in_which_the_agent_gives_them(hub: RunningHub) -> None:
+    """The proxy first: meanwhile the hub, with the old one, lives on and is refused."""
+    routes, old = f"{hub.proxy_api_url}/api/routes", dict(hub.secrets)
+    hub.secrets.update(proxy_token="1" * 64, agent_token="2" * 64)
+    hub.restart_proxy()
+    assert call(routes, token=old["proxy_token"])[0] == 403
+    assert "hub" not in json.loads(call(routes, token=hub.secrets["proxy_token"])[1]).get("/", {})
+    assert call(f"{hub.hub_url}/hub/api/proxy", method="POST", token=old["agent_token"])[0] >= 500
+    assert call(f"{hub.hub_url}/hub/health")[0] == 200
+    hub.restart_hub()
+    assert call(f"{hub.hub_url}/hub/api/proxy", method="POST", token=old["agent_token"])[0] == 403
+    assert call(f"{hub.hub_url}/hub/api/proxy", method="POST", token=hub.secrets["agent_token"])[0] == 200
+    assert json.loads(call(routes, token=hub.secrets["proxy_token"])[1])["/"]["hub"] is True
+
+
 def test_the_page_names_its_language(hub: RunningHub) -> None:
     assert 'lang="en"' in Browser(hub.url).open("/hub/login").html
 
