@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
-import time
+import os
+from pathlib import Path
 
 import pytest
 import requests
@@ -122,17 +122,25 @@ def test_failed_logins_lock_a_name_known_or_not(hub: RunningHub, someone: Browse
 
 
 def test_unknown_names_take_as_long(hub: RunningHub, admin: Browser, someone: Browser) -> None:
+    """In the hub's own processor time, which other work on the machine does not lengthen much."""
     someone.sign_up("timed", PASSWORD)
     approve(admin, "timed")
-    times: dict[str, list[float]] = {"timed": [], "nobody": []}
+    taken: dict[str, list[float]] = {"timed": [], "nobody": []}
     for _ in range(5):
-        for name, taken in times.items():
+        for name, times in taken.items():
             form = someone.open("/hub/login").form("/hub/login")
-            start = time.perf_counter()
+            before_s = _cpu_s(hub.hub_pid)
             someone.submit(form, username=name, password="guess guess guess")
-            taken.append(time.perf_counter() - start)
-    known, unknown = (statistics.median(times[name]) for name in ("timed", "nobody"))
+            times.append(_cpu_s(hub.hub_pid) - before_s)
+    known, unknown = (min(taken[name]) for name in ("timed", "nobody"))
+    assert known > 0.05, "a password is hashed"
     assert unknown == pytest.approx(known, rel=0.5)
+
+
+def _cpu_s(pid: int) -> float:
+    """Of all threads of a process (proc(5), utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_pages_of_the_admin_are_for_admins(admin: Browser, someone: Browser) -> None:
