@@ -64,14 +64,16 @@ class Candidates:
         self._ready = _Ready(number, wished.digest)
 
     def fitting(self, prepared: Prepared) -> Prepared:
-        """Less the restart of a hub that another package has brought, if that one would not work: the one that runs
-        is then better. The problem says why."""
-        number, outdated = prepared.observed.generation, prepared.observed.outdated
+        """Less the restart of a hub for nothing but another package, if that one would not work: the one that runs is
+        then better. The problem says why. Other settings are tested with their own generation."""
+        wished, observed = prepared.intent.desired, prepared.observed
         steps = [step for step in prepared.plan.steps if (step.component, step.verb) == _HUB_RESTART]
-        if not steps or Component.HUB not in outdated or number is None:
+        if not steps or wished is None or observed.generation is None:
+            return prepared
+        if observed.loaded.get(Component.HUB) != wished.markers[Component.HUB]:
             return prepared
         try:
-            self._preflight.programs(number)
+            self._preflight.programs(observed.generation)
         except PreflightError as error:
             kept = tuple(step for step in prepared.plan.steps if step not in steps)
             problem = Problem(Component.HUB, Reason.PREFLIGHT, f"{error}; the hub that runs is left alone")

@@ -10,15 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.hub import Hub, install
-from tests.machine.rig import Machine, Suite
+from tests.machine.course import Course, set_up
+from tests.machine.hub import Hub, install, until
+from tests.machine.rig import NOTEBOOK, Machine, Suite
 from tests.machine.rig.locks import locked
+from tests.machine.upgrade import OLDER, REPO, AtWork, Schema, offered, packages_back, put_back
 
 REPOSITORY = Path("dist/repo")
 NEWER = "99.0"  # higher than any real version
 UNITS = ("hubagent", "jupyterhub", "configurable-http-proxy", "hubagent-firewall")
 LEFT_ALONE = ("jupyterhub", "configurable-http-proxy", "hubagent-firewall", "nginx", "docker")
 VOLUME = "jupyterhub-user-alice"
+
+_CONFIG = """\
+hub: {signup: open, ask_email: false}
+nginx: {max_body: 7M}
+servers:
+  course:
+    image: hubagent/julia
+    memory: 640M
+    cpus: 1.5
+    warm: {ready: 1, max: 1, pluto: false}
+"""
 
 # What a package manager, Docker and the system itself change at any time, and this test's own files.
 ELSEWHERE = re.compile(
@@ -85,12 +98,21 @@ def _serves_debians_page(machine: Machine) -> bool:
 
 @pytest.mark.parametrize("suite", list(Suite), ids=lambda suite: suite.value)
 def test_packages_come_are_upgraded_go_and_come_back(suite: Suite, packaged: Path, newer: Path) -> None:
-    with Machine.boot(suite) as machine:
+    with Machine.boot(suite, image=NOTEBOOK) as machine:
         machine.run(["docker", "volume", "create", VOLUME])
         before = _everything(machine)
         hub = install(machine, packaged)
         _installed(hub)
-        _upgraded(hub, newer)
+        version = machine.run(["hubagent", "--version"]).stdout.split()[1]
+        with (
+            set_up(Course, hub, _CONFIG, own="label=hubagent.server=course") as course,
+            AtWork(course, "ada") as ada,
+        ):
+            schema = Schema(machine)
+            schema.grows()
+            _upgraded(hub, newer, ada, schema)
+            schema.shrinks()
+            _went_back(hub, version, ada, schema)
         _removed(hub)
         _reinstalled(hub)
         _purged(hub, before)
@@ -110,15 +132,14 @@ def _installed(hub: Hub) -> None:
     assert _users(machine) == ["admin"]
 
 
-def _upgraded(hub: Hub, newer: Path) -> None:
+def _upgraded(hub: Hub, newer: Path, ada: AtWork, schema: Schema) -> None:
     """`apt upgrade` brings the higher version, restarts the agent, which restarts the hub, and nothing else;
-    an edited file is kept."""
+    an edited file is kept, and people at work notice nothing. The hub keeps its database as it was."""
     machine = hub.machine
-    hub.replace("max_body: 100M", "max_body: 7M")
-    hub.settled()
     starts, agent, config = _starts(machine), hub.main_pid("hubagent"), hub.config()
-    machine.run(["rm", "-r", "/srv/repo"])
-    machine.push(newer, "/srv/repo")
+    machine.run(["mv", REPO, OLDER])
+    offered(machine, OLDER)
+    machine.push(newer, REPO)
     _apt(machine, "update")
     _apt(machine, "upgrade")
     assert machine.run(["hubagent", "--version"]).stdout == f"hubagent {NEWER}\n"
@@ -133,6 +154,36 @@ def _upgraded(hub: Hub, newer: Path) -> None:
     assert _starts(machine) == upgraded
     assert hub.config() == config
     assert hub.get("/hub/login")[0] == 200
+    ada.works_on("an upgrade")
+    assert schema.revision() == schema.LATER
+    assert schema.revision(schema.copy()) == schema.first
+    assert schema.copy() in machine.run(["journalctl", "-u", "jupyterhub", "-o", "cat"]).stdout
+
+
+def _went_back(hub: Hub, version: str, ada: AtWork, schema: Schema) -> None:
+    """By the commands of the guide to the older packages, whose hub does not know the later schema: it is not started,
+    and the later one goes on until the database is put back."""
+    machine, starts, config = hub.machine, _starts(hub.machine), hub.config()
+    packages_back(machine, version)
+    status = hub.settled(after=lambda status: status["version"] == version and status["looks"] > 0)
+    (problem,) = status["problems"]
+    assert (problem["component"], problem["reason"]) == ("hub", "preflight")
+    assert f"schema {schema.LATER}" in problem["message"]
+    assert schema.copy() in problem["message"]
+    assert _starts(machine) == starts
+    assert hub.get("/hub/login")[0] == 200
+    ada.works_on("going back")
+    put_back(machine, schema.copy())
+    until(lambda: hub.get("/hub/login")[0] == 200, 60.0, "the login page")
+    status = hub.settled(after=lambda status: status["looks"] > 0 and not status["problems"])
+    assert (status["version"], status["pending"]) == (version, [])
+    back = _starts(machine)
+    assert [unit for unit in LEFT_ALONE if back[unit] != starts[unit]] == ["jupyterhub"]
+    assert schema.revision() == schema.first
+    assert hub.config() == config
+    ada.works_on("putting the database back")
+    until(ada.is_known, 60.0, "the hub to know the server again")
+    machine.run(["rm", "-r", "/var/lib/jupyterhub/replaced"])
 
 
 def _removed(hub: Hub) -> None:

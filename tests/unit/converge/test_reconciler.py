@@ -80,6 +80,16 @@ def test_a_hub_of_another_package_that_would_not_work_does_not_replace_the_one_t
     assert (world.look().problems, world.taken) == ((), [(Component.HUB, "restart")])
 
 
+def test_a_hub_of_another_package_is_tested_with_the_settings_that_it_will_get(world: World) -> None:
+    """It may not know those in force, which the package before has written."""
+    world.upgrade("jupyterhub", "1.0", "new")
+    world.units.fail(UnitVerb.START, HUB_TEST.format(1))
+    world.edit(ADMINS)
+    look = world.look()
+    assert (look.result, look.problems, world.taken) == (Result.OK, (), [(Component.HUB, "restart")])
+    assert ("start", HUB_TEST.format(2)) in world.units.journal
+
+
 def test_programs_of_another_version_than_the_agents_wait_for_it(world: World) -> None:
     world.upgrade("jupyterhub", "1.1", "new")
     assert world.look().result is Result.NOOP
