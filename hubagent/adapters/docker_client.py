@@ -8,6 +8,7 @@ every failure: an upgraded engine may refuse the API version that the old one ag
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -15,17 +16,17 @@ from typing import Any, Final, TypeVar
 import docker
 import docker.errors
 import requests.exceptions
-from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPAdapter, UnixHTTPConnection, UnixHTTPConnectionPool
 
 from hubagent.errors import ContainerError, EngineAbsentError
 
 DOCKER_SOCKET: Final = "unix:///run/docker.sock"
 
-KEPT: Final = 4
+_ADVICE: Final = "see `systemctl status docker.service`"
+
+_KEPT: Final = 1
 """Connections that a client keeps open between calls. Another one is cheap on a socket of this machine; what a rush has
 opened would stay for ever, dead after the engine's next restart."""
-
-_ADVICE: Final = "see `systemctl status docker.service`"
 
 _SCHEME: Final = "http+docker://"
 """Of the SDK's addresses when it talks to a socket."""
@@ -38,11 +39,10 @@ _Answer = TypeVar("_Answer")
 class DockerClient:
     """Calls of the SDK with a deadline each, and with hubagent's errors."""
 
-    def __init__(self, base_url: str = DOCKER_SOCKET, *, timeout_s: int, connections: int = KEPT) -> None:
-        """`connections` are kept open between calls; more calls at once make more, for their duration."""
+    def __init__(self, base_url: str = DOCKER_SOCKET, *, timeout_s: int) -> None:
+        """One connection is kept open between calls; more calls at once make more, for their duration."""
         self._base_url = base_url
         self._timeout_s = timeout_s
-        self._connections = connections
         self._lock = threading.Lock()
         self._client: Any = None
 
@@ -71,17 +71,24 @@ class DockerClient:
 
     def connect(self) -> Any:
         """A docker.APIClient of its own, for the caller to close."""
+        self._try()
         client = docker.APIClient(
             base_url=self._base_url,
             version="auto",
             timeout=self._timeout_s,
-            max_pool_size=self._connections,
+            max_pool_size=_KEPT,
         )
         client.trust_env = False  # no proxy, no .netrc: this is a socket on this machine
         shipped = client.get_adapter(_SCHEME)
         shipped.close()
-        client.mount(_SCHEME, _OnePool(shipped.socket_path, self._timeout_s, max_pool_size=self._connections))
+        client.mount(_SCHEME, _OnePool(shipped.socket_path, self._timeout_s, max_pool_size=_KEPT))
         return client
+
+    def _try(self) -> None:
+        """Raises OSError when nobody listens. The SDK would leave its own socket to the garbage collector."""
+        with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.settimeout(self._timeout_s)
+            attempt.connect(self._base_url.removeprefix("unix://"))
 
     def close(self) -> None:
         """The next call connects again."""
@@ -97,4 +104,27 @@ class _OnePool(UnixHTTPAdapter):  # type: ignore[misc]
 
     def get_connection(self, url: str, proxies: Any = None) -> Any:
         del url, proxies
-        return super().get_connection("")
+        with self.pools.lock:
+            pool = self.pools.get("")
+            if pool is None:
+                pool = self.pools[""] = _Pool("", self.socket_path, self.timeout, maxsize=self.max_pool_size)
+        return pool
+
+
+class _Pool(UnixHTTPConnectionPool):  # type: ignore[misc]
+    def _new_conn(self) -> Any:
+        return _Connection("", self.socket_path, self.timeout)
+
+
+class _Connection(UnixHTTPConnection):  # type: ignore[misc]
+    """The SDK's leaves a socket that cannot connect to the garbage collector."""
+
+    def connect(self) -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(self.unix_socket)
+        except BaseException:
+            connection.close()
+            raise
+        self.sock = connection

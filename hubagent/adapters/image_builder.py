@@ -35,7 +35,7 @@ class DockerImages:
 
     def __init__(self, base_url: str = DOCKER_SOCKET) -> None:
         self._quick = DockerClient(base_url, timeout_s=_TIMEOUT_S)
-        self._slow = DockerClient(base_url, timeout_s=_SILENCE_S, connections=1)
+        self._slow = DockerClient(base_url, timeout_s=_SILENCE_S)
 
     def image_id(self, name: str) -> str | None:
         def inspect(client: Any) -> str | None:

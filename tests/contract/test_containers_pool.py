@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import os
 import tarfile
 import threading
 import time
@@ -17,7 +19,6 @@ import pytest
 
 from hubagent.adapters.container_arguments import may_raise_limits
 from hubagent.adapters.containers import DockerContainers
-from hubagent.adapters.docker_client import KEPT
 from hubagent.errors import ContainerError, EngineAbsentError, NameTakenError
 from hubagent.pool.ports import Bind, Containers, ContainerSpec, ImageFacts
 from tests.contract.real_docker import PASSWD, SLEEP, Engine, libraries
@@ -416,11 +417,34 @@ class TestReal:
             for number in range(40):
                 assert containers.inspect(f"none-{number}") is None
             assert relay.clients == 1
-            with ThreadPoolExecutor(8 * KEPT) as pool:
+            with ThreadPoolExecutor(32) as pool:
                 list(pool.map(containers.inspect, [f"none-{number}" for number in range(200)]))
-            wait_until(lambda: relay.clients <= KEPT, 10.0, lambda: f"{relay.clients} connections")
+            wait_until(lambda: relay.clients <= 1, 10.0, lambda: f"{relay.clients} connections")
             assert caplog.messages == []
         finally:
+            containers.close()
+            relay.close()
+
+    def test_an_engine_that_is_absent_costs_no_descriptor(self, engine: Engine, tmp_path: Path) -> None:
+        """Not even until the next garbage collection."""
+
+        def sockets() -> int:
+            links = (entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+            return sum(os.readlink(link).startswith("socket:") for link in links if link.exists())
+
+        relay = UnixRelay(tmp_path / "docker.sock", engine.url.removeprefix("unix://"))
+        containers = DockerContainers(relay.url)
+        gc.disable()
+        try:
+            assert containers.inspect("none") is None
+            relay.stop()
+            before = sockets()
+            for _ in range(5):
+                with pytest.raises(EngineAbsentError):
+                    containers.inspect("none")
+            assert sockets() <= before
+        finally:
+            gc.enable()
             containers.close()
             relay.close()
 

@@ -26,6 +26,8 @@ random edits, faults, restarts and jumps of time:
 5. Applying twice is applying once.
 6. Once what was broken works again, everything comes to where the file says, without a restart of the agent.
 
+`make soak` lets many of them happen at random on one booted machine, among people who work there: [what it showed](soak.md).
+
 | tests in | are run on |
 |---|---|
 | tests/unit, tests/faults | fakes that fail as told, each held to the real thing by tests/contract; the agent's own process |

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.adapters.docker_client import KEPT
 from hubagent.adapters.spawn_socket import WORKERS
 from tests.soak.background import Failure
 from tests.soak.events import Calm, Done, Kind
@@ -23,10 +22,10 @@ COME_AND_GO: Final = frozenset({ANSWERS, "claim"})
 """hubagent/pool/claims.py takes two threads for a claim, as long as it lasts. All others of the agent begin with it. The
 homes helper has one for each request (hubagent/homes/server.py)."""
 
-CONNECTIONS_MORE: Final = {AGENT: 5 * KEPT + 1, HOMES: 0}
-"""Connections to Docker that are kept, once so many calls were made at once. Five clients of the agent's keep KEPT each
-(hubagent/adapters/docker_client.py): for users' containers, quick and slow (containers.py), for the network, for events
-(docker_engine.py) and for images; one for builds keeps one (image_builder.py). The homes helper keeps none."""
+CONNECTIONS_MORE: Final = {AGENT: 6, HOMES: 0}
+"""Connections to Docker that are kept. Six clients of the agent's keep one each (hubagent/adapters/docker_client.py): for users'
+containers, quick and slow (containers.py), for the network, for events (docker_engine.py), for images, and for builds
+(image_builder.py). The homes helper keeps none."""
 
 MEMORY_MORE_MB: Final = {AGENT: 10.0, HOMES: 3.0}
 """Between processes that have just started and one that has served for half the soak: caches fill and the
