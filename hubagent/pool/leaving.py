@@ -27,7 +27,7 @@ EXIT_STATUS_S: Final = 90.0
 UNKNOWN_S: Final = 180.0
 """So long a guest's folder may have no container: it is made before it, and read after it."""
 
-ABANDONED_S: Final = 180.0
+ABANDONED_S: Final = 90.0
 """So long a cold start's ended container stays, as one of Docker's does that is about to start: the hub removes what it
 knows of. It forgets a server that it is starting or stopping when it is restarted."""
 

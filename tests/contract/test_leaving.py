@@ -1,4 +1,4 @@
-"""What is left of cold starts, with a real Docker and the real folders; the three minutes pass by a clock that is turned.
+"""What is left of cold starts, with a real Docker and the real folders; the minute and a half passes by a clock that is turned.
 
 tests/machine/test_servers.py shows the same with a real hub, and waits.
 """

@@ -943,7 +943,7 @@ THE_POOL = Chapter(
         Case(
             "S12",
             "The hub is restarted while it starts or stops a server, and forgets its container",
-            "Its user's next start removes it, from a slot or cold; one that has ended goes after three minutes by itself, with its guest's folder.",
+            "Its user's next start removes it, from a slot or cold; one that has ended goes after a minute and a half by itself, with its guest's folder.",
             (
                 *_tests(
                     KEEPER,

@@ -144,8 +144,8 @@ def classroom(hub: Hub) -> Iterator[Classroom]:
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten(classroom: Classroom) -> str:
-    """An ended container of a start that the hub knows nothing of. Made before the first test, so that the three minutes that
-    it stays have passed when the last one asks for its end."""
+    """An ended container of a start that the hub knows nothing of. Made before the first test, so that the time that
+    it stays has passed when the last one asks for its end."""
     machine = classroom.hub.machine
     container = machine.run(["python3", "-c", _START_UNASKED, EVE], timeout_s=150.0).stdout.strip()
     assert classroom.inspect(EVE)["Id"] == container
