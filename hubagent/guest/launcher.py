@@ -48,7 +48,7 @@ def _cold(settings: wire.GuestSettings) -> int:
 
 
 def _warm(settings: wire.GuestSettings) -> int:
-    from hubagent.guest import preload, server
+    from hubagent.guest import patience, preload, server
     from hubagent.wire import secrecy
 
     os.chdir("/")  # the home comes later, and a folder in use before would stay the empty one
@@ -83,6 +83,7 @@ def _warm(settings: wire.GuestSettings) -> int:
     for line in beside.before_server(message.environment):
         _say(line)
     secrecy.install()
+    patience.install()
     answering.watch(message.environment)
     try:
         server.run(script, tuple(sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,20 +132,45 @@ def test_a_warm_server_logs_requests_that_fail_without_their_secrets(
     assert "-4711" not in log
 
 
+_FORGETFUL = ("--HubOAuth.cache_max_age=1",)
+
+
+def _status(server: Running) -> int:
+    headers = {"Authorization": f"token {USER_TOKEN}"}
+    return requests.get(f"{server.url}api/contents", headers=headers, timeout=DEADLINE_S).status_code
+
+
 def test_how_long_a_server_does_without_the_hub(new: Callable[..., Container], proof: wire.Proof) -> None:
     """So long as the hub's answer for a token may be old, which its arguments say: 300 s without."""
     hub = Hub()
     starter = Starter(new, hub, proof)
-    long, short = starter("warm"), starter("warm", arguments=("--HubOAuth.cache_max_age=1",))
-
-    def status(server: Running) -> int:
-        headers = {"Authorization": f"token {USER_TOKEN}"}
-        return requests.get(f"{server.url}api/contents", headers=headers, timeout=DEADLINE_S).status_code
-
-    assert (status(long), status(short)) == (200, 200)
+    long, short = starter("cold"), starter("cold", arguments=_FORGETFUL)
+    assert (_status(long), _status(short)) == (200, 200)
     hub.close()
-    until(lambda: status(short) == 500, "the answer is too old, and there is nobody to ask")
-    assert status(long) == 200
+    until(lambda: _status(short) == 500, "the answer is too old, and there is nobody to ask")
+    assert _status(long) == 200
+
+
+def test_a_warm_server_waits_for_a_hub_that_is_restarted(
+    new: Callable[..., Container], proof: wire.Proof
+) -> None:
+    hub = Hub()
+    server = Starter(new, hub, proof)("warm", arguments=_FORGETFUL)
+    assert _status(server) == 200
+    hub.close()
+    answers: list[int] = []
+
+    def ask() -> None:
+        while "Error connecting to" not in server.container.output:  # until it has missed the hub
+            answers.append(_status(server))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    until(lambda: "Error connecting to" in server.container.output, "the hub to be missed")
+    again = Hub(hub.port)
+    asking.join()
+    again.close()
+    assert set(answers) == {200}, server.container.output[-3000:]
 
 
 def test_what_others_see_of_a_warm_server(starter: Starter) -> None:
