@@ -7,6 +7,7 @@ that no other part of the process needs a GLib main loop.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -106,6 +107,7 @@ class BusConnection:
                     self._fault = error.message if isinstance(error, GLib.Error) else str(error)
                 self._closing.wait(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            gc.collect()  # pydbus's objects hold each other, and a socket; a collection may be hours away
         context.pop_thread_default()
 
     def _serve_once(self, context: Any) -> None:

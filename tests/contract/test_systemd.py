@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -110,6 +111,26 @@ def test_a_killed_bus_is_only_a_pause(manager: SystemdUnitManager, systemd: Smal
     for _ in range(3):
         systemd.kill_bus()
         wait_until(lambda: _reload_result(manager) is JobResult.DONE, 20.0)
+
+
+def test_a_lost_bus_leaves_no_descriptor(manager: SystemdUnitManager, systemd: SmallSystemd) -> None:
+    """Not even until the next garbage collection by itself."""
+
+    def lose_it() -> int:
+        systemd.systemctl(
+            "reset-failed", "dbus.service", "dbus.socket"
+        )  # and how often they were started lately
+        systemd.kill_bus()
+        wait_until(lambda: _reload_result(manager) is JobResult.DONE, 20.0)
+        return len(os.listdir("/proc/self/fd"))
+
+    manager.run(UnitVerb.START, "steady.service", timeout_s=10)
+    gc.disable()
+    try:
+        counts = [lose_it() for _ in range(4)]
+    finally:
+        gc.enable()
+    assert counts[-1] <= counts[1], counts  # the first one is still settling
 
 
 def test_a_bus_that_is_away_is_said_in_words_and_found_again(
