@@ -106,7 +106,7 @@ def plan(now: Now) -> Plan:
         retire |= pool.unwanted()
     make: tuple[str, ...] = ()
     if not (is_short or now.paused):
-        make, starved = _affordable(now, pools)
+        make, starved = _affordable(now, pools, {pool.demand.server: pool.to_make(retire) for pool in pools})
         for pool in starved:
             retire |= pool.in_the_way(retire)
     return Plan(make, tuple(retire.items()), {pool.demand.server: pool.wanted for pool in pools})
@@ -133,6 +133,7 @@ class _Pool:
     def __init__(self, demand: Demand, slots: Sequence[Slot], now: Now) -> None:
         warm = demand.warm
         self.demand = demand
+        self._slots = slots
         wrong = [slot for slot in slots if demand.recipe not in (None, slot.recipe)]
         fitting = [slot for slot in slots if slot not in wrong]
         unproven = [slot for slot in fitting if demand.proven and not slot.proven]
@@ -156,18 +157,25 @@ class _Pool:
         """Slots to make, as far as `max` and the past allow."""
         return max(0, self.wanted - len(self.fresh)) if self.demand.can_make else 0
 
+    def to_make(self, retired: Mapping[str, Eviction]) -> int:
+        """How many of those have a place beside what stays."""
+        stay = sum(slot.id not in retired for slot in self._slots)
+        return max(0, min(self.missing, self.demand.warm.max - stay))
+
     @property
     def is_for_lecture(self) -> bool:
         return self.wanted > self.demand.warm.ready
 
     def unwanted(self) -> dict[str, Eviction]:
-        """Outworn ones that have been replaced, or whose place their replacement needs, and what is too much."""
+        """Outworn ones that have been replaced, or whose place their replacement needs, and what is too much. The
+        next replacement needs a place when the one before is ready."""
         surplus = max(0, len(self.fresh) - self._worth_keeping)
         # What is not ready yet goes before what is: somebody may click now.
         least = sorted(self.fresh, key=lambda slot: (slot.phase is Phase.READY, _newest_first(slot)))
         kept = least[surplus:]
         ready = sum(slot.phase is Phase.READY for slot in kept)
-        places = self.demand.warm.max - len(kept) - (1 if self.missing else 0)
+        place = 1 if self.missing and ready == len(kept) else 0
+        places = self.demand.warm.max - len(kept) - place
         stay = min(max(0, self.wanted - ready), max(0, places))
         going = list(self._outworn.items())
         too_many = {slot.id: Eviction.SURPLUS for slot in least[:surplus]}
@@ -200,13 +208,16 @@ def _evicted(now: Now) -> list[str]:
     return going
 
 
-def _affordable(now: Now, pools: Sequence[_Pool]) -> tuple[tuple[str, ...], list[_Pool]]:
-    """The servers to begin a slot for, the emptiest first; and those for which there is no memory."""
+def _affordable(
+    now: Now, pools: Sequence[_Pool], to_make: Mapping[str, int]
+) -> tuple[tuple[str, ...], list[_Pool]]:
+    """The servers to begin a slot for, the emptiest first; and those for which there is no memory. `to_make`: how
+    many have a place, by server."""
     bytes_of = {pool.demand.server: pool.demand.slot_bytes for pool in pools}
     growing = [slot for slot in now.slots if slot.phase in (Phase.CREATING, Phase.WARMING)]
     free = now.memory.available - now.memory.reserve
     free -= sum(bytes_of.get(slot.server, FALLBACK_SLOT_BYTES) for slot in growing)
-    short_of = [pool for pool in pools if pool.missing]
+    short_of = [pool for pool in pools if to_make[pool.demand.server]]
     places = AT_ONCE_FOR_LECTURE if any(pool.is_for_lecture for pool in short_of) else AT_ONCE
     make: list[str] = []
     starved: list[_Pool] = []
@@ -218,6 +229,6 @@ def _affordable(now: Now, pools: Sequence[_Pool]) -> tuple[tuple[str, ...], list
             continue
         make.append(pool.demand.server)
         free -= pool.demand.slot_bytes
-        if make.count(pool.demand.server) == pool.missing:
+        if make.count(pool.demand.server) == to_make[pool.demand.server]:
             short_of.remove(pool)
     return tuple(make), starved

@@ -159,6 +159,16 @@ def test_users_come_first_but_not_for_ever() -> None:
     assert not policy.pauses(pending=3, ended_s=1, paused_s=policy.PAUSE_AT_MOST_S)
 
 
+def test_a_replacement_that_warms_is_waited_for_before_another_slot_goes() -> None:
+    """Two are too old, the replacement of the first is not ready, and there is no place for a second."""
+    warm = Warm(ready=4, max=5)
+    old = [slot(n, age_s=warm.max_age_s + 60) for n in (1, 2)]
+    there = (*old, slot(3), slot(4), slot(5, Phase.WARMING))
+    assert plan(*there, of=demand(warm)) == Plan(desired={"julia": 4})
+    (gone, why), *others = plan(*there[:4], slot(5), of=demand(warm)).retire
+    assert (gone, why, others) == (old[0].id, Eviction.AGE, [])
+
+
 phases = st.sampled_from(list(Phase))
 any_slots = st.lists(
     st.tuples(
