@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from hubagent.adapters.spawn_socket import SpawnServer
 from hubagent.pool.broker import REQUESTS
 from tests.contract.small_homes import SmallHomes
 from tests.faults.hostile import almost_messages, streams
+from tests.fuzz.frames import exchange
 
-_ANSWER_S = 20.0
 PATIENT = settings(
     deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -35,22 +34,6 @@ def test_what_almost_is_a_message_is_one_or_is_refused(body: bytes) -> None:
         assert len(str(error)) < 1000
     else:
         assert wire.from_json(wire.to_json(message), type(message)) == message
-
-
-def _send(path: Path, data: bytes) -> bytes:
-    """All that comes back until the other side hangs up."""
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(_ANSWER_S)
-        connection.connect(str(path))
-        answer = b""
-        try:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(65536):
-                answer += part
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # cut off before it had read everything
-        return answer
 
 
 def _is_answer(answer: bytes) -> bool:
@@ -75,8 +58,8 @@ def spawn_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @given(streams())
 @PATIENT
 def test_the_agents_socket_answers_or_cuts_off_and_goes_on(spawn_socket: Path, data: bytes) -> None:
-    assert _is_answer(_send(spawn_socket, data))
-    assert _send(spawn_socket, wire.encode(wire.Inspect("a")))
+    assert _is_answer(exchange(spawn_socket, data))
+    assert exchange(spawn_socket, wire.encode(wire.Inspect("a")))
 
 
 @pytest.fixture(scope="module")
@@ -92,5 +75,5 @@ def homes_socket() -> Iterator[Path]:
 @given(streams())
 @PATIENT
 def test_the_homes_helpers_socket_answers_or_cuts_off_and_goes_on(homes_socket: Path, data: bytes) -> None:
-    assert _is_answer(_send(homes_socket, data))
-    assert b"Slots" in _send(homes_socket, wire.encode(wire.ListSlots()))
+    assert _is_answer(exchange(homes_socket, data))
+    assert b"Slots" in exchange(homes_socket, wire.encode(wire.ListSlots()))

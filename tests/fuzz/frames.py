@@ -1,4 +1,4 @@
-"""From a fuzzer's bytes to what peers of a socket send, one after the other."""
+"""What peers send to a socket of ours, and what they hear: from a fuzzer's bytes, or a test's."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def _is_whole(stream: bytes) -> bool:
     return len(stream) >= size and wire.HEADER.unpack(stream[:size])[0] == len(stream) - size
 
 
-def ask(path: Path, stream: bytes) -> object | None:
-    """What a peer that sends this hears: a message, or nothing. AssertionError for anything else, and for silence."""
+def exchange(path: Path, stream: bytes) -> bytes:
+    """All that comes back to a peer that sends this, until the other side hangs up. TimeoutError when it does not."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_ANSWER_S)
         connection.connect(str(path))
@@ -42,6 +42,12 @@ def ask(path: Path, stream: bytes) -> object | None:
                 heard += part
         except (BrokenPipeError, ConnectionResetError):
             pass  # cut off before it had read everything
+    return heard
+
+
+def ask(path: Path, stream: bytes) -> object | None:
+    """What a peer that sends this hears: a message, or nothing. AssertionError for anything else."""
+    heard = exchange(path, stream)
     if not heard:
         return None
     length = wire.body_length(heard[: wire.HEADER.size])
