@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from hubagent.hub.reading import SettingsError
 
-CONNECT_S: Final = 5
+_CONNECT_S: Final = 5
 _TOKENS: Final = text(
     "select id, hashed from api_tokens where service_id in (select id from services where name = :service)"
 )
@@ -49,7 +49,7 @@ def try_out(url: str) -> None:
     if place.get_backend_name() == "sqlite":
         return
     try:
-        with _engine(place).connect() as connection:
+        with engine_of(place).connect() as connection:
             may_make_tables = connection.execute(text(_MAY_MAKE_TABLES)).scalar()
     except SQLAlchemyError as error:
         raise SettingsError(
@@ -70,7 +70,7 @@ def forget_tokens(url: str, service: str, *, but: str) -> None:
     if place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists():
         return
     try:
-        with _engine(place).begin() as connection:
+        with engine_of(place).begin() as connection:
             if not inspect(connection).has_table("api_tokens"):
                 return
             for number, hashed in connection.execute(_TOKENS, {"service": service}).all():
@@ -82,8 +82,9 @@ def forget_tokens(url: str, service: str, *, but: str) -> None:
         ) from None
 
 
-def _engine(place: URL) -> Engine:
-    timeout = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": CONNECT_S}
+def engine_of(place: URL) -> Engine:
+    """Connections of their own, which say nothing of what they write when it fails."""
+    timeout = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": _CONNECT_S}
     return create_engine(place, poolclass=NullPool, hide_parameters=True, connect_args=timeout)
 
 

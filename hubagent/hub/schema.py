@@ -25,13 +25,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from jupyterhub.dbutil import ALEMBIC_DIR, write_alembic_ini
-from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 from traitlets.log import get_logger
 
-from hubagent.hub.database import CONNECT_S, reason_of
+from hubagent.hub.database import engine_of, reason_of
 from hubagent.hub.reading import SettingsError
 
 _PATIENCE_S: Final = 30.0
@@ -113,12 +111,11 @@ def _revision(place: URL) -> str | None:
     file = _file(place)
     if file is not None and not file.exists():
         return None
-    connect_args = {} if file is not None else {"connect_timeout": CONNECT_S}
     try:
         if file is not None:
             with closing(_open(file)) as connection:
                 return _of_file(connection)
-        with create_engine(place, poolclass=NullPool, connect_args=connect_args).connect() as server:
+        with engine_of(place).connect() as server:
             return MigrationContext.configure(server).get_current_revision()
     except (SQLAlchemyError, sqlite3.Error) as error:
         shown = place.render_as_string(hide_password=True)
