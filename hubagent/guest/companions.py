@@ -65,9 +65,3 @@ def start(settings: wire.GuestSettings) -> Companions:
     if settings.pluto:
         companions.append(import_module("hubagent.guest.pluto").start(settings))
     return Companions(tuple(companions))
-
-
-def pluto_on_demand(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a server that offers Pluto and starts it when it is first opened."""
-    offering: dict[str, str] = import_module("hubagent.guest.pluto").cold(environment)
-    return offering

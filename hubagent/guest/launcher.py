@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hubagent import wire
-from hubagent.guest import becoming, companions
+from hubagent.guest import additions, becoming, companions
 from hubagent.guest.answering import Answering, address
 from hubagent.guest.waiting import Waiting
 
@@ -48,8 +48,7 @@ def _cold(settings: wire.GuestSettings) -> int:
 
 
 def _warm(settings: wire.GuestSettings) -> int:
-    from hubagent.guest import patience, preload, server
-    from hubagent.wire import secrecy
+    from hubagent.guest import preload, server
 
     os.chdir("/")  # the home comes later, and a folder in use before would stay the empty one
     scripts = server.Scripts()
@@ -82,8 +81,7 @@ def _warm(settings: wire.GuestSettings) -> int:
     sys.argv[:] = [str(script), *message.command[1:]]
     for line in beside.before_server(message.environment):
         _say(line)
-    secrecy.install()
-    patience.install()
+    additions.announce(os.environ)
     answering.watch(message.environment)
     try:
         server.run(script, tuple(sys.argv[1:]))
@@ -118,8 +116,9 @@ def _leave() -> None:
 
 
 def _execute(message: wire.Become, answering: Answering, settings: wire.GuestSettings) -> int:
+    additions.announce(os.environ)
     if settings.pluto:
-        os.environ.update(companions.pluto_on_demand(os.environ))
+        os.environ[additions.PLUTO] = "0"
     program = message.command[0]
     if becoming.found(program) is None:
         return _refuse(answering, "guest", f"{program}: no such program in this image", becoming.NOT_FOUND)

@@ -19,8 +19,7 @@ _AWAY: Final = "Failed to connect to Hub API"
 
 
 def install() -> None:
-    """In this image's JupyterHub; one that is made otherwise is left as it is. Called when the environment is the
-    user's: the module looks at it when it is loaded, which the server is about to do anyway."""
+    """In this image's JupyterHub; one that is made otherwise is left as it is."""
     try:
         from jupyterhub.services import auth  # type: ignore[import-not-found]
     except Exception:  # the server will say what is wrong

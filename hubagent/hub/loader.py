@@ -7,12 +7,12 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+from hubagent import request_log
 from hubagent.hub.configuration import AGENT, build_config
 from hubagent.hub.database import forget_tokens, prepare_sqlite
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import Places, load_hub, load_secrets
-from hubagent.wire import secrecy
 
 
 def load(config: Config) -> None:
@@ -21,7 +21,7 @@ def load(config: Config) -> None:
     Ends the process with one line on standard error when the files cannot be used: JupyterHub without
     its configuration would start with an empty database and everybody locked out.
     """
-    secrecy.install()
+    request_log.install()
     try:
         places = Places.from_environment()
         settings = load_hub(places.hub_json)

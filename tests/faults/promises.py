@@ -133,7 +133,7 @@ PROMISES: Final = (
             *_tests(
                 "tests/guest/test_server.py",
                 "secrets_are_not_in_the_log",
-                "a_warm_server_logs_requests_that_fail_without_their_secrets",
+                "requests_that_fail_are_logged_without_their_secrets",
                 "what_others_see_of_a_warm_server",
             ),
             *_tests("tests/packages/test_units.py", "secrets_reach_services_as_credentials_alone"),

@@ -19,6 +19,8 @@ from tests.guest.container import DEADLINE_S, HOME, IMAGE, Container, until
 from tests.guest.hub import TOKEN, USER_TOKEN, Hub
 
 PREFIX = "/user/ann/"
+OURS = pytest.mark.parametrize("how", ["cold", "warm"])
+"""Not as Docker alone would start it."""
 
 
 @pytest.fixture
@@ -55,11 +57,9 @@ def test_a_stranger_is_sent_to_the_hub(server: Running) -> None:
 
 def test_the_process_is_like_a_fresh_one(server: Running, plain: Running) -> None:
     """Whatever differs here may differ for a user's program."""
-    of_each = ("JUPYTERHUB_SERVICE_URL",)
     facts, expected = server.facts, plain.facts
     for found in (facts, expected):
-        for name in of_each:
-            assert found["environment"].pop(name)
+        assert found["environment"].pop("JUPYTERHUB_SERVICE_URL")
     assert facts.keys() == expected.keys()
     for name in facts:
         assert facts[name] == expected[name], name
@@ -98,9 +98,10 @@ def test_terminals(server: Running) -> None:
     channel = websocket.create_connection(
         url, header=[f"{name}: {value}" for name, value in headers.items()], timeout=DEADLINE_S
     )
-    channel.send(json.dumps(["stdin", "echo =$PWD=$STARTUP=$(umask)=$(git init -q work && ls -d work)=\r"]))
+    words = "$PWD=$STARTUP=$(umask)=$(git init -q work && ls -d work)=$JUPYTER_CONFIG_PATH"
+    channel.send(json.dumps(["stdin", f"echo ={words}=\r"]))
     seen = ""
-    while f"={HOME}=was-read=0022=work=" not in seen:
+    while f"={HOME}=was-read=0022=work==" not in seen:
         kind, *words = json.loads(channel.recv())
         seen += words[0] if kind == "stdout" else ""
     channel.close()
@@ -111,12 +112,12 @@ def test_secrets_are_not_in_the_log(server: Running) -> None:
     assert TOKEN not in server.container.output
 
 
-def test_a_warm_server_logs_requests_that_fail_without_their_secrets(
-    new: Callable[..., Container], proof: wire.Proof
+@OURS
+def test_requests_that_fail_are_logged_without_their_secrets(
+    new: Callable[..., Container], proof: wire.Proof, how: str
 ) -> None:
-    """The hub is away. A server that is a program of its own from the start logs what its image's JupyterHub does."""
     hub = Hub()
-    server = Starter(new, hub, proof)("warm")
+    server = Starter(new, hub, proof)(how)
     hub.close()
     secrets = {"X-Xsrftoken": "xsrf-4711", "X-Api-Key": "key-4711", "Authorization": "token browser-4711"}
     answer = requests.get(
@@ -144,18 +145,19 @@ def test_how_long_a_server_does_without_the_hub(new: Callable[..., Container], p
     """So long as the hub's answer for a token may be old, which its arguments say: 300 s without."""
     hub = Hub()
     starter = Starter(new, hub, proof)
-    long, short = starter("cold"), starter("cold", arguments=_FORGETFUL)
+    long, short = starter("plain"), starter("plain", arguments=_FORGETFUL)
     assert (_status(long), _status(short)) == (200, 200)
     hub.close()
     until(lambda: _status(short) == 500, "the answer is too old, and there is nobody to ask")
     assert _status(long) == 200
 
 
-def test_a_warm_server_waits_for_a_hub_that_is_restarted(
-    new: Callable[..., Container], proof: wire.Proof
+@OURS
+def test_a_server_waits_for_a_hub_that_is_restarted(
+    new: Callable[..., Container], proof: wire.Proof, how: str
 ) -> None:
     hub = Hub()
-    server = Starter(new, hub, proof)("warm", arguments=_FORGETFUL)
+    server = Starter(new, hub, proof)(how, arguments=_FORGETFUL)
     assert _status(server) == 200
     hub.close()
     answers: list[int] = []

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hubagent.guest import companions
+from hubagent.guest import additions, companions
 from hubagent.guest.kernels.companion import Kernels
 from hubagent.guest.pluto.companion import Pluto
 
@@ -45,6 +45,7 @@ def main() -> None:
     os.chdir(settings["directory"])
     faults = warm.before_server(dict(os.environ))
     assert not faults, faults
+    additions.announce(os.environ)
     from jupyter_server.serverapp import ServerApp
 
     sys.argv = [

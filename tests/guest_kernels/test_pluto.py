@@ -11,7 +11,7 @@ import pytest
 import requests
 import websocket
 
-from hubagent.guest import pluto
+from hubagent.guest import additions, pluto
 from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state, until
 
 PACKAGES = Path(__file__).with_name("packages")
@@ -125,7 +125,7 @@ def test_ends_with_the_server(warm: Server) -> None:
 
 
 def test_a_cold_server_starts_it_when_it_is_first_opened(image: Mapping[str, str], tmp_path: Path) -> None:
-    environment = pluto.cold({**image, "OF_THE_USER": "ada"})
+    environment = {**image, "OF_THE_USER": "ada", additions.PLUTO: "0"}
     with server(tmp_path, kernels={}, environment=environment, image=image) as running:
         running.claim()
         assert not running.children()

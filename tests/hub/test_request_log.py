@@ -13,7 +13,7 @@ import requests
 from browser import Browser
 from running import RunningHub, wait_until
 
-from hubagent.wire import secrecy
+from hubagent import request_log
 
 SECRETS = {
     "Authorization": "token {agent}",
@@ -69,14 +69,14 @@ def test_a_database_that_fails_is_logged_without_what_was_to_be_written(hub: Run
     "text", ["", "{", "{}", "{not json", '{"a": ' * 100_000, "200 GET /a?b=c (x@1) 1ms", "100% {}"]
 )
 def test_whatever_else_is_logged_stays_as_it_is(text: str) -> None:
-    assert secrecy.hide(text) == text
+    assert request_log.hide(text) == text
 
 
 def test_numbers_of_a_record_are_put_in_before_it_is_looked_at() -> None:
     record = logging.LogRecord("tornado.access", logging.INFO, __file__, 1, "%s %d", ("/?token=abc", 5), None)
-    assert secrecy.HideSecrets().filter(record)
+    assert request_log.HideSecrets().filter(record)
     assert record.getMessage() == "/?token=[secret] 5"
-    assert json.loads(secrecy.hide('{"Host": "a", "New-Header": "b"}')) == {
+    assert json.loads(request_log.hide('{"Host": "a", "New-Header": "b"}')) == {
         "Host": "a",
         "New-Header": "[secret]",
     }

@@ -1,6 +1,6 @@
 """Pluto, listening before the user comes, and its entry in JupyterLab's launcher.
 
-`start` is for a warm guest; `cold` for one that will execute the server's command; `version` for a proof.
+`start` is for a warm guest; `version` for a proof.
 """
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
 from typing import Final
 
 from hubagent import wire
 
-from .companion import PROGRAM, Pluto, with_entry
+from .companion import PROGRAM, Pluto
 
 _VERSION_S: Final = 60.0
 
@@ -21,11 +20,6 @@ _VERSION_S: Final = 60.0
 def start(settings: wire.GuestSettings) -> Pluto:
     """Begin to start Pluto; returns at once."""
     return Pluto(settings.home)
-
-
-def cold(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a server that offers Pluto, and starts it when it is first opened."""
-    return with_entry(environment)
 
 
 def version() -> str:

@@ -12,17 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from hubagent import wire
+from hubagent.guest import additions
 from hubagent.guest.kernels.recipes import Recipe
 from hubagent.guest.kernels.spare import Spare
 
-_HERE: Final = Path(__file__).parent
-PROGRAM: Final = str(_HERE / "pluto.jl")
-ENTRY: Final = str(_HERE / "config")
-"""Folder of Jupyter configuration: Pluto's entry in the launcher."""
-
-CONFIGURATION: Final = "JUPYTER_CONFIG_PATH"
-PORT: Final = "HUBAGENT_PLUTO_PORT"
-"""Tells that entry where Pluto runs already; it takes it out of the environment again."""
+PROGRAM: Final = str(Path(__file__).with_name("pluto.jl"))
 
 ABSENT: Final = 3
 """Exit status of pluto.jl when this Julia has no Pluto."""
@@ -62,10 +56,9 @@ class Pluto:
             self._claimed = True
             if self._absent:
                 return
-            os.environ[CONFIGURATION] = with_entry(os.environ)[CONFIGURATION]
             if self._spare and self._listens:
                 self._adopt(self._spare)
-            os.environ[PORT] = str(self.port)
+            os.environ[additions.PLUTO] = str(self.port)
 
     def end(self) -> None:
         with self._changed:
@@ -111,7 +104,7 @@ class Pluto:
         return spare.process.wait()
 
     def _adopt(self, spare: Spare) -> None:
-        spare.hand_over((), self._home, _inherited(os.environ), close=False)
+        spare.hand_over((), self._home, additions.without(os.environ), close=False)
 
     def _recipe(self, julia: str) -> Recipe:
         return Recipe(
@@ -121,19 +114,6 @@ class Pluto:
             spec_environment={},
             fixed=(),
         )
-
-
-def with_entry(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment in which a server offers Pluto."""
-    before = [one for one in environment.get(CONFIGURATION, "").split(os.pathsep) if one]
-    return {**environment, CONFIGURATION: os.pathsep.join([ENTRY, *before])}
-
-
-def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a program of the user gets: without what is for the server's own configuration."""
-    result = {key: value for key, value in environment.items() if key not in {CONFIGURATION, PORT}}
-    rest = [one for one in environment.get(CONFIGURATION, "").split(os.pathsep) if one not in {"", ENTRY}]
-    return {**result, CONFIGURATION: os.pathsep.join(rest)} if rest else result
 
 
 def _free_port() -> int:
