@@ -145,7 +145,8 @@ class RunningHub:
         }
         with (self.folder / "hub.log").open("ab") as log:
             self._hub = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", str(self.config)],
+                # As systemd starts it. A shell has its background jobs ignore SIGINT, by which the hub ends its culler.
+                ["env", "--default-signal", sys.executable, "-m", "jupyterhub", "-f", str(self.config)],
                 env=environment,
                 cwd=self.folder,
                 stdout=log,
@@ -250,7 +251,7 @@ def _processes_in(folder: Path) -> Iterator[int]:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(20)
+        process.wait(40)  # the hub gives its culler 15 s before it kills it
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
