@@ -94,9 +94,14 @@ def _starts(found: dict[str, dict[str, list[float]]]) -> tuple[Figure, ...]:
 
 
 def _refilling(found: dict[str, list[float]]) -> tuple[Figure, ...]:
-    busy, calm = median(found["busy"]), median(found["calm"])
-    name = "click to ready while a slot is in the making, median"
-    return (Figure(name, "s", busy, calm, "while none is, in turns", calm * 1.1),)
+    calm = median(found["calm"])
+    other = "while no slot is made, in turns"
+    return (
+        Figure(
+            "click while Docker makes a slot, median", "s", median(found["creating"]), calm, other, calm * 1.1
+        ),
+        Figure("click while a slot warms up, median", "s", median(found["warming"]), calm, other, calm * 1.1),
+    )
 
 
 def _idle(found: list[dict[str, float]]) -> tuple[Figure, ...]:

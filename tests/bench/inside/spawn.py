@@ -2,7 +2,7 @@
 
 spawn.py starts ROUNDS STOCK-URL      warm, cold and the stock hub in turns
 spawn.py burst SERVER USERS WITHIN_S  so many people click within so many seconds
-spawn.py refilling ROUNDS             warm starts while a slot is in the making, and while none is, in turns
+spawn.py refilling ROUNDS             warm starts while a slot is in the making, by its phase, and while none is, in turns
 spawn.py idle SECONDS                 what each waiting slot takes: memory by its proportional share, processor
 
 Seconds are from the click. `ready` is the first answer of the user's own server through all proxies, which sends the
@@ -12,6 +12,7 @@ browser back to the hub to sign in; `page` is the server's first page, after tha
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 import subprocess
@@ -217,13 +218,13 @@ def refilling(rounds: int) -> dict[str, list[float]]:
     for one in (before, person):  # homes exist
         _warm_click(one)
         one.stop()
-    found: dict[str, list[float]] = {"busy": [], "calm": []}
+    found: dict[str, list[float]] = {"calm": [], "creating": [], "warming": []}
     for _ in range(rounds):
-        for kind, samples in found.items():
+        for phase, samples in found.items():
             wait_for_pool()
-            if kind == "busy":
+            if phase != "calm":
                 _warm_click(before)
-                wait_for(_makes_one, "a slot in the making", deadline_s=ANSWER_S)
+                wait_for(functools.partial(_is_one, phase), f"a slot that is {phase}", deadline_s=ANSWER_S)
             samples.append(_warm_click(person).ready)
             for one in (before, person):
                 if one.servers():
@@ -231,8 +232,8 @@ def refilling(rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def _makes_one() -> bool:
-    return any(slot["phase"] in {"creating", "warming"} for slot in _slots())
+def _is_one(phase: str) -> bool:
+    return any(slot["phase"] == phase for slot in _slots())
 
 
 def idle(window_s: float) -> list[dict[str, float]]:

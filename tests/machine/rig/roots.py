@@ -19,7 +19,7 @@ from .locks import locked
 from .process import run
 from .sources import Sources, keyring
 
-_LAYOUT = 5
+_LAYOUT = 6
 """Counts up when this module writes other files into a root, so that cached ones are made anew."""
 
 _BUILD_S = 900.0
@@ -205,6 +205,12 @@ def _write_files(recipe: Recipe, files: Path) -> None:
     init.parent.mkdir(parents=True)
     init.write_text(_INIT_SCRIPT)
     init.chmod(0o755)
+
+    if recipe.flavour is Flavour.SERVER:
+        # As on an ordinary Debian, where cgroups are of version 2: containers weigh against services, not beside them.
+        docker = files / "etc/default/docker"
+        docker.parent.mkdir(parents=True)
+        docker.write_text('DOCKER_OPTS="--exec-opt native.cgroupdriver=systemd"\n')
 
     apt = files / "etc/apt/apt.conf.d/90host"
     apt.parent.mkdir(parents=True)
