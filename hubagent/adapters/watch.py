@@ -23,8 +23,12 @@ _LOG = logging.getLogger(__name__)
 
 # Not "opened" and "closed_no_write": watchdog 2.3 and later report our own reading with them.
 _EVENTS: Final = frozenset({"created", "modified", "moved", "deleted", "closed"})
+_OF_A_RENAME: Final = frozenset({"moved", "deleted"})  # "deleted" when it leads out of the folder
 _KUBERNETES_LINK: Final = "..data"  # the link that a mounted ConfigMap is switched by
 _JOIN_S: Final = 5.0
+_RENAMES_AT_MOST: Final = 200
+"""watchdog remembers the source of each rename for as long as it watches (inotify_c.Inotify, watchdog 2.2 to 6.0):
+300 bytes for an edit by an editor that writes beside and renames over."""
 
 _make_observer: Final[Any] = Observer  # which class that is depends on the platform; watchdog 2 has no types
 
@@ -74,7 +78,8 @@ class ConfigWatch:
 
 
 class _FolderEvents(FileSystemEventHandler):
-    """watchdog on one folder, set up again when the folder is another one or the watching thread died."""
+    """watchdog on one folder, set up again when the folder is another one, when the watching thread died, and after
+    many renames."""
 
     def __init__(self, path: Path, on_event: Callable[[], None], on_fault: Callable[[], None]) -> None:
         self._folder = path.parent
@@ -83,15 +88,19 @@ class _FolderEvents(FileSystemEventHandler):
         self._on_fault = on_fault
         self._observer: Any = None
         self._watched: tuple[int, int] | None = None
+        self._renames = 0
         self._fault = ""
 
     def heal(self) -> None:
         folder = _identity(self._folder)
         if self._observer is not None and folder == self._watched and self._is_alive():
-            return
-        self.stop()
+            if self._renames < _RENAMES_AT_MOST:
+                return
+        else:
+            self.stop()
         if folder is None:
             return
+        self._renames = 0
         observer = _make_observer()
         observer.schedule(self, os.fspath(self._folder), recursive=False)
         try:
@@ -99,6 +108,7 @@ class _FolderEvents(FileSystemEventHandler):
         except OSError as error:
             self._report(f"no events for {self._folder} ({error}); it is looked at regularly instead")
             return
+        self.stop()  # the one that saw many renames, only now: nothing is missed, and what both see is one edit
         self._observer, self._watched = observer, folder
 
     def stop(self) -> None:
@@ -108,6 +118,8 @@ class _FolderEvents(FileSystemEventHandler):
             self._observer = None
 
     def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type in _OF_A_RENAME:
+            self._renames += 1
         paths = (event.src_path, getattr(event, "dest_path", ""))
         names = {os.path.basename(os.fsdecode(path)) for path in paths if path}
         if event.event_type in _EVENTS and names & self._names:

@@ -14,11 +14,12 @@ EDITS_OF_THE_BARS = 1000
 GROWTH_BAR_MB = 1.0
 """Later half of the edits against the earlier: allocators round up, a leak of a kilobyte an edit shows."""
 _EDIT_S = 10.0
+_WARM_UP_S = 600.0
 
 
 def measure(hub: Hub, window_s: float, edits: int) -> Report:
     command = ["python3", "/srv/bench/rest.py", str(window_s), str(edits)]
-    found = json.loads(hub.machine.run(command, timeout_s=window_s + 120 + edits * _EDIT_S).stdout)
+    found = json.loads(hub.machine.run(command, timeout_s=window_s + _WARM_UP_S + edits * _EDIT_S).stdout)
     rest, samples = found["rest"], found["samples"]
     half = len(samples) // 2
 

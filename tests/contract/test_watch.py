@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -208,6 +209,20 @@ def test_ten_thousand_edits_end_with_the_last_one(watch: Watch, path: Path) -> N
         wait_until(lambda: last_seen and last_seen[-1] == "a: 9999\n", 20.0)
     finally:
         noticed.stop()
+
+
+def test_what_watchdog_remembers_of_renames_is_let_go(watch: Watch, path: Path) -> None:
+    def remembered() -> int:
+        gc.collect()
+        return sum(type(one).__name__ == "InotifyEvent" for one in gc.get_objects())
+
+    changes = watch(path, 0.05)
+    for _ in range(1000):
+        _by_rename(path)
+    wait_until(lambda: remembered() < 300, 20.0, lambda: f"{remembered()} events")
+    seen = changes.settle()
+    _by_rename(path)
+    wait_until(lambda: changes.count > seen, _EVENT_S)
 
 
 def test_a_missing_folder_is_no_fault(watch: Watch, tmp_path: Path) -> None:
