@@ -153,9 +153,10 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
         print(json.dumps(plan_json(prepared.plan), indent=1))
     else:
         print(plan_text(prepared.plan, colour=_colour()), end="")
-    for message in prepared.intent.errors:
+    errors = [*prepared.intent.errors, *([prepared.refused] if prepared.refused else [])]
+    for message in errors:
         print(message, file=sys.stderr)
-    return USAGE if prepared.intent.errors else OK
+    return USAGE if errors else OK
 
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:

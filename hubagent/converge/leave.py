@@ -22,6 +22,21 @@ def may_disrupt(config: Config, order: Order, now_s: float) -> bool:
     )
 
 
+def refusal(order: Order, observed: Observed) -> str:
+    """Why an order is not carried out at all; empty when it may be."""
+    masked = [
+        observed.units[component].name
+        for component in (Component.PROXY, Component.HUB)
+        if order.new_tokens and observed.masked(component)
+    ]
+    if not masked:
+        return ""
+    names = " and ".join(masked)
+    return (
+        f"tokens are replaced in proxy and hub together, and {names} is masked: `systemctl unmask` it first"
+    )
+
+
 def noteworthy(config: Config, observed: Observed, by_hand: Mapping[Component, str]) -> tuple[Problem, ...]:
     """What a person should know although nothing is done about it."""
     masked = [

@@ -29,6 +29,7 @@ class Prepared:
     plan: Plan
     statics: dict[str, bytes]
     problems: tuple[Problem, ...]
+    refused: str = ""  # why the order is not carried out, apart from the file
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
-from hubagent.converge.leave import may_disrupt, noteworthy
+from hubagent.converge.leave import may_disrupt, noteworthy, refusal
 from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.quarantine import Held, Quarantine
@@ -80,8 +80,11 @@ class Reconciler:
     def _prepare(self, intent: Intent, order: Order) -> Prepared:
         statics = self._intents.statics()
         observed = self._observer.observe(statics=statics, metrics=self._served_metrics())
-        if intent.desired is None:
-            return Prepared(intent, observed, Plan(None, ()), statics, intent.problems)
+        refused = refusal(order, observed)
+        if intent.desired is None or refused:
+            problems = (Problem(None, Reason.MASKED, refused),) if refused else ()
+            nothing = Plan(None, ())
+            return Prepared(intent, observed, nothing, statics, (*intent.problems, *problems), refused)
         policy = Policy(
             drift=intent.config.apply.drift,
             allow_disruption=self._recovery.has_leave
@@ -129,7 +132,7 @@ class Reconciler:
                 self._recovery.settle()
         except HubagentError as error:
             return self._unable(error, intent, order)
-        rejected = Result.REJECTED if prepared.intent.errors else Result.NOOP
+        rejected = Result.REJECTED if prepared.intent.errors or prepared.refused else Result.NOOP
         retry = prepared.intent.retry
         if prepared.intent.desired is None or prepared.plan.is_empty:
             return Look(rejected, prepared, prepared.problems, retry=retry)

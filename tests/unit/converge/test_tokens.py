@@ -138,3 +138,15 @@ def test_no_token_is_in_what_is_printed_or_readable(world: World) -> None:
     for file in world.generations.desired().files:  # type: ignore[union-attr]
         if file.mode & 0o004:
             assert not any(token.encode() in file.content for token in _tokens(world)), file.path
+
+
+@pytest.mark.parametrize("name", [PROXY, HUB])
+def test_nothing_is_replaced_while_one_of_the_two_is_masked(world: World, name: str) -> None:
+    """It may run all the same, and would go on with the old one."""
+    world.units.mask(name)
+    look = world.look(new_tokens=True, allow_disruption=True)
+    assert look.result is Result.REJECTED
+    assert f"{name} is masked: `systemctl unmask` it first" in look.problems[-1].message
+    assert world.taken == []
+    assert world.look().result is Result.NOOP
+    assert_runs_what_is_in_force(world)
