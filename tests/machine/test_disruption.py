@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -11,6 +12,8 @@ from tests.machine.hub import Hub, until
 
 PROXY = "configurable-http-proxy"
 RELEASE = "/usr/lib/hubagent-proxy/release"
+TOKENS = ("/var/lib/hubagent/secrets/proxy-token", "/var/lib/hubagent/secrets/agent-token")
+PROXYS_API, HUBS_API = "http://127.0.0.1:8001/api/routes", "https://127.0.0.1/hub/api/user"
 
 
 @pytest.fixture
@@ -76,3 +79,31 @@ def test_the_window_is_waited_for_and_used(upgraded: Hub) -> None:
     until(lambda: upgraded.main_pid(PROXY) not in (0, before), 30.0, "the proxy's restart in the window")
     upgraded.settled(after=lambda status: status["pending"] == [])
     assert '"hub":true' in _routes(upgraded).replace(" ", "")
+
+
+def _answer(hub: Hub, url: str, token: str) -> int:
+    """The status that somebody gets who has this token."""
+    ask = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Authorization: token {token}", url]
+    return int(hub.machine.run(ask, check=False).stdout)
+
+
+def test_new_tokens_take_the_place_of_the_old_ones(pristine: Hub) -> None:
+    """Who has read the old ones gets nothing for them any more."""
+    units = (PROXY, "jupyterhub")
+    before, pids = [pristine.machine.read(path) for path in TOKENS], [*map(pristine.main_pid, units)]
+    assert [_answer(pristine, PROXYS_API, before[0]), _answer(pristine, HUBS_API, before[1])] == [200, 200]
+
+    shown = pristine.machine.run(["hubagent", "plan", "--new-tokens", "--json"]).stdout
+    assert json.loads(shown)["level"] == 4
+    assert [*map(pristine.main_pid, units)] == pids
+
+    _, status = pristine.apply("--allow-disruption", "--new-tokens")
+    assert (status["result"], status["problems"]) == ("ok", [])
+    after = [pristine.machine.read(path) for path in TOKENS]
+    assert not set(before) & set(after)
+    assert not set(pids) & {*map(pristine.main_pid, units)}
+    assert [_answer(pristine, PROXYS_API, before[0]), _answer(pristine, HUBS_API, before[1])] == [403, 403]
+    assert [_answer(pristine, PROXYS_API, after[0]), _answer(pristine, HUBS_API, after[1])] == [200, 200]
+    assert '"hub":true' in _routes(pristine).replace(" ", "")
+    assert pristine.get("/hub/login")[0] == 200
+    assert pristine.apply()[1]["result"] == "noop"
