@@ -263,15 +263,18 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         """Asked after a hub restart, for servers that `poll` found running.
 
         JupyterHub stops a server next that does not answer for a minute. One whose processors are busy
-        computing is waited for here, as long as its container runs.
+        computing is waited for here, as long as its container runs. Its address is asked for each time: the agent
+        may be away, too, and that in the database be of no server.
         """
-        url = await self._url_by_agent() or str(self.server.url)
+        url = str(self.server.url)
         deadline = asyncio.get_running_loop().time() + BUSY_S
-        while not await answers(url_path_join(url, "api")):
+        while True:
+            url = await self._url_by_agent() or url
+            if await answers(url_path_join(url, "api")):
+                return url
             if asyncio.get_running_loop().time() > deadline or await self.poll() is not None:
-                break
+                return url
             await asyncio.sleep(ALIVE_S)
-        return url
 
     async def _url_by_agent(self) -> str | None:
         """The database does not know the address of a server whose start the hub's end broke off."""

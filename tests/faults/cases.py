@@ -958,6 +958,7 @@ THE_POOL = Chapter(
                     "one_that_runs_again_or_is_paused_stays",
                 ),
                 *_tests(SERVERS, "what_the_hub_has_forgotten_goes_and_the_home_stays"),
+                *_tests(SPAWNER, "a_start_that_the_hub_broke_off_is_found_when_the_agent_is_back"),
             ),
         ),
     ),

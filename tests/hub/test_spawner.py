@@ -509,6 +509,28 @@ def test_a_hub_that_did_not_hear_the_slots_name_finds_the_server(scene: Scene) -
     assert scene.docker.named(name) is None
 
 
+def test_a_start_that_the_hub_broke_off_is_found_when_the_agent_is_back(scene: Scene) -> None:
+    """Hub and agent go at once. The database has no address of the server, and the agent cannot say it yet."""
+    scene.docker.hold_file.touch()
+    scene.api("POST", "users/twice")
+    url = f"{scene.hub.url}/hub/api/users/twice/server"
+    try:
+        assert call(url, method="POST", token=TOKEN, timeout_s=3)[0] == 0, "the server does not answer yet"
+        wait_until(lambda: scene.docker.named("jupyter-twice") is not None, "the container")
+        os.kill(scene.hub.hub_pid, signal.SIGKILL)
+        scene.agent.stop()
+    finally:
+        scene.docker.hold_file.unlink()
+    try:
+        scene.hub.restart_hub()
+        wait_until(lambda: "about jupyter-twice, which counts as running" in scene.hub.log, "the first look")
+    finally:
+        scene.agent.start()
+    wait_until(lambda: scene.ready("twice"), "the server to be found")
+    assert scene.answers("twice")
+    scene.stop("twice")
+
+
 def test_a_start_waits_for_an_agent_that_restarts(scene: Scene) -> None:
     scene.api("POST", "users/patient")
     scene.agent.stop()
