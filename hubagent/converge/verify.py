@@ -8,7 +8,7 @@ from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
 from hubagent.converge.tools import Tools
 from hubagent.errors import TemporaryError, VerifyError
 from hubagent.layout import HUB_PORT, PROXY_PORT
-from hubagent.ports import ActiveState
+from hubagent.ports import ActiveState, UnitState
 from hubagent.state.desired import Desired
 from hubagent.state.model import Component, Step, Verb
 
@@ -36,8 +36,15 @@ class Verifier:
 
     def component(self, component: Component, desired: Desired, *, stable: bool) -> None:
         """Wait for the component to serve `desired`; with `stable`, see it stay up for STABLE_S."""
+        deadline_s = self._tools.clock.monotonic() + DEADLINE_S[component]
+        while True:
+            self._serves(component, desired, deadline_s)
+            if not stable or component is Component.FIREWALL or self._stays_up(component):
+                return
+
+    def _serves(self, component: Component, desired: Desired, deadline_s: float) -> None:
+        """Return once it does. VerifyError at the deadline, or when it ended by itself."""
         clock = self._tools.clock
-        deadline = clock.monotonic() + DEADLINE_S[component]
         baseline = self._tools.units.unit(UNITS[component]).restarts
         next_unit_s = 0.0
         missing = ""
@@ -47,14 +54,12 @@ class Verifier:
             if not missing:
                 break
             if now >= next_unit_s:
-                self._alive(component, baseline)
+                baseline = self._alive(component, baseline)
                 next_unit_s = now + _UNIT_EVERY_S
-            if now >= deadline:
+            if now >= deadline_s:
                 why = f" ({self._nginx_hint()})" if component is Component.NGINX else ""
                 raise VerifyError(f"{UNITS[component]}: {missing} within {DEADLINE_S[component]:.0f} s{why}")
             clock.sleep(_POLL_S.get(component, _DEFAULT_POLL_S))
-        if stable and component is not Component.FIREWALL:
-            self._stays_up(component)
 
     def _missing(self, component: Component, desired: Desired) -> str:
         """What is still missing, in words; empty when all is there."""
@@ -99,24 +104,33 @@ class Verifier:
             return None
         return answer.status, answer.certificate_sha256
 
-    def _alive(self, component: Component, restarts: int) -> None:
+    def _alive(self, component: Component, restarts: int) -> int:
+        """How many restarts say nothing against the generation. VerifyError for any other."""
         unit = self._tools.units.unit(UNITS[component])
+        if _was_killed(unit):
+            return unit.restarts + 1
         if unit.active is ActiveState.FAILED or unit.restarts > restarts:
             raise VerifyError(
                 f"{unit.name} does not stay up (result: {unit.result}); see journalctl -u {unit.name} -n 50"
             )
+        return restarts
 
-    def _stays_up(self, component: Component) -> None:
+    def _stays_up(self, component: Component) -> bool:
+        """Whether it did; False when somebody killed it. VerifyError when it ended by itself."""
         clock = self._tools.clock
         first = self._tools.units.unit(UNITS[component])
         until = clock.monotonic() + STABLE_S
         while clock.monotonic() < until:
             clock.sleep(_UNIT_EVERY_S)
             now = self._tools.units.unit(UNITS[component])
+            if _was_killed(now):
+                return False
             if now.active is not ActiveState.ACTIVE or now.main_pid != first.main_pid:
                 raise VerifyError(
                     f"{now.name} did not stay up for {STABLE_S:.0f} s; see journalctl -u {now.name} -n 50"
                 )
+
+        return True
 
     def _nginx_hint(self) -> str:
         """Why nginx does not do as it was told, as well as can be known."""
@@ -132,3 +146,8 @@ class Verifier:
 
     def _nginx_runs(self) -> bool:
         return self._tools.units.unit(UNITS[Component.NGINX]).active is ActiveState.ACTIVE
+
+
+def _was_killed(unit: UnitState) -> bool:
+    """By a signal from outside, and systemd is about to start it again: no settings of ours do that."""
+    return unit.result == "signal" and unit.active is ActiveState.ACTIVATING

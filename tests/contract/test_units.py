@@ -11,6 +11,7 @@ from hubagent.errors import UnitError
 from hubagent.ports import ActiveState, JobResult, LoadState, UnitManager, UnitState, UnitVerb
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS
+from tests.contract.waiting import wait_until
 from tests.fakes import FakeUnitManager
 
 
@@ -76,6 +77,26 @@ def test_a_stopped_unit_is_inactive(manager: UnitManager) -> None:
     assert manager.run(UnitVerb.STOP, "steady.service", timeout_s=10) is JobResult.DONE
     state = manager.unit("steady.service")
     assert (state.active, state.sub, state.main_pid) == (ActiveState.INACTIVE, "dead", 0)
+
+
+def test_a_killed_unit_shows_so_until_it_is_started_again(
+    manager: UnitManager, systemd: SmallSystemd
+) -> None:
+    first = _started(manager, "restarts.service")
+    if isinstance(manager, FakeUnitManager):
+        manager.kill("restarts.service")
+    else:
+        systemd.systemctl("kill", "--signal=KILL", "restarts.service")
+        wait_until(lambda: manager.unit("restarts.service").main_pid == 0, 5.0)
+    killed = manager.unit("restarts.service")
+    assert (killed.active, killed.sub, killed.result) == (ActiveState.ACTIVATING, "auto-restart", "signal")
+    assert killed.restarts == first.restarts
+    if isinstance(manager, FakeUnitManager):
+        manager.restart_by_itself("restarts.service")
+    wait_until(lambda: manager.unit("restarts.service").active is ActiveState.ACTIVE, 5.0)
+    again = manager.unit("restarts.service")
+    assert (again.restarts, again.result) == (first.restarts + 1, "success")
+    assert again.main_pid not in (0, first.main_pid)
 
 
 def test_a_failed_reload_shows_in_the_result_alone(manager: UnitManager) -> None:

@@ -55,5 +55,13 @@ UNITS: Final = {
         [Service]
         ExecStart=/bin/sleep infinity
     """,
+    "restarts.service": """
+        [Unit]
+        DefaultDependencies=no
+        [Service]
+        ExecStart=/bin/sleep infinity
+        Restart=always
+        RestartSec=1
+    """,
     "masked.service": "",
 }

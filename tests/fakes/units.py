@@ -101,6 +101,10 @@ class FakeUnitManager:
         """The main process is gone and systemd gave up on it."""
         self.change(name, active=ActiveState.FAILED, sub="failed", main_pid=0, result="exit-code")
 
+    def kill(self, name: str) -> None:
+        """Somebody killed the main process, and systemd will start it again (Restart=always)."""
+        self.change(name, active=ActiveState.ACTIVATING, sub="auto-restart", main_pid=0, result="signal")
+
     def restart_by_itself(self, name: str) -> None:
         """The service crashed and systemd started it again (Restart=always)."""
         self._enter_active(name, restarts=self._units[name].restarts + 1)

@@ -534,6 +534,7 @@ THE_SERVICES = Chapter(
                 *_tests(
                     SERVICES,
                     "a_hub_that_crashes_again_and_again_is_taken_back_and_set_aside",
+                    "a_hub_that_somebody_kills_meanwhile_says_nothing_against_the_edit",
                     "a_unit_at_its_start_limit_is_reset_and_started",
                     "a_hub_that_needs_its_time_is_not_given_up",
                 ),

@@ -116,6 +116,31 @@ def test_a_hub_that_crashes_again_and_again_is_taken_back_and_set_aside(world: W
     )
 
 
+@pytest.mark.parametrize("answers_after_s", [0.0, 3.0], ids=["while it is watched", "before it answers"])
+def test_a_hub_that_somebody_kills_meanwhile_says_nothing_against_the_edit(
+    world: World, answers_after_s: float
+) -> None:
+    """By hand, or for want of memory: systemd starts it again, with the new settings."""
+
+    def kill(_verb: UnitVerb) -> None:
+        now_s = world.clock.monotonic()
+        world.clock.later(0.6, lambda: world.units.kill(HUB))
+        world.clock.later(2.6, lambda: world.units.restart_by_itself(HUB))
+
+        def health(_request: Request) -> HttpAnswer:
+            return HttpAnswer(200 if world.clock.monotonic() >= now_s + answers_after_s else 503, b"{}")
+
+        world.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", health)
+
+    world.units.on(HUB, kill)
+    world.edit(ADMINS)
+    assert world.look().result is Result.OK
+    assert [verb for verb, _ in world.units.verbs(HUB)].count("restart") == 1
+    assert world.units.unit(HUB).restarts == 1
+    assert_runs_what_is_in_force(world)
+    assert_at_rest(world)
+
+
 def _restarts_by_itself(world: World) -> None:
     if b'"ada"' in world.current("hub/hub.json"):
         world.units.restart_by_itself(HUB)
