@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
+import random
 import shlex
 import socket
 import subprocess
@@ -54,9 +56,12 @@ os.umask(0o22)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody listens on, and below those that the kernel gives to connections: it stays free until it is used."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +170,10 @@ class Starter:
         running = Running(how, container, port, self._hub)
         if how == "warm" and "anew" not in container.output:
             assert answers(port)  # Done says so
-        until(lambda: answers(port), "the server listens")
+        try:
+            until(lambda: answers(port), "the server listens")
+        except AssertionError as error:
+            raise AssertionError(container.output) from error
         return running
 
 
