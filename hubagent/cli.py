@@ -153,10 +153,9 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
         print(json.dumps(plan_json(prepared.plan), indent=1))
     else:
         print(plan_text(prepared.plan, colour=_colour()), end="")
-    errors = [*prepared.intent.errors, *([prepared.refused] if prepared.refused else [])]
-    for message in errors:
+    for message in prepared.errors:
         print(message, file=sys.stderr)
-    return USAGE if errors else OK
+    return USAGE if prepared.errors else OK
 
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:

@@ -31,6 +31,11 @@ class Prepared:
     problems: tuple[Problem, ...]
     refused: str = ""  # why the order is not carried out, apart from the file
 
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why the file on disk is not used, and why the order is not carried out."""
+        return (*self.intent.errors, self.refused) if self.refused else self.intent.errors
+
 
 @dataclass(frozen=True, slots=True)
 class Look:

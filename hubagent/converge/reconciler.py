@@ -132,7 +132,7 @@ class Reconciler:
                 self._recovery.settle()
         except HubagentError as error:
             return self._unable(error, intent, order)
-        rejected = Result.REJECTED if prepared.intent.errors or prepared.refused else Result.NOOP
+        rejected = Result.REJECTED if prepared.errors else Result.NOOP
         retry = prepared.intent.retry
         if prepared.intent.desired is None or prepared.plan.is_empty:
             return Look(rejected, prepared, prepared.problems, retry=retry)

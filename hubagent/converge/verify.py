@@ -129,7 +129,6 @@ class Verifier:
                 raise VerifyError(
                     f"{now.name} did not stay up for {STABLE_S:.0f} s; see journalctl -u {now.name} -n 50"
                 )
-
         return True
 
     def _nginx_hint(self) -> str:

@@ -36,7 +36,7 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 
 def add(config: Any) -> None:
     """Called in the server, while it reads its configuration; `config` is a traitlets.config.Config."""
-    from hubagent import request_log
+    from hubagent import request_log  # here: the launcher announces, and needs none of them
     from hubagent.guest import patience
 
     pluto = os.environ.get(PLUTO)

@@ -270,9 +270,8 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         deadline = asyncio.get_running_loop().time() + BUSY_S
         while True:
             url = await self._url_by_agent() or url
-            if await answers(url_path_join(url, "api")):
-                return url
-            if asyncio.get_running_loop().time() > deadline or await self.poll() is not None:
+            is_late = asyncio.get_running_loop().time() > deadline
+            if await answers(url_path_join(url, "api")) or is_late or await self.poll() is not None:
                 return url
             await asyncio.sleep(ALIVE_S)
 

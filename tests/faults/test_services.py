@@ -120,7 +120,7 @@ def test_a_hub_that_crashes_again_and_again_is_taken_back_and_set_aside(world: W
 def test_a_hub_that_somebody_kills_meanwhile_says_nothing_against_the_edit(
     world: World, answers_after_s: float
 ) -> None:
-    """By hand, or for want of memory: systemd starts it again, with the new settings."""
+    """systemd starts it again, with the new settings."""
 
     def kill(_verb: UnitVerb) -> None:
         now_s = world.clock.monotonic()
@@ -139,6 +139,34 @@ def test_a_hub_that_somebody_kills_meanwhile_says_nothing_against_the_edit(
     assert world.units.unit(HUB).restarts == 1
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
+
+
+def test_a_hub_that_is_killed_again_and_again_is_given_up_at_the_deadline(world: World) -> None:
+    def kill_each_time(_verb: UnitVerb) -> None:
+        if b'"ada"' in world.current("hub/hub.json"):
+            for turn in range(40):
+                world.clock.later(0.6 + 3 * turn, lambda: _is_killed(world))
+                world.clock.later(2.6 + 3 * turn, lambda: _restarts_by_itself(world))
+
+    def health(_request: Request) -> HttpAnswer:
+        return HttpAnswer(200 if world.units.unit(HUB).active is ActiveState.ACTIVE else 503, b"{}")
+
+    world.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", health)
+    world.units.on(HUB, kill_each_time)
+    world.edit(ADMINS)
+    begun_s = world.clock.monotonic()
+    look = world.look()
+    assert (look.result, in_force(world)) == (Result.ROLLED_BACK, 1)
+    assert "within 60 s" in str(look.failure)
+    assert world.clock.monotonic() - begun_s < DEADLINE_S[Component.HUB] + 20
+    world.units.restart_by_itself(HUB)  # and nobody kills it any more
+    world.look()
+    assert_runs_what_is_in_force(world)
+
+
+def _is_killed(world: World) -> None:
+    if b'"ada"' in world.current("hub/hub.json"):
+        world.units.kill(HUB)
 
 
 def _restarts_by_itself(world: World) -> None:
