@@ -17,6 +17,7 @@ from hubagent.pool.keeper import Keeper
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
 from hubagent.pool.making import Maker, Prove, SlotSpec
+from hubagent.pool.pausing import Pausing
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
@@ -54,7 +55,8 @@ class Pool:
         self._recorder = recorder
         self.slots = Slots(files, folder)
         self._ledger = Ledger(clock)
-        self._starts = Starts(clock)
+        pausing = Pausing(self.slots, guests)
+        self._starts = Starts(clock, begun=pausing.begin, ended=pausing.end)
         self._claims = Claims(
             self.slots,
             containers=containers,

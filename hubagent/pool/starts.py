@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hubagent.pool import policy
@@ -13,8 +13,12 @@ from hubagent.ports import Clock
 class Starts:
     """Safe to use from any thread."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, begun: Callable[[], None], ended: Callable[[], None]) -> None:
+        """`begun` is called when a start begins while there is none, `ended` when there is none any more, never
+        both at once."""
         self._clock = clock
+        self._begun = begun
+        self._ended = ended
         self._lock = threading.Lock()
         self._pending = 0
         self._last_s = float("-inf")
@@ -25,12 +29,16 @@ class Starts:
         """While a server starts."""
         with self._lock:
             self._pending += 1
+            if self._pending == 1:
+                self._begun()
         try:
             yield
         finally:
             with self._lock:
                 self._pending -= 1
                 self._last_s = self._clock.monotonic()
+                if self._pending == 0:
+                    self._ended()
 
     def busy(self) -> bool:
         """Whether a server starts, or has just started."""

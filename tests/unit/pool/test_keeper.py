@@ -27,6 +27,14 @@ def ready(warm: Warm | None = None, **server: object) -> World:
     return world
 
 
+def warming() -> World:
+    """A world with one slot, which is not ready yet."""
+    world = World(Warm(ready=1))
+    world.look()
+    assert world.phases() == {Phase.WARMING: 1}
+    return world
+
+
 def end(world: World, container: str, exit_code: int = 1) -> None:
     found = world.containers.named(container)
     assert found is not None
@@ -121,6 +129,29 @@ def test_users_who_never_stop_coming_do_not_keep_the_pool_empty() -> None:
     with world.pool.cold_start("ada", ""):
         world.pass_time(10 * policy.PAUSE_AT_MOST_S)
         assert len(world.ready()) == 2
+
+
+def test_a_slot_in_the_making_stands_still_while_servers_start() -> None:
+    world = warming()
+    (slot,) = world.slots.all()
+    with world.pool.cold_start("ada", ""):
+        assert world.guests.paused == {slot.id}
+        with world.pool.cold_start("bob", ""):
+            assert world.guests.paused == {slot.id}
+        assert world.guests.paused == {slot.id}, "one still starts"
+    assert not world.guests.paused
+    world.settle()
+    assert world.ready()
+    with world.pool.cold_start("eve", ""):
+        assert not world.guests.paused, "what is ready is in nobody's way"
+
+
+def test_a_slot_that_cannot_be_told_to_stand_still_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    world = warming()
+    world.guests.fail_pause = True
+    with world.pool.cold_start("ada", ""):
+        pass
+    assert "cannot be made" in caplog.text
 
 
 def test_a_claimed_slot_is_replaced() -> None:
