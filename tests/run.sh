@@ -17,13 +17,14 @@ declare -A commands=(
     [faults]="$py -m pytest -q tests/faults"
     [contract]="$py -m pytest -q tests/contract"
     [nginx]="$py -m pytest -q tests/nginx"
-    [hub]="$hub -m pytest -q tests/hub"
+    [hub]="$hub -m pytest -q tests/hub --ignore=tests/hub/test_spawner.py"
+    [spawner]="$hub -m pytest -q tests/hub/test_spawner.py"
     [guest]="$guest -m pytest -q tests/guest"
     [kernels]="$guest -m pytest -q tests/guest_kernels"
     [deb]="make repo lint-deb"
     [packages]="$py -m pytest -q tests/packages"
-    # Debian 12 and 13 beside each other. What looks for traces on the host stays alone.
-    [machine]="$py -m pytest -q -n 2 --dist loadgroup --durations=15 tests/machine --ignore=tests/machine/test_rig_traces.py"
+    # Debian 12 and 13 beside each other, and machines of single tests. What looks for traces on the host stays alone.
+    [machine]="$py -m pytest -q -n 3 --dist loadgroup --durations=15 tests/machine --ignore=tests/machine/test_rig_traces.py"
     [rig]="$py -m pytest -q tests/machine/test_rig_traces.py"
     [browser]="$py -m pytest -q -n 2 tests/browser"
 )
@@ -57,7 +58,7 @@ count() { # WORD LINE
 }
 
 lanes check
-lanes "contract unit" "deb packages nginx" "hub" "guest kernels faults"
+lanes "guest kernels" "contract unit" "hub" "deb packages nginx spawner faults"
 lanes machine
 lanes rig
 lanes browser

@@ -77,6 +77,7 @@ class Pool:
                 clock=clock,
                 spec=spec,
                 proof=proof,
+                let_pass=self._starts.let_pass,
             ),
             leaving=Leaving(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
             ledger=self._ledger,

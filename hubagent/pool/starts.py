@@ -5,9 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from hubagent.pool import policy
 from hubagent.ports import Clock
+
+LET_PASS_AT_MOST_S: Final = 2.0
+"""A start from a slot is over by then; one without a slot takes longer, and itself waits for Docker."""
+
+_PAUSE_S: Final = 0.01
 
 
 class Starts:
@@ -45,6 +51,16 @@ class Starts:
         with self._lock:
             ended_s = self._clock.monotonic() - self._last_s
             return policy.busy(pending=self._pending, ended_s=ended_s)
+
+    def let_pass(self) -> None:
+        """Return once no server starts any more, or after LET_PASS_AT_MOST_S: between the steps of making a slot."""
+        deadline_s = self._clock.monotonic() + LET_PASS_AT_MOST_S
+        while self._is_pending() and self._clock.monotonic() < deadline_s:
+            self._clock.sleep(_PAUSE_S)
+
+    def _is_pending(self) -> bool:
+        with self._lock:
+            return self._pending > 0
 
     def pause(self) -> bool:
         """Whether to make no slot now; see policy.pauses. Asked at each look."""
