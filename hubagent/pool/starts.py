@@ -10,10 +10,10 @@ from typing import Final
 from hubagent.pool import policy
 from hubagent.ports import Clock
 
-LET_PASS_AT_MOST_S: Final = 2.0
-"""A start from a slot is over by then; one without a slot takes longer, and itself waits for Docker."""
+LET_PASS_AT_MOST_S: Final = 4.0
+"""A start from a slot is over by then; one without a slot may take longer."""
 
-_PAUSE_S: Final = 0.01
+_PAUSE_S: Final = 0.05
 
 
 class Starts:
@@ -53,14 +53,10 @@ class Starts:
             return policy.busy(pending=self._pending, ended_s=ended_s)
 
     def let_pass(self) -> None:
-        """Return once no server starts any more, or after LET_PASS_AT_MOST_S: between the steps of making a slot."""
+        """Return once it is not busy, or after LET_PASS_AT_MOST_S: between the steps of making a slot."""
         deadline_s = self._clock.monotonic() + LET_PASS_AT_MOST_S
-        while self._is_pending() and self._clock.monotonic() < deadline_s:
+        while self.busy() and self._clock.monotonic() < deadline_s:
             self._clock.sleep(_PAUSE_S)
-
-    def _is_pending(self) -> bool:
-        with self._lock:
-            return self._pending > 0
 
     def pause(self) -> bool:
         """Whether to make no slot now; see policy.pauses. Asked at each look."""

@@ -212,7 +212,7 @@ def burst(server: str, users: int, within_s: float) -> dict[str, list[float]]:
 
 
 def refilling(rounds: int) -> dict[str, list[float]]:
-    """Seconds to ready. Without a slot in the making the pool is full."""
+    """Seconds to ready, beside the server of somebody else, whose slot is being replaced or has been."""
     before, person = (Browser(OURS, name, signs_up=True) for name in ("early", "late"))
     wait_for_pool()
     for one in (before, person):  # homes exist
@@ -222,8 +222,10 @@ def refilling(rounds: int) -> dict[str, list[float]]:
     for _ in range(rounds):
         for phase, samples in found.items():
             wait_for_pool()
-            if phase != "calm":
-                _warm_click(before)
+            _warm_click(before)
+            if phase == "calm":
+                wait_for_pool()
+            else:
                 wait_for(functools.partial(_is_one, phase), f"a slot that is {phase}", deadline_s=ANSWER_S)
             samples.append(_warm_click(person).ready)
             for one in (before, person):
