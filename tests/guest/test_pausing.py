@@ -148,7 +148,7 @@ def test_a_kernel_that_warms_up_is_stopped_and_goes_on(tmp_path: Path) -> None:
     go_on.write_text("go on\n")
     until(lambda: pool.waiting() == {"one": 1}, "it is warm")
     pool.pause()
-    assert _state(pid) == "S", "what waits is in nobody's way"
+    until(lambda: _state(pid) == "S", "what waits is left to wait, as it is in nobody's way")
     pool.end()
 
 
