@@ -14,7 +14,7 @@ __all__ = ["hub", "pristine"]
 
 @pytest.hookimpl(tryfirst=True)  # before xdist, which writes the groups into the tests' names
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """With `-n 3 --dist loadgroup`: tests that use the same machine run one after the other, Debian releases
+    """With `-n 2 --dist loadgroup`: tests that use the same machine run one after the other, Debian releases
     and modules with machines of their own beside each other."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_machine_of(item)))
