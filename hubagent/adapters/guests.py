@@ -74,16 +74,6 @@ class SocketGuests:
                 left_s = max(0.0, deadline_s - time.monotonic())
                 _ask(connection, guest, message, wire.Done, timeout_s=left_s)
 
-    def pause(self, guest: str) -> None:
-        with self._open(guest) as shared:
-            if shared is not None:
-                _make(shared, wire.GUEST_PAUSE)
-
-    def resume(self, guest: str) -> None:
-        with self._open(guest) as shared:
-            if shared is not None:
-                _unmake(shared, wire.GUEST_PAUSE)
-
     def proof(self, guest: str) -> wire.Proof | None:
         with self._open(guest) as shared:
             content = None if shared is None else _read(shared, wire.GUEST_PROOF)
@@ -221,25 +211,6 @@ def _read(shared: int, name: str) -> bytes | None:
     if len(data) > MAX_PROOF_BYTES:
         raise GuestError(f"{name} is larger than {MAX_PROOF_BYTES} bytes")
     return data
-
-
-def _make(shared: int, name: str) -> None:
-    """An empty file; whatever has that name already is left as it is."""
-    try:
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444, dir_fd=shared))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise GuestError(f"{name} cannot be made: {error}") from error
-
-
-def _unmake(shared: int, name: str) -> None:
-    try:
-        os.unlink(name, dir_fd=shared)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise GuestError(f"{name} cannot be removed: {error}") from error
 
 
 def _mounted_below(folder: Path) -> str | None:

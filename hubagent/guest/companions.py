@@ -16,12 +16,6 @@ class Companion(Protocol):
         """How far it is, with its own part of `kernels` and `pluto`. Must not wait."""
         ...
 
-    def pause(self) -> None:
-        """What is not warm yet, and what is started from now on, stands still until `resume`."""
-        ...
-
-    def resume(self) -> None: ...
-
     def before_server(self, environment: Mapping[str, str]) -> None:
         """Called once, after the guest has become the user's (os.environ, working directory and sys.argv are
         set) and before the server's first line. May extend os.environ, sys.path and sys.argv. An exception
@@ -47,18 +41,6 @@ class Companions:
             kernels={name: count for pong in pongs for name, count in pong.kernels.items()},
             pluto=any(pong.pluto for pong in pongs),
         )
-
-    @property
-    def is_warm(self) -> bool:
-        return all(one.pong().ready for one in self._companions)
-
-    def pause(self) -> None:
-        for one in self._companions:
-            one.pause()
-
-    def resume(self) -> None:
-        for one in self._companions:
-            one.resume()
 
     def before_server(self, environment: Mapping[str, str]) -> tuple[str, ...]:
         """What went wrong, one line for each companion that is left out."""

@@ -14,7 +14,6 @@ from typing import Final
 from hubagent import wire
 from hubagent.guest import additions, becoming, companions
 from hubagent.guest.answering import Answering, address
-from hubagent.guest.pausing import Pausing
 from hubagent.guest.waiting import Waiting
 
 _FOLDER: Final = Path(wire.GUEST_FOLDER)
@@ -53,12 +52,9 @@ def _warm(settings: wire.GuestSettings) -> int:
 
     os.chdir("/")  # the home comes later, and a folder in use before would stay the empty one
     scripts = server.Scripts()
-    pausing = Pausing(_FOLDER / wire.GUEST_PAUSE)
-    with pausing.imports():
-        preloaded = preload.preload(settings.modules or preload.COMMON)
+    preloaded = preload.preload(settings.modules or preload.COMMON)
     modules = frozenset(sys.modules)
     beside = companions.start(settings)  # afterwards: two threads that import break each other's modules
-    pausing.include(beside)
 
     def pong() -> wire.Pong:
         other = beside.pong()
@@ -66,7 +62,6 @@ def _warm(settings: wire.GuestSettings) -> int:
         return wire.Pong(other.ready, detail[:4000], other.kernels, other.pluto)
 
     message, answering = _wait(Waiting(_FOLDER / wire.GUEST_SOCKET, pong))
-    pausing.end()
     changed = becoming.changed(message.environment)
     fault = becoming.enter(message)
     if fault:

@@ -56,9 +56,7 @@ class Maker:
         clock: Clock,
         spec: SlotSpec,
         proof: Prove,
-        let_pass: Callable[[], None],
     ) -> None:
-        """`let_pass` returns when users who start servers have gone first."""
         self._slots = slots
         self._containers = containers
         self._homes = homes
@@ -66,7 +64,6 @@ class Maker:
         self._clock = clock
         self._spec = spec
         self._proof = proof
-        self._let_pass = let_pass
 
     def begin(self, server: Server, image: ImageFacts, recipe: str) -> Slot:
         """A new slot whose container has been started. Raises HubagentError; what was made is dead then."""
@@ -87,7 +84,6 @@ class Maker:
             )
             # By its id: a name may come to mean another image in this moment, and the recipe says which it is.
             container = self._containers.create(dataclasses.replace(spec, image=image.id))
-            self._let_pass()  # the start takes most of Docker's work
             self._containers.start(container)
             warming = self._slots.move(guest, Phase.WARMING, container=container)
         except HubagentError:

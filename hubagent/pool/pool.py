@@ -17,7 +17,6 @@ from hubagent.pool.keeper import Keeper
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
 from hubagent.pool.making import Maker, Prove, SlotSpec
-from hubagent.pool.pausing import Pausing
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
@@ -55,8 +54,7 @@ class Pool:
         self._recorder = recorder
         self.slots = Slots(files, folder)
         self._ledger = Ledger(clock)
-        pausing = Pausing(self.slots, guests)
-        self._starts = Starts(clock, begun=pausing.begin, ended=pausing.end)
+        self._starts = Starts(clock)
         self._claims = Claims(
             self.slots,
             containers=containers,
@@ -77,7 +75,6 @@ class Pool:
                 clock=clock,
                 spec=spec,
                 proof=proof,
-                let_pass=self._starts.let_pass,
             ),
             leaving=Leaving(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
             ledger=self._ledger,

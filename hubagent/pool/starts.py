@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from hubagent.pool import policy
 from hubagent.ports import Clock
-
-LET_PASS_AT_MOST_S: Final = 4.0
-"""A start from a slot is over by then; one without a slot may take longer."""
-
-_PAUSE_S: Final = 0.05
 
 
 class Starts:
     """Safe to use from any thread."""
 
-    def __init__(self, clock: Clock, *, begun: Callable[[], None], ended: Callable[[], None]) -> None:
-        """`begun` is called when a start begins while there is none, `ended` when there is none any more, never
-        both at once."""
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._begun = begun
-        self._ended = ended
         self._lock = threading.Lock()
         self._pending = 0
         self._last_s = float("-inf")
@@ -35,28 +25,18 @@ class Starts:
         """While a server starts."""
         with self._lock:
             self._pending += 1
-            if self._pending == 1:
-                self._begun()
         try:
             yield
         finally:
             with self._lock:
                 self._pending -= 1
                 self._last_s = self._clock.monotonic()
-                if self._pending == 0:
-                    self._ended()
 
     def busy(self) -> bool:
         """Whether a server starts, or has just started."""
         with self._lock:
             ended_s = self._clock.monotonic() - self._last_s
             return policy.busy(pending=self._pending, ended_s=ended_s)
-
-    def let_pass(self) -> None:
-        """Return once it is not busy, or after LET_PASS_AT_MOST_S: between the steps of making a slot."""
-        deadline_s = self._clock.monotonic() + LET_PASS_AT_MOST_S
-        while self.busy() and self._clock.monotonic() < deadline_s:
-            self._clock.sleep(_PAUSE_S)
 
     def pause(self) -> bool:
         """Whether to make no slot now; see policy.pauses. Asked at each look."""

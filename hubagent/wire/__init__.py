@@ -20,7 +20,6 @@ from hubagent.wire.frames import (
 from hubagent.wire.messages import (
     GUEST_FILES,
     GUEST_FOLDER,
-    GUEST_PAUSE,
     GUEST_PROOF,
     GUEST_SETTINGS,
     GUEST_SOCKET,
@@ -56,7 +55,6 @@ from hubagent.wire.messages import (
 __all__ = [
     "GUEST_FILES",
     "GUEST_FOLDER",
-    "GUEST_PAUSE",
     "GUEST_PROOF",
     "GUEST_SETTINGS",
     "GUEST_SOCKET",

@@ -238,8 +238,6 @@ GUEST_FILES: Final = "/opt/hubagent"
 GUEST_SOCKET: Final = "guest.sock"
 GUEST_SETTINGS: Final = "settings.json"
 GUEST_PROOF: Final = "proof.json"
-GUEST_PAUSE: Final = "pause"
-"""As long as this file is there, what warms up stands still."""
 
 
 @dataclass(frozen=True)

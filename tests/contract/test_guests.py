@@ -72,11 +72,6 @@ class World:
         answer = wire.Refused("guest", refuses) if refuses else wire.Done()
         self.threads.append(Launcher(self.folder / GUEST / "socket", answer).start())
 
-    def paused(self) -> set[str]:
-        if self.fake is not None:
-            return set(self.fake.paused)
-        return {file.parents[1].name for file in self.folder.glob(f"*/*/{wire.GUEST_PAUSE}")}
-
 
 @pytest.fixture(params=["fake", "real"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
@@ -104,23 +99,6 @@ def test_a_guest_is_prepared_asked_and_becomes_once(world: World) -> None:
         world.guests.become(GUEST, BECOME, timeout_s=0.1)
     world.guests.forget(GUEST)
     assert world.guests.known() == ()
-
-
-def test_a_guest_is_paused_and_resumed_as_often_as_one_likes(world: World) -> None:
-    world.guests.prepare(GUEST, SETTINGS)
-    for _ in range(2):
-        world.guests.pause(GUEST)
-        world.guests.pause(GUEST)
-        assert world.paused() == {GUEST}
-        world.guests.resume(GUEST)
-        world.guests.resume(GUEST)
-        assert world.paused() == set()
-    for guest in (GUEST, "ffffffffffff"):
-        world.guests.pause(guest)
-    assert world.paused() == {GUEST}
-    world.guests.resume("ffffffffffff")
-    world.guests.forget(GUEST)
-    assert world.paused() == set()
 
 
 def test_a_guest_that_refuses_says_why(world: World) -> None:
@@ -227,19 +205,6 @@ class TestReal:
     def test_a_proof_is_read(self, guests: SocketGuests, shared: Path) -> None:
         (shared / wire.GUEST_PROOF).write_bytes(wire.to_json(PROOF))
         assert guests.proof(GUEST) == PROOF
-
-    def test_pausing_writes_through_no_link(self, guests: SocketGuests, shared: Path, tmp_path: Path) -> None:
-        pause = shared / wire.GUEST_PAUSE
-        for target in (tmp_path / "of-the-host", tmp_path):
-            pause.symlink_to(target)
-            guests.pause(GUEST)
-            guests.resume(GUEST)
-            assert not pause.is_symlink()
-        assert not (tmp_path / "of-the-host").exists()
-        pause.mkdir()
-        guests.pause(GUEST)
-        with pytest.raises(GuestError, match="cannot be removed"):
-            guests.resume(GUEST)
 
     def test_no_other_file_is_read_for_a_proof(
         self, guests: SocketGuests, shared: Path, tmp_path: Path

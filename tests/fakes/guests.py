@@ -17,8 +17,7 @@ class FakeGuests:
 
     A guest that was prepared listens once `listen` was called for it, at once with `listens=True`.
     `refuse(guest)` makes its next Become fail, `hold()` is a context in which they wait. `became` has what
-    each guest became, `proofs` what each has proven, `settings` what each was told at the start, `paused` are those
-    that stand still.
+    each guest became, `proofs` what each has proven, `settings` what each was told at the start.
     """
 
     def __init__(self, *, listens: bool = True, pong: wire.Pong = READY) -> None:
@@ -27,7 +26,6 @@ class FakeGuests:
         self.became: dict[str, wire.Become] = {}
         self.proofs: dict[str, wire.Proof] = {}
         self.forgotten: list[str] = []
-        self.paused: set[str] = set()
         self._listens = listens
         self._pong = pong
         self._refusals: dict[str, list[str]] = {}
@@ -81,15 +79,6 @@ class FakeGuests:
             if refusals:
                 raise GuestError(f"the launcher of {guest} refused: {refusals.pop(0)}")
 
-    def pause(self, guest: str) -> None:
-        with self._lock:
-            if guest in self.settings:
-                self.paused.add(guest)
-
-    def resume(self, guest: str) -> None:
-        with self._lock:
-            self.paused.discard(guest)
-
     def proof(self, guest: str) -> wire.Proof | None:
         return self.proofs.get(guest)
 
@@ -97,7 +86,6 @@ class FakeGuests:
         with self._lock:
             self.settings.pop(guest, None)
             self.pongs.pop(guest, None)
-            self.paused.discard(guest)
             self.forgotten.append(guest)
 
     def known(self) -> tuple[str, ...]:

@@ -55,12 +55,6 @@ class Kernels:
             pluto=False,
         )
 
-    def pause(self) -> None:
-        self.pool.pause()
-
-    def resume(self) -> None:
-        self.pool.resume()
-
     def before_server(self, environment: Mapping[str, str]) -> None:
         """Make the provisioner the server's default, unless image or user chose another.
 

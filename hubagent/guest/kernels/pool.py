@@ -37,7 +37,6 @@ class Pool:
         self._due_s: dict[str, float] = {}
         self._scratch = ""
         self._keeps = False
-        self._paused = False
         self._ended = False
 
     def keep(self, recipes: Mapping[str, tuple[Recipe, int]]) -> None:
@@ -78,19 +77,6 @@ class Pool:
                         return spare
         return None
 
-    def pause(self) -> None:
-        """What warms up, and what is started from now on, stands still until `resume`."""
-        with self._changed:
-            self._paused = True
-            if self._warming:
-                self._warming.pause()
-
-    def resume(self) -> None:
-        with self._changed:
-            self._paused = False
-            if self._warming:
-                self._warming.resume()
-
     def end(self) -> None:
         """End all that wait; none is started any more."""
         with self._changed:
@@ -130,8 +116,6 @@ class Pool:
             with self._changed:
                 self._warming = spare
                 ended = self._ended
-                if self._paused:
-                    spare.pause()
             if ended:
                 spare.end()
             warm = spare.wait_warm()

@@ -11,7 +11,6 @@ import contextlib
 import os
 import resource
 import select
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -69,13 +68,6 @@ class Spare:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
-
-    def pause(self) -> None:
-        """Stop it until `resume`, wherever it is in its warming."""
-        self.process.send_signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
 
     def hand_over(
         self,

@@ -40,7 +40,6 @@ class Pluto:
         self._absent = False
         self._ended = False
         self._claimed = False
-        self._paused = False
         self._spare: Spare | None = None
         self.port: Final = _free_port()
         threading.Thread(target=self._run, name="Pluto", daemon=True).start()
@@ -50,18 +49,6 @@ class Pluto:
             waits = not (self._listens or self._fault)
             detail = "waiting for Pluto" if waits else self._fault
             return wire.Pong(ready=not waits, detail=detail, kernels={}, pluto=self._listens)
-
-    def pause(self) -> None:
-        with self._changed:
-            self._paused = True
-            if self._spare and not self._listens:
-                self._spare.pause()
-
-    def resume(self) -> None:
-        with self._changed:
-            self._paused = False
-            if self._spare:
-                self._spare.resume()
 
     def before_server(self, environment: Mapping[str, str]) -> None:
         """Tell Pluto whose it is, and the server where it is. Nothing when the image has no Pluto."""
@@ -109,8 +96,6 @@ class Pluto:
             return 127
         with self._changed:
             self._spare = spare
-            if self._paused:
-                spare.pause()
         if spare.wait_warm():
             with self._changed:
                 self._listens, self._fault = True, ""

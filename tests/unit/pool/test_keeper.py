@@ -13,7 +13,7 @@ from hubagent.config.model import Config, Lecture, Warm
 from hubagent.config.types import TimeOfDay
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.observability.pool_events import Eviction
-from hubagent.pool import keeper, leaving, making, policy, starts
+from hubagent.pool import keeper, leaving, making, policy
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.slots import Phase
@@ -24,14 +24,6 @@ from tests.unit.pool.world import GIB, GUESTS, World, together_with, wait_for
 def ready(warm: Warm | None = None, **server: object) -> World:
     world = World(warm, **server)
     world.settle()
-    return world
-
-
-def warming() -> World:
-    """A world with one slot, which is not ready yet."""
-    world = World(Warm(ready=1))
-    world.look()
-    assert world.phases() == {Phase.WARMING: 1}
     return world
 
 
@@ -124,63 +116,11 @@ def test_nothing_is_made_while_a_server_starts() -> None:
     assert len(world.ready()) == 2
 
 
-def test_who_starts_while_a_slot_is_made_goes_first() -> None:
-    """Docker has made its container by then, and is asked to start it afterwards."""
-    world = World(Warm(ready=1))
-    starting = world.pool.cold_start("ada", "")
-    starting.__enter__()
-    was_running: list[bool] = []
-
-    def end_once_there_is_one() -> None:
-        found = list(world.containers.containers.values())
-        if not found:
-            world.clock.later(0.1, end_once_there_is_one)
-            return
-        was_running.extend(one.running for one in found)
-        starting.__exit__(None, None, None)
-
-    end_once_there_is_one()
-    world.pass_time(policy.PAUSE_AT_MOST_S + 2)
-    assert was_running == [False]
-    (one,) = world.containers.containers.values()
-    assert one.running
-
-
-def test_who_starts_for_long_is_not_waited_for() -> None:
-    world = World(Warm(ready=1))
-    with world.pool.cold_start("ada", ""):
-        world.pass_time(policy.PAUSE_AT_MOST_S + starts.LET_PASS_AT_MOST_S + 1)
-        assert len(world.slots.all()) == 1
-
-
 def test_users_who_never_stop_coming_do_not_keep_the_pool_empty() -> None:
     world = World()
     with world.pool.cold_start("ada", ""):
         world.pass_time(10 * policy.PAUSE_AT_MOST_S)
         assert len(world.ready()) == 2
-
-
-def test_a_slot_in_the_making_stands_still_while_servers_start() -> None:
-    world = warming()
-    (slot,) = world.slots.all()
-    with world.pool.cold_start("ada", ""):
-        assert world.guests.paused == {slot.id}
-        with world.pool.cold_start("bob", ""):
-            assert world.guests.paused == {slot.id}
-        assert world.guests.paused == {slot.id}, "one still starts"
-    assert not world.guests.paused
-    world.settle()
-    assert world.ready()
-    with world.pool.cold_start("eve", ""):
-        assert not world.guests.paused, "what is ready is in nobody's way"
-
-
-def test_a_slot_that_cannot_be_told_to_stand_still_goes_on(caplog: pytest.LogCaptureFixture) -> None:
-    world = warming()
-    world.guests.fail_pause = True
-    with world.pool.cold_start("ada", ""):
-        pass
-    assert "cannot be made" in caplog.text
 
 
 def test_a_claimed_slot_is_replaced() -> None:

@@ -39,7 +39,6 @@ class GuestsWithFolders(FakeGuests):
     def __init__(self, files: MemoryFileStore) -> None:
         super().__init__()
         self.fail_ping = False
-        self.fail_pause = False
         self._files = files
 
     def prepare(self, guest: str, settings: wire.GuestSettings) -> str:
@@ -50,11 +49,6 @@ class GuestsWithFolders(FakeGuests):
         if self.fail_ping:
             raise GuestError(f"the launcher of {guest} did not answer within {timeout_s:.1f} s")
         return super().ping(guest, timeout_s=timeout_s)
-
-    def pause(self, guest: str) -> None:
-        if self.fail_pause:
-            raise GuestError(f"pause of {guest} cannot be made: No space left on device")
-        super().pause(guest)
 
     def forget(self, guest: str) -> None:
         super().forget(guest)
