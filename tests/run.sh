@@ -18,6 +18,7 @@ declare -A commands=(
     [contract]="$py -m pytest -q tests/contract"
     [nginx]="$py -m pytest -q tests/nginx"
     [hub]="$hub -m pytest -q tests/hub --ignore=tests/hub/test_spawner.py"
+    # Apart from the others: together they would be the longest lane.
     [spawner]="$hub -m pytest -q tests/hub/test_spawner.py"
     [guest]="$guest -m pytest -q tests/guest"
     [kernels]="$guest -m pytest -q tests/guest_kernels"

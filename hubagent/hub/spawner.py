@@ -20,7 +20,7 @@ from traitlets import Bool, Integer, Unicode, default
 
 from hubagent import naming, wire
 from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
-from hubagent.hub.choice import choice_form
+from hubagent.hub.choice import choice_form, chosen, named
 from hubagent.hub.failures import failure, of_agent, of_end
 from hubagent.hub.readiness import answers, wait_for_answer
 from hubagent.hub.reading import SettingsError
@@ -91,14 +91,12 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         return HubagentSpawner.form
 
     def form(self) -> str:
-        """The choice among several servers. Nothing when there is only one: that starts at once."""
-        servers = self._servers()
-        return choice_form(servers, self._remembered(servers)) if len(servers.definitions) > 1 else ""
+        return choice_form(self._servers(), (self.orm_spawner.user_options or {}).get("server"))
 
     def options_from_form(self, form: Mapping[str, list[str]]) -> dict[str, str]:
         """From the form or the query string. Raises SpawnException for a server that does not exist."""
-        chosen = form.get("server", [])
-        return {"server": self._named(self._servers(), chosen[0]).name} if chosen else {}
+        wanted = form.get("server", [])
+        return {"server": named(self._servers(), wanted[0]).name} if wanted else {}
 
     def _servers(self) -> Servers:
         try:
@@ -109,28 +107,6 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
                 "The list of servers cannot be read; the hub's log says why.", reason="servers"
             ) from None
 
-    def _named(self, servers: Servers, name: object) -> ServerDefinition:
-        definition = servers.definitions.get(name) if isinstance(name, str) else None
-        if definition is None:
-            available = ", ".join(sorted(servers.definitions))
-            message = f"There is no server {str(name)[:100]!r} here; available: {available}."
-            raise failure(message, reason="unknown_server", status=400)
-        return definition
-
-    def _remembered(self, servers: Servers) -> str:
-        """The user's last choice, as far as it still exists."""
-        last = (self.orm_spawner.user_options or {}).get("server")
-        return last if isinstance(last, str) and last in servers.definitions else servers.default
-
-    def _chosen(self, servers: Servers) -> ServerDefinition:
-        """What to start now. JupyterHub repeats the last options when none are given; a name among
-        those that is gone since is no reason to fail, while one that was asked for now is."""
-        name = self.user_options.get("server")
-        known = isinstance(name, str) and name in servers.definitions
-        if name is None or (not known and not self._asked_by_api()):
-            return servers.definitions[servers.default]
-        return self._named(servers, name)
-
     def _asked_by_api(self) -> bool:
         body = getattr(self.handler, "get_json_body", None)
         return body is not None and bool(body())
@@ -140,7 +116,7 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     async def start(self) -> str:
         """The server's URL, once the server answers there: a warm slot's, else that of a new container."""
         servers = self._servers()
-        definition = self._chosen(servers)
+        definition = chosen(servers, self.user_options.get("server"), asked_now=self._asked_by_api)
         self._adopt(definition, servers)
         self.object_name = self._object_name_default()  # not that of the last slot
         environment = {name: str(value) for name, value in self.get_env().items() if value is not None}
