@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from gi.repository import Gio
+from pydbus.bus import Bus
 
 from hubagent.adapters import systemd_objects as objects
 from hubagent.adapters.systemd_bus import SYSTEM_BUS, BusConnection, BusError, guarded
@@ -145,7 +146,7 @@ class SystemdUnitManager:
             objects.SYSTEMD,
             Gio.DBusSignalFlags.NONE,
             lambda connection, _sender, _path, _interface, _signal, values: self._systemd_moved(
-                connection.pydbus, values
+                Bus(connection), values
             ),
         )
         self._ask_for_signals(bus)

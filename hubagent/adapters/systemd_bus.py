@@ -7,15 +7,14 @@ that no other part of the process needs a GLib main loop.
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import pydbus
 from gi.repository import Gio, GLib
+from pydbus.bus import Bus
 
 from hubagent.errors import UnitError
 from hubagent.threads import NamedThread
@@ -107,12 +106,11 @@ class BusConnection:
                     self._fault = error.message if isinstance(error, GLib.Error) else str(error)
                 self._closing.wait(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            gc.collect()  # pydbus's objects hold each other, and a socket; a collection may be hours away
         context.pop_thread_default()
 
     def _serve_once(self, context: Any) -> None:
         """Connect, then dispatch signals until the connection is lost or nobody needs it any more."""
-        bus = pydbus.connect(self._address)
+        bus = _connect(self._address)
         closed = threading.Event()
         bus.con.connect("closed", lambda *_: closed.set())
         try:
@@ -174,6 +172,17 @@ _ADVICE: Final = {
     "NameHasNoOwner": "systemd is not on the bus now; hubagent keeps trying",
     "NoReply": "systemd was restarted or is very busy; hubagent looks again",
 }
+
+
+def _connect(address: str) -> Any:
+    """As pydbus.connect does, but its Bus and connection hold each other: a lost one would keep its socket
+    until the next garbage collection, which may be hours away."""
+    flags = Gio.DBusConnectionFlags
+    return Bus(
+        Gio.DBusConnection.new_for_address_sync(
+            address, flags.AUTHENTICATION_CLIENT | flags.MESSAGE_BUS_CONNECTION, None, None
+        )
+    )
 
 
 def _close(bus: Any) -> None:

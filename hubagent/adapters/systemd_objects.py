@@ -10,7 +10,7 @@ import functools
 from typing import Any, Final
 from xml.etree import ElementTree
 
-from pydbus.proxy import CompositeInterface
+from pydbus.proxy import Interface
 
 SYSTEMD: Final = "org.freedesktop.systemd1"
 MANAGER_PATH: Final = "/org/freedesktop/systemd1"
@@ -35,29 +35,35 @@ _SIGNATURES: Final = {  # method: types in, types out
 }
 
 
-def _declared() -> Any:
-    node = ElementTree.Element("node")
-    for interface, methods in _SIGNATURES.items():
-        parent = ElementTree.SubElement(node, "interface", name=interface)
-        for method, (types_in, types_out) in methods.items():
-            child = ElementTree.SubElement(parent, "method", name=method)
-            for direction, types in (("in", types_in), ("out", types_out)):
-                for letter in types:
-                    ElementTree.SubElement(child, "arg", type=letter, direction=direction)
-    return CompositeInterface(node)
+def _declared(interface: str) -> Any:
+    """The class of pydbus's proxies for these methods."""
+    parent = ElementTree.Element("interface", name=interface)
+    for method, (types_in, types_out) in _SIGNATURES[interface].items():
+        child = ElementTree.SubElement(parent, "method", name=method)
+        for direction, types in (("in", types_in), ("out", types_out)):
+            for letter in types:
+                ElementTree.SubElement(child, "arg", type=letter, direction=direction)
+    return Interface(parent)
 
 
-_Proxy: Final = _declared()
+_Manager: Final = _declared(MANAGER)
+_Properties: Final = _declared(PROPERTIES)
 
 
 def manager(bus: Any) -> Any:
     """Proxy of systemd's manager on this pydbus.Bus."""
-    return _Proxy(bus, SYSTEMD, MANAGER_PATH)[MANAGER]
+    return _proxy(_Manager, bus, MANAGER_PATH)
 
 
 def properties(bus: Any, path: str) -> Any:
     """Proxy of the properties of one unit or job."""
-    return _Proxy(bus, SYSTEMD, path)[PROPERTIES]
+    return _proxy(_Properties, bus, path)
+
+
+def _proxy(kind: Any, bus: Any, path: str) -> Any:
+    # Without a whole that it is a part of (for signals, unused here) it would be its own, and hold itself, the
+    # bus and the socket until the next garbage collection.
+    return kind(bus, SYSTEMD, path, bus)
 
 
 @functools.lru_cache(maxsize=64)

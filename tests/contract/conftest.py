@@ -50,7 +50,7 @@ def systemd() -> Iterator[SmallSystemd]:
 
 
 def _garbage_is_collected() -> bool:
-    gc.collect()  # pydbus's objects hold each other
+    gc.collect()  # an error kept by a test holds the frames it passed, and what they held
     return True
 
 

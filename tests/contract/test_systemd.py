@@ -7,12 +7,16 @@ import os
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from hubagent.adapters import systemd_objects as objects
 from hubagent.adapters.systemd import SystemdUnitManager
+from hubagent.adapters.systemd_bus import BusConnection
 from hubagent.errors import UnitError
 from hubagent.ports import ActiveState, JobResult, UnitVerb
 from tests.contract.small_systemd import SmallSystemd
@@ -134,6 +138,24 @@ def test_a_lost_bus_leaves_no_descriptor(manager: SystemdUnitManager, systemd: S
         gc.enable()
 
 
+def test_a_caller_that_lets_go_after_the_loss_leaves_nothing_either(systemd: SmallSystemd) -> None:
+    """A call may end after the lost connection was put away."""
+    systemd.start_bus()
+    connection = BusConnection(systemd.address, on_up=lambda _bus: None, on_down=lambda: None)
+    gc.disable()
+    try:
+        held = [connection.bus()]
+        gone = weakref.ref(held[0])
+        held += [objects.manager(gone()), objects.properties(gone(), objects.unit_path("steady.service"))]
+        systemd.kill_bus()
+        wait_until(lambda: _bus_or_none(connection) not in (None, gone()), 20.0)
+        held.clear()
+        assert gone() is None
+    finally:
+        gc.enable()
+        connection.close()
+
+
 def test_a_bus_that_is_away_is_said_in_words_and_found_again(
     manager: SystemdUnitManager, systemd: SmallSystemd
 ) -> None:
@@ -229,6 +251,13 @@ def test_closing_is_quick_while_the_bus_is_away(manager: SystemdUnitManager, sys
 def _reload_result(manager: SystemdUnitManager) -> JobResult | None:
     try:
         return manager.run(UnitVerb.RELOAD, "steady.service", timeout_s=10)
+    except UnitError:
+        return None
+
+
+def _bus_or_none(connection: BusConnection) -> Any:
+    try:
+        return connection.bus()
     except UnitError:
         return None
 
