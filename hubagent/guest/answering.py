@@ -16,6 +16,11 @@ from hubagent.guest.waiting import answer
 TIGHT_S: Final = 0.005
 """Between two looks (seconds): a start takes some 0.1 s, and this is what is lost of it at most."""
 
+CONNECT_S: Final = 0.05
+"""How long a connection may take (seconds). Within a machine it is made or refused at once, unless its first packet
+is lost: Linux sends that again after a second. A listener that is being closed drops it without a word, and Jupyter
+Server closes one before it listens in earnest, to see whether the port is free."""
+
 REPLY_S: Final = 30.0
 """How long a server that listens may take for its first answer (seconds)."""
 
@@ -70,7 +75,11 @@ def address(environment: Mapping[str, str]) -> tuple[str, int, str]:
 def answers(host: str, port: int, path: str) -> bool:
     """Whether an HTTP server answers there, without an error of its own."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
-    with contextlib.suppress(OSError, ValueError), socket.create_connection((host, port), REPLY_S) as server:
+    with (
+        contextlib.suppress(OSError, ValueError),
+        socket.create_connection((host, port), CONNECT_S) as server,
+    ):
+        server.settimeout(REPLY_S)
         server.sendall(request.encode())
         with server.makefile("rb") as reply:
             version, status = reply.readline(200).split()[:2]
