@@ -91,8 +91,7 @@ def up(suite: Suite, flavour: Flavour) -> int:
 
 def down() -> int:
     """Remove the machine and everything of it on this host."""
-    _remove()
-    print("The demonstration is gone.")
+    print("The demonstration is gone." if _remove() else f"There is no demonstration in {places.machines()}.")
     return 0
 
 
@@ -121,11 +120,13 @@ hubagent status:
     return 0
 
 
-def _remove() -> None:
-    """Nothing that another session with another cache calls by the same name is touched."""
-    if (places.machines() / NAME).exists():
-        ledger.remove(NAME)
-        ledger.sweep()
+def _remove() -> bool:
+    """Whether there was one. Nothing that somebody with another cache calls by the same name is touched."""
+    if not (places.machines() / NAME).exists():
+        return False
+    ledger.remove(NAME)
+    ledger.sweep()
+    return True
 
 
 def _install(machine: Machine) -> None:
