@@ -18,7 +18,10 @@ from types import FrameType
 from typing import Final
 
 from hubagent.adapters.notify import SystemdNotifier
+from hubagent.homes import cgroups
 from hubagent.homes.folder import SlotFolder
+from hubagent.homes.giving_way import GivingWay
+from hubagent.homes.loans import Loans
 from hubagent.homes.server import Server
 from hubagent.homes.slots import Slots
 from hubagent.layout import Layout
@@ -36,7 +39,9 @@ def main(arguments: Sequence[str] | None = None, *, layout: Layout = _LAYOUT) ->
         folder = SlotFolder(layout.homes)
         folder.establish()
         slots = Slots(folder, homes=options.homes, servers_file=layout.current / "hub/servers.json")
-        server = Server(layout.homes_socket, slots)
+        loans = Loans(layout.homes_loans)
+        loans.give_back_all()
+        server = Server(layout.homes_socket, slots, GivingWay(cgroups.find(), loans))
     except OSError as error:
         logging.error(
             "cannot start in %s: %s; it needs root, space there, and Linux 5.12 or later",

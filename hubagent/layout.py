@@ -95,6 +95,11 @@ class Layout:
         return self.root / "run/hubagent-homes/socket"
 
     @property
+    def homes_loans(self) -> Path:
+        """What the homes helper has changed for a moment, and has to give back."""
+        return self.root / "run/hubagent-homes/loans"
+
+    @property
     def homes(self) -> Path:
         """One folder for each warm slot, on which a home is attached. A mount of its own, shared; touched by
         the homes helper alone. Nothing here is ever removed but by rmdir."""

@@ -30,6 +30,7 @@ from hubagent.pool.arrivals import Arrivals
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.pool import Pool
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
 from hubagent.ports import Clock, FileStore
@@ -67,9 +68,11 @@ class UserServers:
         self._on_change = on_change
         specs, volumes = Specs(self._config), Volumes(containers)
         self._arrivals = Arrivals(self._config, volumes.home_of)
+        homes = HomesClient(layout.homes_socket)
+        precedence = Precedence(homes, clock)
         self._pool = Pool(
             containers=containers,
-            homes=HomesClient(layout.homes_socket),
+            homes=homes,
             guests=guests,
             clock=clock,
             files=files,
@@ -80,6 +83,7 @@ class UserServers:
             proof=self._images.proof,
             memory=read_memory,
             program=_digest(GUEST_PROGRAM),
+            precedence=precedence,
             recorder=_Telling(recorder, on_change),
         )
         cold = ColdStarts(
@@ -96,6 +100,7 @@ class UserServers:
             guests=guests,
             cold=cold,
             warm=self._pool,
+            precedence=precedence,
             slots=self._pool.slots.all,
             expect=self._arrivals.expect,
         )

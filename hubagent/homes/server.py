@@ -1,4 +1,7 @@
-"""The helper's socket: one thread for each connection, one request on each, for root alone."""
+"""The helper's socket: one thread for each connection, one request on each, for root alone.
+
+What some requests ask for lasts as long as their connection.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from hubagent import wire
+from hubagent.homes.giving_way import GivingWay
 from hubagent.homes.refusal import RefusalError
 from hubagent.homes.slots import Slots
 
@@ -36,8 +40,10 @@ _PEER: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 class Server:
     """Listens from the beginning on (raises OSError); an earlier process's socket is replaced."""
 
-    def __init__(self, path: Path, slots: Slots) -> None:
+    def __init__(self, path: Path, slots: Slots, giving_way: GivingWay) -> None:
         self._slots = slots
+        self._giving_way = giving_way
+        self._stop = -1
         self._attaching = threading.BoundedSemaphore(ATTACHING)
         self._connected = 0
         self._changed = threading.Condition()
@@ -53,6 +59,7 @@ class Server:
 
     def serve(self, stop: int) -> None:
         """Answer until the descriptor `stop` can be read, then finish what is begun, within STOP_S."""
+        self._stop = stop
         threading.stack_size(_STACK_BYTES)
         waiting = select.poll()
         waiting.register(stop, select.POLLIN)
@@ -73,22 +80,30 @@ class Server:
 
     def _converse(self, connection: socket.socket) -> None:
         try:
-            with connection, contextlib.suppress(wire.WireError):  # nobody waits for the answer
-                wire.send(connection, self._answer(connection), timeout_s=TIMEOUT_S)
+            with (
+                connection,
+                contextlib.suppress(wire.WireError),  # nobody waits for the answer
+                ExitStack() as lasting,
+            ):
+                wire.send(connection, self._answer(connection, lasting), timeout_s=TIMEOUT_S)
         finally:
             with self._changed:
                 self._connected -= 1
                 self._changed.notify_all()
 
-    def _answer(self, connection: socket.socket) -> object:
+    def _answer(self, connection: socket.socket, lasting: ExitStack) -> object:
+        """The answer; what lasts for longer is in `lasting`."""
         try:
             if _peer_uid(connection) != 0:
                 raise RefusalError("only root may ask the homes helper", reason="not_allowed")
             return self._do(
                 wire.receive(
-                    connection, wire.Prepare, wire.Attach, wire.Detach, wire.ListSlots, timeout_s=TIMEOUT_S
+                    connection,
+                    *(wire.Prepare, wire.Attach, wire.Detach, wire.ListSlots, wire.IdleDocker, wire.Freeze),
+                    timeout_s=TIMEOUT_S,
                 ),
                 connection,
+                lasting,
             )
         except wire.WireError as error:
             return wire.Refused("message", f"the homes helper did not understand: {error}")
@@ -99,7 +114,7 @@ class Server:
             _LOG.exception("a request failed")
             return wire.Refused("home", "the homes helper failed; see `journalctl -u hubagent-homes.service`")
 
-    def _do(self, request: object, connection: socket.socket) -> object:
+    def _do(self, request: object, connection: socket.socket, lasting: ExitStack) -> object:
         match request:
             case wire.Prepare():
                 return self._slots.prepare(request)
@@ -112,8 +127,23 @@ class Server:
                 done = self._slots.detach(request)
                 _LOG.info("slot %s is gone", request.slot)
                 return done
+            case wire.IdleDocker():
+                lasting.enter_context(self._giving_way.docker())
+                lasting.callback(self._wait_for_end, connection, wire.IDLE_AT_MOST_S)
+                return wire.Done()
+            case wire.Freeze(container):
+                lasting.enter_context(self._giving_way.container(container))
+                lasting.callback(self._wait_for_end, connection, wire.FREEZE_AT_MOST_S)
+                return wire.Done()
             case _:
                 return self._slots.known()
+
+    def _wait_for_end(self, connection: socket.socket, at_most_s: float) -> None:
+        """Until the other side hangs up, or the helper is to end."""
+        waiting = select.poll()
+        waiting.register(connection, select.POLLIN)
+        waiting.register(self._stop, select.POLLIN)
+        waiting.poll(at_most_s * 1000)
 
     @contextmanager
     def _one_of_the_attaching(self) -> Iterator[None]:

@@ -21,6 +21,7 @@ from hubagent.naming import container_name
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.locks import NamedLocks
 from hubagent.pool.ports import ContainerFacts, Containers, Guests
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError, refusal
 from hubagent.pool.slots import TAKEN, Slot
 
@@ -63,6 +64,7 @@ class Broker:
         guests: Guests,
         cold: ColdStarts,
         warm: Warm,
+        precedence: Precedence,
         slots: Callable[[], Iterable[Slot]],
         expect: Callable[[str], None],
     ) -> None:
@@ -73,6 +75,7 @@ class Broker:
         self._guests = guests
         self._cold = cold
         self._warm = warm
+        self._precedence = precedence
         self._slots = slots
         self._expect = expect
         self._locks = NamedLocks()
@@ -94,7 +97,8 @@ class Broker:
                         return wire.Refused("absent", f"there is no container {name}")
                     return wire.Text(self._containers.output(found.id, lines=min(max(lines, 1), MAX_LINES)))
                 case wire.Stop(name) | wire.Remove(name):
-                    return self._end(name, remove=isinstance(request, wire.Remove))
+                    with self._precedence.of_user():
+                        return self._end(name, remove=isinstance(request, wire.Remove))
         except SpawnError as error:
             log.warning("%s refused: %s", _shown(request), error)
             return wire.Refused(error.reason, str(error))

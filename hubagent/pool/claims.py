@@ -21,6 +21,7 @@ from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
 from hubagent.pool.ports import Containers, Guests, Homes
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.ports import Clock
@@ -56,6 +57,7 @@ class Claims:
         guests: Guests,
         clock: Clock,
         home_of: HomeOf,
+        precedence: Precedence,
         took: Callable[[float], None],
         limit_s: float,
     ) -> None:
@@ -67,6 +69,7 @@ class Claims:
         self._guests = guests
         self._clock = clock
         self._home_of = home_of
+        self._precedence = precedence
         self._took = took
         self._limit_s = limit_s
 
@@ -118,13 +121,14 @@ class Claims:
     def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> str:
         """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
         two servers in one home would overwrite each other's files."""
-        for slot in before:
-            self._containers.remove(slot.container)
-        cold = self._containers.inspect(container_name(claim.user, claim.server_name))
-        if cold is not None and LABEL_SERVER in cold.labels:
-            log.warning("removing a leftover container %s", cold.name)
-            self._containers.remove(cold.id)
-        source = self._home_of(server, claim.user)
+        with self._precedence.of_user():
+            for slot in before:
+                self._containers.remove(slot.container)
+            cold = self._containers.inspect(container_name(claim.user, claim.server_name))
+            if cold is not None and LABEL_SERVER in cold.labels:
+                log.warning("removing a leftover container %s", cold.name)
+                self._containers.remove(cold.id)
+            source = self._home_of(server, claim.user)
         if not source:
             raise HomeError("the volume is mounted only while a container has it; it cannot be attached")
         return source

@@ -16,6 +16,7 @@ from hubagent.config.model import Config, Server
 from hubagent.errors import GuestError, HubagentError
 from hubagent.observability.pool_events import Eviction, PoolRecorder
 from hubagent.pool import policy
+from hubagent.pool.freezing import Freezing
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
 from hubagent.pool.making import PING_S, Maker, Prove
@@ -65,6 +66,7 @@ class Keeper:
         leaving: Leaving,
         ledger: Ledger,
         starts: Starts,
+        freezing: Freezing,
         containers: Containers,
         guests: Guests,
         clock: Clock,
@@ -79,6 +81,7 @@ class Keeper:
         self._leaving = leaving
         self._ledger = ledger
         self._starts = starts
+        self._freezing = freezing
         self._containers = containers
         self._guests = guests
         self._clock = clock
@@ -159,12 +162,11 @@ class Keeper:
             return IDLE_S
         servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
         self._see_truth(servers)
+        paused = self._starts.pause()
+        self._freezing.look(paused=paused)
         for slot in self._of_phase(Phase.WARMING):
             self._see_warming(slot)
-        paused = self._starts.pause()
-        if (
-            not self._starts.busy()
-        ):  # a guest with little weight is slow to answer then, and for no fault of its own
+        if not self._starts.busy():  # a guest is slow to answer then, and for no fault of its own
             for slot in self._of_phase(Phase.READY):
                 self._see_ready(slot)
         self._back_off()
@@ -266,8 +268,13 @@ class Keeper:
         image, wanted = self._images.get(server.image), self.recipe(server)
         if image is None or wanted is None:
             return
+        in_spite = self._starts.busy()
         try:
-            self._maker.begin(server, image, wanted)
+            slot = self._maker.begin(server, image, wanted)
+            if in_spite:
+                self._freezing.release(slot)  # users never stop coming; it has waited for long enough
+            elif self._starts.busy():
+                self._freezing.freeze()
         except HubagentError as error:
             self._troubles[server.name] = (wanted, str(error))
             self._back_off()

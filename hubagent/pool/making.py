@@ -11,7 +11,9 @@ from typing import Final, Protocol
 from hubagent import wire
 from hubagent.config.model import Server
 from hubagent.errors import GuestError, HubagentError
+from hubagent.pool.freezing import Freezing
 from hubagent.pool.ports import Containers, ContainerSpec, Guests, Homes, ImageFacts
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.spec import CPU_SHARES
 from hubagent.ports import Clock
@@ -56,6 +58,8 @@ class Maker:
         clock: Clock,
         spec: SlotSpec,
         proof: Prove,
+        precedence: Precedence,
+        freezing: Freezing,
     ) -> None:
         self._slots = slots
         self._containers = containers
@@ -64,6 +68,8 @@ class Maker:
         self._clock = clock
         self._spec = spec
         self._proof = proof
+        self._precedence = precedence
+        self._freezing = freezing
 
     def begin(self, server: Server, image: ImageFacts, recipe: str) -> Slot:
         """A new slot whose container has been started. Raises HubagentError; what was made is dead then."""
@@ -82,9 +88,10 @@ class Maker:
                 guest_folder=folder,
                 home_folder=self._homes.prepare(guest),
             )
-            # By its id: a name may come to mean another image in this moment, and the recipe says which it is.
-            container = self._containers.create(dataclasses.replace(spec, image=image.id))
-            self._containers.start(container)
+            with self._precedence.of_others():
+                # By its id: a name may come to mean another image in this moment, and the recipe says which it is.
+                container = self._containers.create(dataclasses.replace(spec, image=image.id))
+                self._containers.start(container)
             warming = self._slots.move(guest, Phase.WARMING, container=container)
         except HubagentError:
             self._slots.move(guest, Phase.DEAD)
@@ -95,6 +102,8 @@ class Maker:
     def look(self, slot: Slot) -> Slot | None:
         """The warming slot once it is ready, None while it is not. Raises HubagentError when it never will be;
         it is dead then."""
+        if self._freezing.stands_still(slot):
+            return None
         try:
             pong, silence = self._ping(slot)
             if pong is None or not pong.ready:
@@ -106,6 +115,7 @@ class Maker:
             self._containers.weigh(slot.container, cpu_shares=CPU_SHARES)
             if pong.detail:
                 log.info("slot %s of %s: %s", slot.id, slot.server, pong.detail)
+            self._freezing.release(slot)
             return self._slots.move(slot.id, Phase.READY, address=facts.address, ready_s=self._clock.time())
         except HubagentError:
             self._slots.move(slot.id, Phase.DEAD)

@@ -13,12 +13,14 @@ from hubagent.naming import container_name
 from hubagent.observability.pool_events import ClaimResult, PoolRecorder, SpawnKind
 from hubagent.observability.status import PoolStatus
 from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
+from hubagent.pool.freezing import Freezing
 from hubagent.pool.keeper import Keeper
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
 from hubagent.pool.making import Maker, Prove, SlotSpec
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import Containers, Guests, Homes
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
 from hubagent.pool.starts import Starts
 from hubagent.ports import Clock, FileStore
@@ -43,6 +45,7 @@ class Pool:
         memory: Callable[[], Memory],
         program: str,
         recorder: PoolRecorder,
+        precedence: Precedence,
         claim_within_s: float = CLAIM_S,
     ) -> None:
         """`folder` is Layout.guests. `config` is the configuration in force, None while there is none; it is
@@ -55,6 +58,8 @@ class Pool:
         self.slots = Slots(files, folder)
         self._ledger = Ledger(clock)
         self._starts = Starts(clock)
+        self._precedence = precedence
+        self._freezing = Freezing(self.slots, homes, clock)
         self._claims = Claims(
             self.slots,
             containers=containers,
@@ -62,6 +67,7 @@ class Pool:
             guests=guests,
             clock=clock,
             home_of=home_of,
+            precedence=precedence,
             took=recorder.claim_took,
             limit_s=claim_within_s,
         )
@@ -75,10 +81,13 @@ class Pool:
                 clock=clock,
                 spec=spec,
                 proof=proof,
+                precedence=precedence,
+                freezing=self._freezing,
             ),
             leaving=Leaving(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
             ledger=self._ledger,
             starts=self._starts,
+            freezing=self._freezing,
             containers=containers,
             guests=guests,
             clock=clock,
@@ -108,6 +117,7 @@ class Pool:
         if server is None or server.warm is None:
             return wire.Refused("no_slot", f"servers.{claim.server} has no warm slots")
         with self._starts.one():
+            self._freezing.freeze()
             answer = self._claim(server, claim, begun_s)
         self.keeper.nudge()
         return answer
@@ -131,9 +141,11 @@ class Pool:
         files. Raises ContainerError when that cannot be done."""
         begun_s = self._clock.monotonic()
         with self._starts.one():
-            for slot in self._vacated(user, server_name):
-                self._containers.remove(slot.container)
-            yield
+            self._freezing.freeze()
+            with self._precedence.of_user():
+                for slot in self._vacated(user, server_name):
+                    self._containers.remove(slot.container)
+                yield
         self._recorder.spawned(SpawnKind.COLD, self._clock.monotonic() - begun_s)
 
     def _vacated(self, user: str, server_name: str) -> tuple[Slot, ...]:

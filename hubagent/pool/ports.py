@@ -127,6 +127,12 @@ class Containers(Protocol):
         ...
 
 
+class Hold(Protocol):
+    """Something that lasts until it is let go of, or the helper thinks that it has lasted for long enough."""
+
+    def close(self) -> None: ...
+
+
 class Homes(Protocol):
     """The homes helper. Failures are errors.HomeError."""
 
@@ -139,6 +145,14 @@ class Homes(Protocol):
     def detach(self, slot: str) -> None: ...
 
     def slots(self) -> tuple[str, ...]: ...
+
+    def idle_docker(self) -> Hold:
+        """Docker's services work only where a processor would rest, for wire.IDLE_AT_MOST_S at most."""
+        ...
+
+    def freeze(self, container: str) -> Hold:
+        """The container, by its id, stands still, for wire.FREEZE_AT_MOST_S at most."""
+        ...
 
 
 class Guests(Protocol):

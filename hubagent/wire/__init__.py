@@ -18,11 +18,13 @@ from hubagent.wire.frames import (
     to_json,
 )
 from hubagent.wire.messages import (
+    FREEZE_AT_MOST_S,
     GUEST_FILES,
     GUEST_FOLDER,
     GUEST_PROOF,
     GUEST_SETTINGS,
     GUEST_SOCKET,
+    IDLE_AT_MOST_S,
     MODES,
     REASONS,
     Attach,
@@ -34,7 +36,9 @@ from hubagent.wire.messages import (
     Done,
     Expect,
     Folder,
+    Freeze,
     GuestSettings,
+    IdleDocker,
     Inspect,
     Inspected,
     ListSlots,
@@ -53,12 +57,14 @@ from hubagent.wire.messages import (
 )
 
 __all__ = [
+    "FREEZE_AT_MOST_S",
     "GUEST_FILES",
     "GUEST_FOLDER",
     "GUEST_PROOF",
     "GUEST_SETTINGS",
     "GUEST_SOCKET",
     "HEADER",
+    "IDLE_AT_MOST_S",
     "MAX_BYTES",
     "MODES",
     "REASONS",
@@ -73,7 +79,9 @@ __all__ = [
     "Done",
     "Expect",
     "Folder",
+    "Freeze",
     "GuestSettings",
+    "IdleDocker",
     "Inspect",
     "Inspected",
     "ListSlots",

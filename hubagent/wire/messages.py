@@ -156,6 +156,29 @@ class Slots:
     slots: tuple[str, ...]
 
 
+# Agent to homes helper, as well. What these two ask for lasts as long as their connection: the death of either side
+# ends it.
+
+
+@dataclass(frozen=True)
+class IdleDocker:
+    """Let Docker's own services work only where a processor would rest, IDLE_AT_MOST_S at most. Answered by Done
+    once it is so."""
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Let this container stand still, FREEZE_AT_MOST_S at most. Answered by Done once it is told to."""
+
+    container: str  # its id: 64 hex digits
+
+
+IDLE_AT_MOST_S: Final = 2.0
+"""Making a container takes less; who asks Docker for something else meanwhile must not wait for longer."""
+
+FREEZE_AT_MOST_S: Final = 20.0
+
+
 # Agent to guest, over GUEST_SOCKET in the slot's folder.
 
 
@@ -255,7 +278,7 @@ BY_NAME: Final[Mapping[str, type[Any]]] = {
     cls.__name__: cls
     for cls in (
         *(Claim, Create, Started, Expect, Inspect, Inspected, Stop, Remove, Output, Text),
-        *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots),
+        *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots, IdleDocker, Freeze),
         *(Ping, Pong, Become, Done, Refused, GuestSettings, Proof),
     )
 }

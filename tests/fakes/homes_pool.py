@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,7 +16,21 @@ from tests.fakes.staging import Staged
 HOMES = "/var/lib/docker/volumes"
 
 _ID = re.compile(r"[0-9a-f]{12}")
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
 _DEVICE = 2049
+
+
+class FakeHold:
+    """`pool.ports.Hold`: closing it twice is fine, as with a socket."""
+
+    def __init__(self, let_go: Callable[[], object]) -> None:
+        self._let_go = let_go
+        self._is_open = True
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._let_go()
 
 
 @dataclass(frozen=True)
@@ -31,7 +45,8 @@ class FakeHomes(Staged):
     Every source under HOMES is a home there is, but those in `missing`. `declared` are the folders that the
     configuration knows; None stands for all. A call that is held fails when it lasts longer than its
     deadline. A slot in `in_use` can't be detached.
-    `attached` has what is attached now, `journal` every call, e.g. ("attach", "0123456789ab").
+    `attached` has what is attached now, `journal` every call, e.g. ("attach", "0123456789ab"), `idle` and
+    `frozen` what stands back until it is let go of.
     """
 
     def __init__(self, *, declared: Iterable[wire.Folder] | None = None, deadline_s: float = 3.0) -> None:
@@ -40,6 +55,8 @@ class FakeHomes(Staged):
         self.missing: set[str] = set()
         self.in_use: set[str] = set()
         self.journal: list[tuple[str, str]] = []
+        self.idle: list[FakeHold] = []
+        self.frozen: dict[str, FakeHold] = {}
         self._declared = None if declared is None else tuple(declared)
         self._deadline_s = deadline_s
         self._prepared: set[str] = set()
@@ -78,6 +95,20 @@ class FakeHomes(Staged):
     def slots(self) -> tuple[str, ...]:
         with self._call("slots"):
             return tuple(sorted(self._prepared))
+
+    def idle_docker(self) -> FakeHold:
+        with self._call("idle_docker"):
+            hold = FakeHold(lambda: self.idle.remove(hold))
+            self.idle.append(hold)
+            return hold
+
+    def freeze(self, container: str) -> FakeHold:
+        with self._call("freeze"):
+            if not _CONTAINER.fullmatch(container):
+                raise HomeError(f"{container!r} is no container: an id has 64 hex digits")
+            hold = FakeHold(lambda: self.frozen.pop(container))
+            self.frozen[container] = hold
+            return hold
 
     @contextmanager
     def _call(self, name: str, slot: str | None = None) -> Iterator[None]:

@@ -16,7 +16,10 @@ from pathlib import Path, PurePosixPath
 
 from hubagent import wire
 from hubagent.homes import mount_table
+from hubagent.homes.cgroups import Cgroups
 from hubagent.homes.folder import SlotFolder
+from hubagent.homes.giving_way import GivingWay
+from hubagent.homes.loans import Loans
 from hubagent.homes.server import Server
 from hubagent.homes.slots import Slots
 from tests.fuzz import frames
@@ -44,7 +47,10 @@ class Homes:
         self._folder.establish()
         self._slots = Slots(self._folder, homes=self._volumes, servers_file=servers)
         self._path = self._root / "socket"
-        server = Server(self._path, self._slots)
+        loans = Loans(self._root / "run/loans")
+        loans.give_back_all()
+        # No control groups: with them there would be processes in them to let stand still.
+        server = Server(self._path, self._slots, GivingWay(Cgroups(None, None), loans))
         stop, self._stop = socket.socketpair()
         threading.Thread(target=server.serve, args=(stop.fileno(),), daemon=True).start()
         self._stop_end = stop
@@ -67,7 +73,7 @@ class Homes:
         ]
 
     def words(self) -> list[str]:
-        names = ("Prepare", "Attach", "Detach", "ListSlots")
+        names = ("Prepare", "Attach", "Detach", "ListSlots", "IdleDocker", "Freeze")
         places = (self._volumes, self._course, self._secret, f"{self._volumes}/ada/_data")
         return [
             *(f'"{name}"' for name in names),
@@ -76,6 +82,7 @@ class Homes:
                 '"v": 1',
                 '"verb": ',
                 '"slot": ',
+                '"container": ',
                 '"source": ',
                 '"folders": [',
                 '"target": ',

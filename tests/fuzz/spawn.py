@@ -12,6 +12,7 @@ from hubagent.layout import LABEL_SERVER
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.ports import ContainerSpec
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
 from tests.fuzz import frames
@@ -101,6 +102,7 @@ class Spawn:
                 proof=lambda image: None,
             ),
             warm=world.pool,
+            precedence=Precedence(world.homes, world.clock),
             slots=world.slots.all,
             expect=lambda user: None,
         )

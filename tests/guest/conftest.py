@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import shlex
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -62,6 +63,14 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("", port))
             return port
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """A shell has its background jobs ignore SIGINT, and what is started here would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from hubagent import wire
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.containers import DockerContainers
 from hubagent.adapters.guests import SocketGuests
+from hubagent.adapters.homes import HomesClient
 from hubagent.adapters.spawn_socket import SpawnServer
 from hubagent.config.hub import Hub
 from hubagent.config.model import Config
@@ -22,6 +23,7 @@ from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
@@ -114,6 +116,7 @@ class Agent:
             guests=self.guests,
             cold=cold,
             warm=self.slots,
+            precedence=Precedence(HomesClient(folder / "no helper"), SystemClock()),  # no slot is made here
             slots=lambda: self.slots.all.values(),
             expect=self.expected.append,
         )

@@ -18,11 +18,12 @@ from hubagent.config.types import ServerName
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.ports import ContainerSpec
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
 from tests.contract.waiting import wait_until
-from tests.fakes import FakeContainers, FakeGuests, ManualClock
+from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock
 
 SERVER = Server(name=ServerName("julia"), title="Julia")
 CREATE = wire.Create(
@@ -56,6 +57,8 @@ class World:
     def __init__(self) -> None:
         self.config: Config | None = Config(servers=(SERVER,))
         self.containers, self.guests, self.pool = FakeContainers(), FakeGuests(), Pool()
+        self.homes = FakeHomes()
+        self.precedence = Precedence(self.homes, ManualClock())
         self.expected: list[str] = []
         self.broker = Broker(
             config=lambda: self.config,
@@ -70,6 +73,7 @@ class World:
                 proof=lambda image: None,
             ),
             warm=self.pool,
+            precedence=self.precedence,
             slots=lambda: self.pool.slots,
             expect=self.expected.append,
         )

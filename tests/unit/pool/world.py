@@ -20,6 +20,7 @@ from hubagent.pool.claims import CLAIM_S
 from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
+from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot, Slots
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import FakeContainers
@@ -117,9 +118,10 @@ class World:
     def restart(self, life: Life | None = None) -> Pool:
         """The next agent, which lives as long as it is given."""
         lasting = life or Life()
+        homes = Mortal(self.homes, lasting)
         self.pool = Pool(
             containers=Mortal(self.containers, lasting),
-            homes=Mortal(self.homes, lasting),
+            homes=homes,
             guests=Mortal(self.guests, lasting),
             clock=self.clock,
             files=Mortal(self.files, lasting),
@@ -130,6 +132,7 @@ class World:
             proof=self.proofs.get,
             memory=lambda: self.memory,
             program=self.program,
+            precedence=Precedence(homes, self.clock),
             recorder=self.counts,
             claim_within_s=self.claim_within_s,
         )
