@@ -22,6 +22,7 @@ from hubagent import wire
 from hubagent.adapters.homes import HomesClient
 from hubagent.homes import mount_table
 from hubagent.layout import Layout
+from tests.contract.small_groups import CPU, FREEZER, SmallGroups
 from tests.contract.waiting import wait_until
 
 OWNER: Final = 1000
@@ -44,7 +45,10 @@ _READY_S: Final = 20.0
 
 
 class SmallHomes:
-    """A machine's root folder, with homes, course files and a configuration; /run is a tmpfs."""
+    """A machine's root folder, with homes, course files and a configuration; /run is a tmpfs.
+
+    Control groups are those of `groups`.
+    """
 
     def __init__(self, *, run_options: str = "size=1m") -> None:
         self.root = Path(tempfile.mkdtemp(prefix="homes-"))  # short: a socket's path has 107 bytes
@@ -58,9 +62,11 @@ class SmallHomes:
         for folder in (self.volumes, run, self.layout.current / "hub"):
             folder.mkdir(parents=True)
         self.declare()
+        self.groups = SmallGroups()
         self._holder = _hold(
             ["unshare", "--mount", "--propagation", "private"],
-            f"mount --make-rshared / && mount -t tmpfs -o {run_options} tmpfs {run}",
+            f"mount --make-rshared / && mount -t tmpfs -o {run_options} tmpfs {run}"
+            f" && mount --bind {self.groups.cpu} {CPU} && mount --bind {self.groups.freezer} {FREEZER}",
         )
         self.client = HomesClient(self.seen(self.layout.homes_socket))
 
@@ -69,6 +75,7 @@ class SmallHomes:
             self.stop(signal.SIGTERM)
         finally:
             _end(self._holder)
+            self.groups.close()
         shutil.rmtree(self.root)  # out here nothing is mounted in it
 
     # What there is

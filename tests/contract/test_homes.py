@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ import pytest
 from hubagent import wire
 from hubagent.errors import HomeError
 from hubagent.pool.ports import Homes
+from tests.contract.small_groups import CONTAINER
 from tests.contract.small_homes import SmallHomes
+from tests.contract.waiting import wait_until
 from tests.fakes.homes_pool import HOMES, FakeHomes
 
 
@@ -28,6 +31,14 @@ class World(Protocol):
 
     def outside(self) -> str: ...
 
+    def idles(self) -> bool:
+        """Whether Docker does."""
+        ...
+
+    def stands_still(self) -> bool:
+        """Whether the container CONTAINER does."""
+        ...
+
 
 class Memory:
     def __init__(self) -> None:
@@ -37,6 +48,7 @@ class Memory:
         )
         self.homes = FakeHomes(declared=self._folders)
         self.homes.missing.add(f"{HOMES}/nobody/_data")
+        self.homes.elsewhere.add("f" * 64)
 
     def home(self, user: str) -> str:
         return f"{HOMES}/{user}/_data"
@@ -46,6 +58,12 @@ class Memory:
 
     def outside(self) -> str:
         return "/srv/courses/ro"
+
+    def idles(self) -> bool:
+        return bool(self.homes.idle)
+
+    def stands_still(self) -> bool:
+        return CONTAINER in self.homes.frozen
 
 
 class Real:
@@ -66,6 +84,12 @@ class Real:
 
     def outside(self) -> str:
         return self._folders[0].source
+
+    def idles(self) -> bool:
+        return set(self._real.groups.idle()) == {"1"}
+
+    def stands_still(self) -> bool:
+        return self._real.groups.stands_still()
 
 
 @dataclass(frozen=True)
@@ -93,6 +117,11 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
 
 def new_slot() -> str:
     return secrets.token_hex(6)
+
+
+def _attach_some_home_to_a_new_slot(case: Case) -> None:
+    case.homes.prepare(case.slot)
+    _attach_some_home(case)
 
 
 def _attach_some_home(case: Case) -> None:
@@ -184,3 +213,40 @@ def test_a_folder_is_as_declared_or_stricter(case: Case) -> None:
             case.homes.attach(case.slot, case.world.home("ada"), (writable, folder))
     stricter = wire.Folder(writable.source, writable.target, read_only=True)
     assert case.homes.attach(case.slot, case.world.home("ada"), (readable, stricter))
+
+
+def _await(case: Case, *, idles: bool = False, stands_still: bool = False) -> None:
+    wait_until(
+        lambda: (case.world.idles(), case.world.stands_still()) == (idles, stands_still),
+        10.0,
+        lambda: f"idle {case.world.idles()}, still {case.world.stands_still()}",
+    )
+
+
+def test_docker_is_idle_until_it_is_let_go_of(case: Case) -> None:
+    with contextlib.closing(case.homes.idle_docker()):
+        _await(case, idles=True)
+        with contextlib.closing(case.homes.idle_docker()):
+            pass
+        _await(case, idles=True)  # somebody else wants it so
+        _attach_some_home_to_a_new_slot(case)
+    _await(case)
+
+
+def test_a_container_stands_still_until_it_is_let_go_of(case: Case) -> None:
+    hold = case.homes.freeze(CONTAINER)
+    _await(case, stands_still=True)
+    hold.close()
+    hold.close()
+    _await(case)
+
+
+@pytest.mark.parametrize("container", ["", "0123456789ab", "../" + "0" * 61, "A" * 64])
+def test_a_container_has_64_hex_digits(case: Case, container: str) -> None:
+    with pytest.raises(HomeError, match="64 hex digits"):
+        case.homes.freeze(container)
+
+
+def test_a_container_that_there_is_not_is_refused(case: Case) -> None:
+    with pytest.raises(HomeError, match="no control group"):
+        case.homes.freeze("f" * 64)

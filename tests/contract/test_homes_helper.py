@@ -17,6 +17,7 @@ import pytest
 
 from hubagent import wire
 from hubagent.errors import HomeError
+from tests.contract.small_groups import CONTAINER
 from tests.contract.small_homes import CAPABILITIES, GROUP, OWNER, SmallHomes
 from tests.contract.test_homes import new_slot
 from tests.contract.waiting import wait_until
@@ -634,3 +635,59 @@ def _is_detached(real: SmallHomes, slot: str) -> bool:
     except HomeError:
         return False
     return True
+
+
+# What gives way to a user's start
+
+
+def test_what_gives_way_goes_on_when_the_helper_or_who_asked_it_ends(real: SmallHomes) -> None:
+    groups = real.groups
+    groups.run()
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        docker, container = real.client.idle_docker(), real.client.freeze(CONTAINER)
+        with docker, container:
+            groups.await_still(still=True)
+            groups.await_idle("1", "1")
+            real.stop(how)
+            if how is signal.SIGKILL:
+                assert groups.idle() == ["1", "1"]  # nobody was left to do it
+            real.start()
+            groups.await_still(still=False)
+            groups.await_idle("0", "0")
+    assert groups.weights() == ["1024", "1024"]
+
+
+def test_the_end_of_the_helper_waits_for_nobody_who_holds_something(real: SmallHomes) -> None:
+    with real.client.freeze(CONTAINER), real.client.idle_docker():
+        assert "do not end" not in real.stop(signal.SIGTERM)
+
+
+def test_docker_is_not_idle_for_long_however_long_it_is_held(real: SmallHomes) -> None:
+    with real.client.idle_docker():
+        real.groups.await_idle("1", "1")
+        real.groups.await_idle("0", "0")
+
+
+def test_who_dies_holds_nothing(real: SmallHomes) -> None:
+    real.groups.run()
+    agent = subprocess.Popen(
+        [sys.executable, "-c", _HOLDING, str(real.seen(real.layout.homes_socket)), CONTAINER],
+        stdout=subprocess.PIPE,
+    )
+    assert agent.stdout is not None
+    assert agent.stdout.readline() == b"held\n"
+    real.groups.await_still(still=True)
+    agent.kill()
+    agent.wait()
+    agent.stdout.close()
+    real.groups.await_still(still=False)
+
+
+_HOLDING = """
+import sys, time
+from pathlib import Path
+from hubagent.adapters.homes import HomesClient
+hold = HomesClient(Path(sys.argv[1])).freeze(sys.argv[2])
+print("held", flush=True)
+time.sleep(600)
+"""

@@ -44,7 +44,7 @@ class FakeHomes(Staged):
 
     Every source under HOMES is a home there is, but those in `missing`. `declared` are the folders that the
     configuration knows; None stands for all. A call that is held fails when it lasts longer than its
-    deadline. A slot in `in_use` can't be detached.
+    deadline. A slot in `in_use` can't be detached. Containers in `elsewhere` have no group to stop them by.
     `attached` has what is attached now, `journal` every call, e.g. ("attach", "0123456789ab"), `idle` and
     `frozen` what stands back until it is let go of.
     """
@@ -55,6 +55,7 @@ class FakeHomes(Staged):
         self.missing: set[str] = set()
         self.in_use: set[str] = set()
         self.journal: list[tuple[str, str]] = []
+        self.elsewhere: set[str] = set()
         self.idle: list[FakeHold] = []
         self.frozen: dict[str, FakeHold] = {}
         self._declared = None if declared is None else tuple(declared)
@@ -106,6 +107,10 @@ class FakeHomes(Staged):
         with self._call("freeze"):
             if not _CONTAINER.fullmatch(container):
                 raise HomeError(f"{container!r} is no container: an id has 64 hex digits")
+            if container in self.elsewhere:
+                raise HomeError(
+                    f"container {container[:12]}: has no control group below system.slice or docker"
+                )
             hold = FakeHold(lambda: self.frozen.pop(container))
             self.frozen[container] = hold
             return hold

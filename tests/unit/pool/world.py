@@ -40,6 +40,7 @@ class GuestsWithFolders(FakeGuests):
     def __init__(self, files: MemoryFileStore) -> None:
         super().__init__()
         self.fail_ping = False
+        self.pinged: list[str] = []
         self._files = files
 
     def prepare(self, guest: str, settings: wire.GuestSettings) -> str:
@@ -47,6 +48,7 @@ class GuestsWithFolders(FakeGuests):
         return super().prepare(guest, settings)
 
     def ping(self, guest: str, *, timeout_s: float) -> wire.Pong | None:
+        self.pinged.append(guest)
         if self.fail_ping:
             raise GuestError(f"the launcher of {guest} did not answer within {timeout_s:.1f} s")
         return super().ping(guest, timeout_s=timeout_s)
