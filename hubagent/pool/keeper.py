@@ -13,15 +13,16 @@ from collections.abc import Callable
 from typing import Final
 
 from hubagent.config.model import Config, Server
-from hubagent.errors import GuestError, HubagentError
+from hubagent.errors import HubagentError
 from hubagent.observability.pool_events import Eviction, PoolRecorder
 from hubagent.pool import policy
 from hubagent.pool.freezing import Freezing
+from hubagent.pool.health import Health
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.making import PING_S, Maker, Prove
+from hubagent.pool.making import Maker, Prove
 from hubagent.pool.policy import Memory
-from hubagent.pool.ports import Containers, Guests, ImageFacts
+from hubagent.pool.ports import Containers, ImageFacts
 from hubagent.pool.recipe import recipe
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.starts import Starts
@@ -42,17 +43,8 @@ TRUTH_S: Final = 15.0
 TRUTH_AT_MOST_EVERY_S: Final = 1.0
 """Docker's events come in bursts."""
 
-HEALTH_S: Final = 60.0
-"""How often a ready slot is asked whether it still is."""
-
 LASTED_S: Final = 60.0
 """A slot that was ready for longer did not end for what it was made from."""
-
-STRIKES: Final = 2
-"""After so many failed health checks in a row a slot is removed: one may have met a busy moment."""
-
-STRIKE_S: Final = 15.0
-"""How soon a ready slot is asked again that did not answer."""
 
 
 class Keeper:
@@ -67,8 +59,8 @@ class Keeper:
         ledger: Ledger,
         starts: Starts,
         freezing: Freezing,
+        health: Health,
         containers: Containers,
-        guests: Guests,
         clock: Clock,
         config: Callable[[], Config | None],
         memory: Callable[[], Memory],
@@ -82,8 +74,8 @@ class Keeper:
         self._ledger = ledger
         self._starts = starts
         self._freezing = freezing
+        self._health = health
         self._containers = containers
-        self._guests = guests
         self._clock = clock
         self._config = config
         self._memory = memory
@@ -94,8 +86,6 @@ class Keeper:
         self._image_ids: dict[str, str] = {}  # by name: the last that was there
         self._truth_s = float("-inf")
         self._asked = True
-        self._checked_s: dict[str, float] = {}
-        self._strikes: dict[str, int] = {}
         self._troubles: dict[str, tuple[str, str]] = {}  # recipe and message by server, of this look
         self._complaint = ""
         self._woken = threading.Event()
@@ -202,32 +192,12 @@ class Keeper:
             duration_s = ready.ready_s - ready.created_s
             self._ledger.made(slot.server, duration_s)
             self._recorder.refilled(duration_s)
-            self._checked_s[slot.id] = self._clock.monotonic()
-            self._measure(ready)
+            self._health.is_ready(ready)
 
     def _see_ready(self, slot: Slot) -> None:
-        now_s = self._clock.monotonic()
-        if now_s - self._checked_s.get(slot.id, float("-inf")) < HEALTH_S:
-            return
-        self._checked_s[slot.id] = now_s
-        try:
-            pong = self._guests.ping(slot.id, timeout_s=PING_S)
-        except GuestError:
-            pong = None
-        if pong is not None and pong.ready:
-            self._strikes.pop(slot.id, None)
-            self._measure(slot)
-            return
-        strikes = self._strikes[slot.id] = self._strikes.get(slot.id, 0) + 1
-        if strikes < STRIKES:
-            self._checked_s[slot.id] = now_s - HEALTH_S + STRIKE_S
-        elif self._slots.retire(slot.id) is not None:
-            self._lost(slot, "does not answer any more" if pong is None else f"not ready: {pong.detail}")
-
-    def _measure(self, slot: Slot) -> None:
-        used = self._containers.memory_bytes(slot.container)
-        if used is not None:
-            self._ledger.measured(slot.server, slot.id, used)
+        why = self._health.look(slot)
+        if why and self._slots.retire(slot.id) is not None:
+            self._lost(slot, why)
 
     def _follow_plan(self, servers: dict[str, Server], *, paused: bool) -> None:
         now = policy.Now(
@@ -243,7 +213,7 @@ class Keeper:
             if slot is not None:
                 log.info("slot %s of %s goes: %s", slot.id, slot.server, reason.value)
                 self._recorder.evicted(reason)
-                self._forget(slot)
+                self._health.forget(slot)
         self._ledger.wants(plan.desired)
         for name in plan.make:
             self._make(servers[name])
@@ -282,7 +252,7 @@ class Keeper:
     def _lost(self, slot: Slot, why: str) -> None:
         """A slot that was nobody's is dead, and nobody wanted that."""
         self._recorder.evicted(Eviction.HEALTH)
-        self._forget(slot)
+        self._health.forget(slot)
         if slot.ready_s and self._clock.time() - slot.ready_s > LASTED_S:
             log.warning("slot %s of %s: %s", slot.id, slot.server, why)
         else:
@@ -294,10 +264,6 @@ class Keeper:
             delay_s = self._ledger.failed(server, wanted, why)
             log.warning("servers.%s: %s; next try in %.0f s", server, why, delay_s)
         self._troubles.clear()
-
-    def _forget(self, slot: Slot) -> None:
-        self._checked_s.pop(slot.id, None)
-        self._strikes.pop(slot.id, None)
 
     def _of_phase(self, phase: Phase) -> tuple[Slot, ...]:
         return tuple(slot for slot in self._slots.all() if slot.phase is phase)

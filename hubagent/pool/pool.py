@@ -14,6 +14,7 @@ from hubagent.observability.pool_events import ClaimResult, PoolRecorder, SpawnK
 from hubagent.observability.status import PoolStatus
 from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
 from hubagent.pool.freezing import Freezing
+from hubagent.pool.health import Health
 from hubagent.pool.keeper import Keeper
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
@@ -88,8 +89,8 @@ class Pool:
             ledger=self._ledger,
             starts=self._starts,
             freezing=self._freezing,
+            health=Health(containers=containers, guests=guests, ledger=self._ledger, clock=clock),
             containers=containers,
-            guests=guests,
             clock=clock,
             config=config,
             memory=memory,

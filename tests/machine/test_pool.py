@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -128,6 +129,54 @@ def leave():
         signal.signal(number, signal.SIG_IGN)
 subprocess.Popen(['sh', '-c', 'while :; do sleep 1; done', 'outlives-the-stop'], preexec_fn=leave)
 print('it stays', flush=True)
+"""
+# Runs on the machine as root: kills a process at a moment when Docker's services are idle, for a slot that it makes.
+_KILL_WHILE_IDLE = """
+import os, pathlib, signal, sys, time
+groups = [pathlib.Path('/sys/fs/cgroup/cpu/system.slice', name) for name in ('docker.service', 'containerd.service')]
+def read(file):
+    return [(group / file).read_text().strip() for group in groups]
+def wait(idle):
+    deadline_s = time.monotonic() + 60
+    while read('cpu.idle') != [idle, idle]:
+        assert time.monotonic() < deadline_s, (idle, read('cpu.idle'))
+        time.sleep(0.001)
+wait('1')
+os.kill(int(sys.argv[1]), signal.SIGKILL)
+wait('0')
+print(*read('cpu.shares'))
+"""
+
+# Runs on the machine as root: looks for a slot that warms up, and for it to stand still and go on. The kernel's version 1
+# of cgroups stops a group for some milliseconds, too, when Docker changes something about it.
+_WATCH_STILL = """
+import json, pathlib, sys, time
+def until(what, deadline_s):
+    while not (found := what()) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    return found
+def warming():
+    for path in pathlib.Path('/run/hubagent/guests').glob('*/slot.json'):
+        try:
+            slot = json.loads(path.read_text())
+        except FileNotFoundError:
+            continue
+        if slot['phase'] == 'warming':
+            return slot['container']
+deadline_s = time.monotonic() + 60
+container = until(warming, deadline_s)
+print('warming', flush=True)
+state = pathlib.Path(f'/sys/fs/cgroup/freezer/system.slice/docker-{container}.scope/freezer.state')
+def still():
+    end_s = time.monotonic() + 0.3
+    while state.exists() and state.read_text() == 'FROZEN\\n':
+        if time.monotonic() > end_s:
+            return True
+        time.sleep(0.01)
+if until(still, deadline_s):
+    print('stands still', flush=True)
+    if until(lambda: state.read_text() == 'THAWED\\n', deadline_s):
+        print('goes on', flush=True)
 """
 _MOUNTS = {
     "/",
@@ -491,6 +540,45 @@ def test_a_slot_that_dies_is_replaced(lecture: Lecture) -> None:
         "a fresh slot",
     )
     assert lecture.warm("olga").answers()
+
+
+def _replace_one(lecture: Lecture) -> None:
+    lecture.fill()
+    lecture.docker("rm", "-f", sorted(lecture.ready_slots())[0])
+
+
+def test_a_slot_that_warms_up_stands_still_while_somebody_clicks(lecture: Lecture) -> None:
+    olga = lecture.person("olga")
+
+    def seen() -> bool:
+        """A click may come when the slot is ready already; then once more."""
+        watch = lecture.hub.machine.command(["python3", "-c", _WATCH_STILL])
+        with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watching:
+            assert watching.stdout is not None
+            _replace_one(lecture)
+            assert watching.stdout.readline() == "warming\n"
+            hits = lecture.claims("hit")
+            olga.start()
+            assert lecture.claims("hit") == hits + 1
+            told = watching.stdout.read().splitlines()
+        olga.stop()
+        return told == ["stands still", "goes on"]
+
+    until(seen, FILL_S, "a click beside a slot that warms up")
+    lecture.fill()
+
+
+@pytest.mark.parametrize("unit", ["hubagent", "hubagent-homes"])
+def test_docker_has_its_weight_again_though_who_asked_or_did_it_dies(lecture: Lecture, unit: str) -> None:
+    pid = lecture.hub.main_pid(unit)
+    kill = lecture.hub.machine.command(["python3", "-c", _KILL_WHILE_IDLE, str(pid)])
+    with subprocess.Popen(kill, stdout=subprocess.PIPE, text=True) as killing:
+        _replace_one(lecture)
+        weights, _ = killing.communicate(timeout=120)
+    assert killing.returncode == 0
+    assert weights == "1024 1024\n"
+    _comes_back(lecture, unit, pid)
+    lecture.fill()
 
 
 def test_an_edit_replaces_the_slots_and_leaves_users_alone(lecture: Lecture) -> None:

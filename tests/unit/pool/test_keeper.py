@@ -13,7 +13,7 @@ from hubagent.config.model import Config, Lecture, Warm
 from hubagent.config.types import TimeOfDay
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.observability.pool_events import Eviction
-from hubagent.pool import keeper, leaving, making, policy
+from hubagent.pool import health, keeper, leaving, making, policy
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.slots import Phase
@@ -228,7 +228,7 @@ def test_nobody_is_asked_for_his_health_while_servers_start() -> None:
         with world.pool.cold_start("ada", ""):
             world.pass_time(15)
     world.guests.fail_ping = False
-    world.pass_time(keeper.HEALTH_S)
+    world.pass_time(health.HEALTH_S)
     assert not world.counts.evictions
 
 
@@ -315,7 +315,7 @@ def test_a_slot_that_stops_answering_goes_after_a_second_look() -> None:
     world = ready()
     silent, _ = world.ready()
     world.guests.die(silent.id)
-    world.pass_time(keeper.HEALTH_S + 10)
+    world.pass_time(health.HEALTH_S + 10)
     world.settle()
     assert world.slots.get(silent.id) is None
     assert len(world.ready()) == 2
@@ -328,10 +328,10 @@ def test_one_busy_moment_is_forgiven() -> None:
     pong = world.guests.pongs[slot.id]
     world.guests.die(slot.id)
     calls = len(world.containers.calls("memory_bytes"))
-    world.clock.advance(keeper.HEALTH_S + 1)
+    world.clock.advance(health.HEALTH_S + 1)
     world.look()
     world.guests.listen(slot.id, pong)
-    world.pass_time(3 * keeper.HEALTH_S)
+    world.pass_time(3 * health.HEALTH_S)
     assert [one.id for one in world.ready()] == [slot.id]
     assert len(world.containers.calls("memory_bytes")) > calls, "and it is measured again"
 
