@@ -859,12 +859,17 @@ THE_POOL = Chapter(
         Case(
             "S7",
             "Everybody comes at once",
-            "Users come first: nothing is made for the pool meanwhile, but not for ever.",
+            "Users come first: nothing is made for the pool meanwhile, and what is in the making stands still, but not for ever.",
             (
                 *_tests(
                     KEEPER,
                     "nothing_is_made_while_a_server_starts",
                     "users_who_never_stop_coming_do_not_keep_the_pool_empty",
+                ),
+                *_tests(
+                    "tests/unit/pool/test_freezing.py",
+                    "users_who_never_stop_coming_do_not_keep_a_slot_from_getting_ready",
+                    "what_is_offered_never_stands_still",
                 ),
                 *_tests("tests/unit/pool/test_broker.py", "starts_of_different_users_run_side_by_side"),
                 *_tests(POOL, "more_people_than_slots"),
@@ -960,6 +965,31 @@ THE_POOL = Chapter(
                 ),
                 *_tests(SERVERS, "what_the_hub_has_forgotten_goes_and_the_home_stays"),
                 *_tests(SPAWNER, "a_start_that_the_hub_broke_off_is_found_when_the_agent_is_back"),
+            ),
+        ),
+        Case(
+            "S13",
+            "Agent or homes helper dies while a slot stands still for a click, or Docker is idle to make one",
+            "The slot goes on, and Docker has its weight again: at once, or when the helper is back. A click never waits for them.",
+            (
+                *_tests(
+                    HOMES,
+                    "what_gives_way_goes_on_when_the_helper_or_who_asked_it_ends",
+                    "who_dies_holds_nothing",
+                    "docker_is_not_idle_for_long_however_long_it_is_held",
+                ),
+                *_tests(
+                    "tests/contract/test_giving_way.py",
+                    "a_helper_gives_back_what_a_killed_one_left",
+                    "docker_may_end_meanwhile",
+                ),
+                *_tests("tests/unit/pool/test_freezing.py", "without_the_helper_slots_warm_up_beside_users"),
+                *_tests("tests/unit/pool/test_precedence.py", "without_the_helper_all_goes_on"),
+                *_tests(
+                    POOL,
+                    "a_slot_that_warms_up_stands_still_while_somebody_clicks",
+                    "docker_has_its_weight_again_though_who_asked_or_did_it_dies",
+                ),
             ),
         ),
     ),

@@ -23,6 +23,7 @@ REQUESTS = st.one_of(
         TEXT,
         st.lists(st.builds(wire.Folder, TEXT, TEXT, st.booleans()), max_size=2).map(tuple),
     ),
+    st.builds(wire.Freeze, TEXT),
     st.just(wire.Ping()),
 )
 JSON = st.recursive(

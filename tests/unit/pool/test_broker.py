@@ -245,6 +245,21 @@ def test_requests_about_one_server_wait_for_each_other(world: World) -> None:
     assert world.containers.containers == {}
 
 
+@pytest.mark.parametrize(("call", "request_type"), [("stop", wire.Stop), ("remove", wire.Remove)])
+def test_the_end_of_a_server_has_docker_with_all_its_weight(
+    world: World, call: str, request_type: type[wire.Stop | wire.Remove]
+) -> None:
+    """Also while Docker makes a slot."""
+    started = world.running()
+    with world.precedence.of_others(), ThreadPoolExecutor(1) as pool:
+        assert world.homes.idle
+        with world.containers.hold(call):
+            ended = pool.submit(world.ask, request_type(started.name))
+            wait_until(lambda: not world.homes.idle, 20.0)
+        assert ended.result(20.0) == wire.Done()
+        assert world.homes.idle
+
+
 def test_starts_of_different_users_run_side_by_side(world: World) -> None:
     meeting = threading.Barrier(5)
     world.containers.on_start = lambda container: meeting.wait(20.0) and None

@@ -123,10 +123,11 @@ def test_what_is_offered_never_stands_still(world: World, monkeypatch: pytest.Mo
 
 
 def test_what_is_given_up_does_not_stand_still(world: World) -> None:
-    world.claim()
-    world.configure(None)
-    world.look(2)
-    assert not world.homes.frozen
+    with world.pool.cold_start("ada", ""):
+        assert world.homes.frozen
+        world.configure(None)
+        world.look(2)
+        assert not world.homes.frozen
 
 
 def test_without_the_helper_slots_warm_up_beside_users(world: World) -> None:
