@@ -152,15 +152,15 @@ class Keeper:
             return IDLE_S
         servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
         self._see_truth(servers)
-        paused = self._starts.pause()
+        paused, busy = self._starts.pause(), self._starts.busy()
         self._freezing.look(paused=paused)
         for slot in self._of_phase(Phase.WARMING):
             self._see_warming(slot)
-        if not self._starts.busy():  # a guest is slow to answer then, and for no fault of its own
+        if not busy:  # a guest is slow to answer then, and for no fault of its own
             for slot in self._of_phase(Phase.READY):
                 self._see_ready(slot)
         self._back_off()
-        self._follow_plan(servers, paused=paused)
+        self._follow_plan(servers, paused=paused, busy=busy)
         cleared = self._leaving.remove_dead()
         self._ledger.keep({slot.id for slot in self._slots.all()})
         self._complaint = ""
@@ -199,7 +199,7 @@ class Keeper:
         if why and self._slots.retire(slot.id) is not None:
             self._lost(slot, why)
 
-    def _follow_plan(self, servers: dict[str, Server], *, paused: bool) -> None:
+    def _follow_plan(self, servers: dict[str, Server], *, paused: bool, busy: bool) -> None:
         now = policy.Now(
             now_s=self._clock.time(),
             demands=tuple(self._demand(server) for server in servers.values()),
@@ -213,10 +213,10 @@ class Keeper:
             if slot is not None:
                 log.info("slot %s of %s goes: %s", slot.id, slot.server, reason.value)
                 self._recorder.evicted(reason)
-                self._health.forget(slot)
+                self._forget(slot)
         self._ledger.wants(plan.desired)
         for name in plan.make:
-            self._make(servers[name])
+            self._make(servers[name], in_spite=busy)
 
     def _demand(self, server: Server) -> policy.Demand:
         assert server.warm is not None
@@ -234,15 +234,15 @@ class Keeper:
             slot_bytes=self._ledger.slot_bytes(server.name),
         )
 
-    def _make(self, server: Server) -> None:
+    def _make(self, server: Server, *, in_spite: bool) -> None:
+        """`in_spite` of users' starts, which never stop: the slot has waited for long enough."""
         image, wanted = self._images.get(server.image), self.recipe(server)
         if image is None or wanted is None:
             return
-        in_spite = self._starts.busy()
         try:
             slot = self._maker.begin(server, image, wanted)
             if in_spite:
-                self._freezing.release(slot)  # users never stop coming; it has waited for long enough
+                self._freezing.release(slot)
             elif self._starts.busy():
                 self._freezing.freeze()
         except HubagentError as error:
@@ -252,7 +252,7 @@ class Keeper:
     def _lost(self, slot: Slot, why: str) -> None:
         """A slot that was nobody's is dead, and nobody wanted that."""
         self._recorder.evicted(Eviction.HEALTH)
-        self._health.forget(slot)
+        self._forget(slot)
         if slot.ready_s and self._clock.time() - slot.ready_s > LASTED_S:
             log.warning("slot %s of %s: %s", slot.id, slot.server, why)
         else:
@@ -264,6 +264,10 @@ class Keeper:
             delay_s = self._ledger.failed(server, wanted, why)
             log.warning("servers.%s: %s; next try in %.0f s", server, why, delay_s)
         self._troubles.clear()
+
+    def _forget(self, slot: Slot) -> None:
+        self._health.forget(slot)
+        self._freezing.release(slot)  # so that it can be killed
 
     def _of_phase(self, phase: Phase) -> tuple[Slot, ...]:
         return tuple(slot for slot in self._slots.all() if slot.phase is phase)

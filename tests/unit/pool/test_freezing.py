@@ -116,17 +116,17 @@ def test_what_is_offered_never_stands_still(world: World, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(world.containers, "weigh", weigh_beside_a_click)
     world.look()
-    assert world.phases()[Phase.READY] == 1
-    assert not world.homes.frozen
+    assert [one.id for one in world.ready()] == [slot.id]
+    assert slot.container not in world.homes.frozen
     assert isinstance(world.claim("bob"), wire.Started)
-    assert not world.homes.frozen
+    assert slot.container not in world.homes.frozen
 
 
 def test_what_is_given_up_does_not_stand_still(world: World) -> None:
     with world.pool.cold_start("ada", ""):
         assert world.homes.frozen
         world.configure(None)
-        world.look(2)
+        world.look()
         assert not world.homes.frozen
 
 
