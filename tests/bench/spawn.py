@@ -12,7 +12,7 @@ from tests.bench.figures import Figure, Report, median, percentile
 from tests.machine.hub import Hub
 
 ROUNDS = 20
-REFILL_ROUNDS = 10
+REFILL_ROUNDS = 20
 IDLE_S = 60.0
 BURST_USERS = 40
 BURST_S = 10.0

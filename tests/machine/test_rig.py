@@ -229,6 +229,16 @@ def test_files_go_in_and_out(machine: Machine, tmp_path: Path) -> None:
     assert not machine.exists("/srv/nothing")
 
 
+def test_what_is_frozen_does_not_outlive_the_power(machine: Machine) -> None:
+    still = "/sys/fs/cgroup/freezer/still"
+    enter = f"mkdir {still}; echo $$ >{still}/cgroup.procs; sleep 1234 >/dev/null 2>&1 &"
+    machine.run(["sh", "-ec", enter])
+    machine.run(["sh", "-ec", f"echo FROZEN >{still}/freezer.state"])
+    machine.cut_power()
+    machine.start()
+    assert not machine.run(["pgrep", "-f", "[s]leep 1234"], check=False).stdout
+
+
 def test_the_disk_outlives_the_power_and_the_shared_root_stays_clean(machine: Machine) -> None:
     machine.write("/etc/kept", "by the disk")
     ident = machine.read("/etc/machine-id")

@@ -75,6 +75,16 @@ def members(machine: str) -> set[int]:
     return pids
 
 
+def thaw(machine: str) -> None:
+    """What version 1 has frozen does not die: a container that stood still when its machine lost its power."""
+    for group in groups(machine):
+        for state in _below(group, "**/freezer.state"):
+            with contextlib.suppress(
+                OSError
+            ):  # the top of a hierarchy cannot be told, others go while we look
+                state.write_text("THAWED")
+
+
 def kill(machine: str, timeout_s: float = 20.0) -> None:
     """Kill all processes of a machine and wait until they are gone."""
 
@@ -83,6 +93,8 @@ def kill(machine: str, timeout_s: float = 20.0) -> None:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if left:
+            thaw(machine)
         return not left
 
     wait_until(gone, timeout_s, f"the end of all processes of machine {machine}")

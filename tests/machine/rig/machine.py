@@ -168,6 +168,7 @@ class Machine:
         """Stop everything at once, as a pulled plug does; the disk stays."""
         if self._record.leader is not None:
             self._record.leader.kill()
+        cgroups.thaw(self.name)
         self._await_end()
 
     def reboot(self) -> None:
