@@ -35,6 +35,9 @@ CLAIM_S: Final = 3.0
 PING_S: Final = 0.5
 """So long a waiting slot has to say that it is there; it does nothing else."""
 
+QUESTION_S: Final = 0.02
+"""Docker answers a question about a container within some milliseconds."""
+
 _Result = TypeVar("_Result")
 
 
@@ -121,7 +124,7 @@ class Claims:
     def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> str:
         """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
         two servers in one home would overwrite each other's files."""
-        with self._precedence.of_user():
+        with self._precedence.of_user(patience_s=QUESTION_S):
             for slot in before:
                 self._containers.remove(slot.container)
             cold = self._containers.inspect(container_name(claim.user, claim.server_name))

@@ -1,7 +1,8 @@
 """In Docker, users come before slots: it makes a slot where a processor would rest, unless a user waits for it.
 
 A user waits for Docker when a server starts cold, ends, or has a home to be made; most claims have one short
-question. Without the helper all goes on, only slower for who clicks beside a slot in the making.
+question, which it answers as quickly while it is idle, unless others keep all processors busy. Without the helper all
+goes on, only slower for who clicks beside a slot in the making.
 """
 
 from __future__ import annotations
@@ -44,20 +45,32 @@ class Precedence:
                 self._let_go()
 
     @contextmanager
-    def of_user(self) -> Iterator[None]:
-        """While a user waits for Docker."""
+    def of_user(self, *, patience_s: float = 0.0) -> Iterator[None]:
+        """While a user waits for Docker. What it answers within `patience_s` is not worth the change."""
+        timer: threading.Timer | None = None
         with self._lock:
             self._users += 1
-            self._let_go()
+            if self._hold is not None and patience_s:
+                timer = threading.Timer(patience_s, self._lose_patience)
+                timer.start()
+            else:
+                self._let_go()
         try:
             yield
         finally:
+            if timer is not None:
+                timer.cancel()
             with self._lock:
                 self._users -= 1
                 self._take()
 
+    def _lose_patience(self) -> None:
+        with self._lock:
+            if self._users:  # else it was answered in just this moment
+                self._let_go()
+
     def _take(self) -> None:
-        if self._users or self._clock.monotonic() >= self._until_s:
+        if self._users or self._hold is not None or self._clock.monotonic() >= self._until_s:
             return
         try:
             self._hold = self._homes.idle_docker()

@@ -56,6 +56,26 @@ def test_docker_works_for_users_with_all_its_weight(docker: Docker) -> None:
     assert not docker.is_idle
 
 
+def test_a_short_question_changes_nothing(docker: Docker) -> None:
+    with docker.precedence.of_others():
+        with docker.precedence.of_user(patience_s=600):
+            assert docker.is_idle
+        assert docker.homes.journal == [("idle_docker", "")]
+    assert not docker.is_idle
+
+
+def test_who_waits_for_longer_loses_patience(docker: Docker) -> None:
+    with docker.precedence.of_others():
+        with docker.precedence.of_user(patience_s=0.01):
+            wait_for(lambda: not docker.is_idle)
+        assert docker.is_idle
+
+
+def test_a_slot_begun_during_a_question_waits_for_its_answer(docker: Docker) -> None:
+    with docker.precedence.of_user(patience_s=600), docker.precedence.of_others():
+        assert not docker.is_idle
+
+
 def test_users_one_after_the_other_do_not_make_a_slot_last_for_ever(docker: Docker) -> None:
     with docker.precedence.of_others():
         docker.clock.advance(wire.IDLE_AT_MOST_S)
@@ -99,7 +119,7 @@ def pool() -> Iterator[World]:
     assert world.phases()[Phase.WARMING] == 1
 
 
-def test_a_claim_asks_docker_with_all_its_weight(pool: World) -> None:
+def test_a_claim_that_waits_for_docker_has_all_its_weight(pool: World) -> None:
     with pool.containers.hold("inspect"):
         claim = together_with(pool.claim)
         wait_for(lambda: not pool.homes.idle)
