@@ -169,11 +169,12 @@ print('warming', flush=True)
 state = pathlib.Path(f'/sys/fs/cgroup/freezer/system.slice/docker-{container}.scope/freezer.state')
 def still():
     end_s = time.monotonic() + 0.3
-    while state.exists() and state.read_text() == 'FROZEN\\n':
+    while state.read_text() == 'FROZEN\\n':
         if time.monotonic() > end_s:
             return True
         time.sleep(0.01)
-if until(still, deadline_s):
+until(lambda: still() or warming() != container, deadline_s)
+if still():
     print('stands still', flush=True)
     if until(lambda: state.read_text() == 'THAWED\\n', deadline_s):
         print('goes on', flush=True)
@@ -542,8 +543,8 @@ def test_a_slot_that_dies_is_replaced(lecture: Lecture) -> None:
     assert lecture.warm("olga").answers()
 
 
-def _replace_one(lecture: Lecture) -> None:
-    lecture.fill()
+def _remove_one(lecture: Lecture) -> None:
+    """Another is made in its place."""
     lecture.docker("rm", "-f", sorted(lecture.ready_slots())[0])
 
 
@@ -551,18 +552,19 @@ def test_a_slot_that_warms_up_stands_still_while_somebody_clicks(lecture: Lectur
     olga = lecture.person("olga")
 
     def seen() -> bool:
-        """A click may come when the slot is ready already; then once more."""
+        """A click may come when the slot is ready already, or be given up on a busy machine; then once more."""
+        lecture.fill()
         watch = lecture.hub.machine.command(["python3", "-c", _WATCH_STILL])
         with subprocess.Popen(watch, stdout=subprocess.PIPE, text=True) as watching:
             assert watching.stdout is not None
-            _replace_one(lecture)
+            _remove_one(lecture)
             assert watching.stdout.readline() == "warming\n"
             hits = lecture.claims("hit")
             olga.start()
-            assert lecture.claims("hit") == hits + 1
+            hit = lecture.claims("hit") == hits + 1
             told = watching.stdout.read().splitlines()
         olga.stop()
-        return told == ["stands still", "goes on"]
+        return hit and told == ["stands still", "goes on"]
 
     until(seen, FILL_S, "a click beside a slot that warms up")
     lecture.fill()
@@ -570,10 +572,11 @@ def test_a_slot_that_warms_up_stands_still_while_somebody_clicks(lecture: Lectur
 
 @pytest.mark.parametrize("unit", ["hubagent", "hubagent-homes"])
 def test_docker_has_its_weight_again_though_who_asked_or_did_it_dies(lecture: Lecture, unit: str) -> None:
+    lecture.fill()
     pid = lecture.hub.main_pid(unit)
     kill = lecture.hub.machine.command(["python3", "-c", _KILL_WHILE_IDLE, str(pid)])
     with subprocess.Popen(kill, stdout=subprocess.PIPE, text=True) as killing:
-        _replace_one(lecture)
+        _remove_one(lecture)
         weights, _ = killing.communicate(timeout=120)
     assert killing.returncode == 0
     assert weights == "1024 1024\n"
