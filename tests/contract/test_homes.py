@@ -234,8 +234,10 @@ def test_docker_is_idle_until_it_is_let_go_of(case: Case) -> None:
 
 
 def test_a_container_stands_still_until_it_is_let_go_of(case: Case) -> None:
-    hold = case.homes.freeze(CONTAINER)
+    hold, other = case.homes.freeze(CONTAINER), case.homes.freeze(CONTAINER)
     _await(case, stands_still=True)
+    other.close()
+    assert case.world.stands_still()  # somebody else wants it so
     hold.close()
     hold.close()
     _await(case)

@@ -57,7 +57,7 @@ class FakeHomes(Staged):
         self.journal: list[tuple[str, str]] = []
         self.elsewhere: set[str] = set()
         self.idle: list[FakeHold] = []
-        self.frozen: dict[str, FakeHold] = {}
+        self.frozen: list[str] = []
         self._declared = None if declared is None else tuple(declared)
         self._deadline_s = deadline_s
         self._prepared: set[str] = set()
@@ -111,9 +111,8 @@ class FakeHomes(Staged):
                 raise HomeError(
                     f"container {container[:12]}: has no control group below system.slice or docker"
                 )
-            hold = FakeHold(lambda: self.frozen.pop(container))
-            self.frozen[container] = hold
-            return hold
+            self.frozen.append(container)
+            return FakeHold(lambda: self.frozen.remove(container))
 
     @contextmanager
     def _call(self, name: str, slot: str | None = None) -> Iterator[None]:
