@@ -2,7 +2,8 @@
 
 A frame is four bytes of length (big-endian, of the rest) and one JSON object in UTF-8. The object's `verb`
 names a class of messages.py, `v` is VERSION; the other keys are the class's fields, all of them and no others.
-One connection carries one request and one answer.
+A field that came later (messages.added) is left out while it holds its default, and has it where it is missing: so
+packages of two versions understand each other during an upgrade. One connection carries one request and one answer.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import time
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any, Final, Protocol, TypeVar
 
-from hubagent.wire.messages import BY_NAME
+from hubagent.wire.messages import ADDED, BY_NAME
 
 VERSION: Final = 1
 
@@ -124,7 +125,16 @@ def _exactly(connection: Connection, count: int, deadline_s: float) -> bytes:
 
 
 def _values(message: Any) -> dict[str, object]:
-    return {one.name: _plain(getattr(message, one.name)) for one in fields(message)}
+    return {
+        one.name: _plain(value)
+        for one in fields(message)
+        if not _is_default(one, value := getattr(message, one.name))
+    }
+
+
+def _is_default(one: Field[Any], value: object) -> bool:
+    """Does an added field hold what it has where it is missing?"""
+    return one.metadata.get(ADDED, False) and value == one.default
 
 
 def _plain(value: object) -> object:
@@ -137,10 +147,12 @@ def _plain(value: object) -> object:
 
 def _object(cls: type[Any], data: Mapping[str, object], where: str) -> object:
     hints = typing.get_type_hints(cls)
-    if data.keys() != hints.keys():
-        wrong = sorted(data.keys() ^ hints.keys())
+    optional = {one.name for one in fields(cls) if one.metadata.get(ADDED, False)}
+    wrong = sorted((hints.keys() - optional - data.keys()) | (data.keys() - hints.keys()))
+    if wrong:
         raise WireError(f"{where}: missing or unknown: {', '.join(_shown(key) for key in wrong[:5])}")
-    return cls(**{name: _value(hint, data[name], f"{where}.{name}") for name, hint in hints.items()})
+    given = ((name, hint) for name, hint in hints.items() if name in data)
+    return cls(**{name: _value(hint, data[name], f"{where}.{name}") for name, hint in given})
 
 
 def _value(hint: Any, value: object, where: str) -> object:

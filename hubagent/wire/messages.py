@@ -9,6 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+ADDED: Final = "added"
+"""In a field's metadata: it is younger than version 0.1 of the packages."""
+
+
+def added(default: Any) -> Any:
+    """A field that came later. An older side neither sends nor knows it, so nothing may depend on its being there,
+    and it is sent only when it holds something else than `default`, which must be a plain value."""
+    return field(default=default, metadata={ADDED: True})
+
+
 # Hub to agent, over Layout.spawn_socket. `name` is always the name or id of a container.
 
 

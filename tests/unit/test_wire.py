@@ -7,12 +7,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubagent import wire
+from hubagent.wire.messages import BY_NAME, added
 
 TEXT = st.text(max_size=40)
 NAMES = st.dictionaries(TEXT, TEXT, max_size=4)
@@ -82,6 +84,24 @@ def test_a_missing_key_is_refused_by_name() -> None:
     del data["lines"]
     with pytest.raises(wire.WireError, match=r"Output: .*lines"):
         wire.from_json(json.dumps(data).encode(), wire.Output)
+
+
+def test_a_later_field_is_sent_only_when_it_says_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an older side, which knows no such field, understands everything else."""
+
+    @dataclass(frozen=True)
+    class Grown:
+        name: str
+        account: str = added("")
+
+    monkeypatch.setitem(BY_NAME, "Grown", Grown)  # type: ignore[index]
+    assert b"account" not in wire.to_json(Grown("ada"))
+    assert wire.from_json(wire.to_json(Grown("ada")), Grown) == Grown("ada")
+    assert wire.from_json(wire.to_json(Grown("ada", "1")), Grown) == Grown("ada", "1")
+    with pytest.raises(wire.WireError, match=r"Grown: .*name"):
+        wire.from_json(b'{"v": 1, "verb": "Grown", "account": "1"}', Grown)
+    with pytest.raises(wire.WireError, match=r"Grown\.account: not a str"):
+        wire.from_json(b'{"v": 1, "verb": "Grown", "name": "ada", "account": null}', Grown)
 
 
 def test_a_boolean_is_no_number() -> None:
