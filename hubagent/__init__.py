@@ -1,3 +1,3 @@
 """hubagent: a fast multi-user Jupyter and Pluto server for Julia on one Debian machine."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

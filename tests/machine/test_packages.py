@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hubagent import __version__
 from tests.machine.course import Course, set_up
 from tests.machine.hub import Hub, install, until
 from tests.machine.rig import NOTEBOOK, Machine, Suite
@@ -17,7 +18,7 @@ from tests.machine.rig.locks import locked
 from tests.machine.upgrade import OLDER, REPO, AtWork, Schema, offered, packages_back, put_back
 
 REPOSITORY = Path("dist/repo")
-NEWER = "99.0"  # higher than any real version
+RELEASED = "6f57c0a3b6"  # the commit that version 0.1.0 was built from
 UNITS = ("hubagent", "jupyterhub", "configurable-http-proxy", "hubagent-firewall")
 LEFT_ALONE = ("jupyterhub", "configurable-http-proxy", "hubagent-firewall", "nginx", "docker")
 VOLUME = "jupyterhub-user-alice"
@@ -43,28 +44,29 @@ ELSEWHERE = re.compile(
 
 
 @pytest.fixture(scope="session")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository under test, as it is now: apt refuses one that is older than what it has seen."""
-    folder = tmp_path_factory.mktemp("packaged") / "repo"
-    shutil.copytree(REPOSITORY, folder)
-    return folder
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository of the version that people have installed, built from its own commit."""
+    workers_share = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+    folder = tmp_path_factory.getbasetemp().parent / f"released-{workers_share}"
+    tree, repository = folder / "tree", folder / "repo"
+    with locked(folder.with_suffix(".lock")):
+        if not repository.exists():
+            subprocess.run(["git", "clone", "--quiet", "--shared", ".", str(tree)], check=True)
+            subprocess.run(["git", "-C", str(tree), "checkout", "--quiet", RELEASED], check=True)
+            for script in ("packaging/build.sh", "packaging/repo.sh"):
+                subprocess.run([str(tree / script)], check=True)
+            (tree / "dist/repo").rename(repository)
+            shutil.rmtree(tree)
+    return repository
 
 
 @pytest.fixture(scope="session")
-def newer(packaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the same packages under a higher version, made after the other."""
-    assert packaged.exists()
-    workers_share = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
-    folder = tmp_path_factory.getbasetemp().parent / f"newer-{workers_share}"
-    packages, repository = folder / "packages", folder / "repo"
-    with locked(folder.with_suffix(".lock")):
-        if not repository.exists():
-            build = ["packaging/build.sh", "--version", NEWER, "--into", str(packages)]
-            subprocess.run(build, check=True)
-            subprocess.run(
-                ["packaging/repo.sh", "--from", str(packages), "--into", str(repository)], check=True
-            )
-    return repository
+def packaged(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The packages under test, signed after the older ones: apt takes no list that is older than what it has seen."""
+    assert released.exists()
+    folder = tmp_path_factory.mktemp("packaged") / "repo"
+    subprocess.run(["packaging/repo.sh", "--from", "dist", "--into", str(folder)], check=True)
+    return folder
 
 
 def _everything(machine: Machine) -> set[str]:
@@ -97,11 +99,12 @@ def _serves_debians_page(machine: Machine) -> bool:
 
 
 @pytest.mark.parametrize("suite", list(Suite), ids=lambda suite: suite.value)
-def test_packages_come_are_upgraded_go_and_come_back(suite: Suite, packaged: Path, newer: Path) -> None:
+def test_packages_come_are_upgraded_go_and_come_back(suite: Suite, released: Path, packaged: Path) -> None:
+    """From the version that people have installed to this one, back, and to this one again, with somebody at work."""
     with Machine.boot(suite, image=NOTEBOOK) as machine:
         machine.run(["docker", "volume", "create", VOLUME])
         before = _everything(machine)
-        hub = install(machine, packaged)
+        hub = install(machine, released)
         _installed(hub)
         version = machine.run(["hubagent", "--version"]).stdout.split()[1]
         with (
@@ -110,9 +113,11 @@ def test_packages_come_are_upgraded_go_and_come_back(suite: Suite, packaged: Pat
         ):
             schema = Schema(machine)
             schema.grows()
-            _upgraded(hub, newer, ada, schema)
+            _upgraded(hub, packaged, ada, schema)
             schema.shrinks()
             _went_back(hub, version, ada, schema)
+            _upgraded_again(hub, ada)
+            ada.starts_anew()
         _removed(hub)
         _reinstalled(hub)
         _purged(hub, before)
@@ -142,11 +147,11 @@ def _upgraded(hub: Hub, newer: Path, ada: AtWork, schema: Schema) -> None:
     machine.push(newer, REPO)
     _apt(machine, "update")
     _apt(machine, "upgrade")
-    assert machine.run(["hubagent", "--version"]).stdout == f"hubagent {NEWER}\n"
+    assert machine.run(["hubagent", "--version"]).stdout == f"hubagent {__version__}\n"
     assert hub.main_pid("hubagent") not in (0, agent)
-    status = hub.settled(after=lambda status: status["version"] == NEWER and status["looks"] > 0)
+    status = hub.settled(after=lambda status: status["version"] == __version__ and status["looks"] > 0)
     (why,) = [step["reason"] for step in status["steps"] if step["component"] == "hub"]
-    assert f", {NEWER} is installed" in why
+    assert f", {__version__} is installed" in why
     assert status["pending"] == []  # the proxy's programs are the same
     upgraded = _starts(machine)
     assert [unit for unit in LEFT_ALONE if upgraded[unit] != starts[unit]] == ["jupyterhub"]
@@ -184,6 +189,16 @@ def _went_back(hub: Hub, version: str, ada: AtWork, schema: Schema) -> None:
     ada.works_on("putting the database back")
     until(ada.is_known, 60.0, "the hub to know the server again")
     machine.run(["rm", "-r", "/var/lib/jupyterhub/replaced"])
+
+
+def _upgraded_again(hub: Hub, ada: AtWork) -> None:
+    """Now without a later schema, and the home is as it was when its owner starts the next server."""
+    _apt(hub.machine, "upgrade")
+    status = hub.settled(after=lambda status: status["version"] == __version__ and status["looks"] > 0)
+    assert status["pending"] == []
+    until(lambda: hub.get("/hub/login")[0] == 200, 60.0, "the login page")
+    ada.works_on("the second upgrade")
+    until(ada.is_known, 60.0, "the hub to know the server again")
 
 
 def _removed(hub: Hub) -> None:
@@ -246,11 +261,11 @@ def _installed_again(hub: Hub) -> None:
     _installed(hub)
 
 
-def test_an_edited_default_site_of_nginx_is_left_in_place(packaged: Path) -> None:
+def test_an_edited_default_site_of_nginx_is_left_in_place() -> None:
     """Somebody's real site is not ours to move, and the packages say so."""
     with Machine.boot(Suite.BOOKWORM) as machine:
         machine.run(["sh", "-c", "echo '# my own site' >>/etc/nginx/sites-available/default"])
-        machine.push(packaged, "/srv/repo")
+        machine.push(REPOSITORY, "/srv/repo")
         machine.run(["sh", "/srv/repo/add.sh"])
         _apt(machine, "update")
         done = machine.run(["apt-get", "-yq", "install", "hubagent"], timeout_s=600.0)

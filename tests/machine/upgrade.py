@@ -119,6 +119,14 @@ class AtWork:
         assert read.json()["content"] == "mine\n", after
         assert self._processes() == self._before, after
 
+    def starts_anew(self) -> None:
+        """Stop the server that an older version started, and start one of this version in the same home."""
+        self._kernel.__exit__(None, None, None)
+        self._person.stop()
+        self._person.start()
+        read = self._person.jupyter("GET", "/api/contents/note.txt")
+        assert read.json()["content"] == "mine\n"
+
     def is_known(self) -> bool:
         return bool(self._person.servers().get("", {}).get("ready"))
 
