@@ -15,6 +15,9 @@ from hubagent.ports import Container, EngineFacts, Network
 
 NETWORK_LABEL: Final = "hubagent.network"
 
+_BRIDGE: Final = "com.docker.network.bridge.name"
+_ICC: Final = "com.docker.network.bridge.enable_icc"
+
 _TIMEOUT_S: Final = 10
 _REMEMBER_S: Final = 60.0  # a network, at most, and only while Docker tells what happens to it
 
@@ -30,7 +33,7 @@ class DockerEngine:
 
     def facts(self) -> EngineFacts:
         info = self._docker.call("cannot ask Docker about itself", lambda client: client.info())
-        return EngineFacts(version=info["ServerVersion"], live_restore=bool(info.get("LiveRestoreEnabled")))
+        return _facts(info)
 
     def network(self, name: str) -> Network | None:
         is_told = self._events is not None and self._events.is_following
@@ -57,8 +60,8 @@ class DockerEngine:
                 name,
                 driver="bridge",
                 options={
-                    "com.docker.network.bridge.name": bridge,
-                    "com.docker.network.bridge.enable_icc": "false",
+                    _BRIDGE: bridge,
+                    _ICC: "false",
                 },
                 labels={NETWORK_LABEL: name},
             ),
@@ -67,6 +70,23 @@ class DockerEngine:
         if made is None:
             raise ContainerError(f"the network {name} was made and is gone again; who removes it?")
         return made
+
+    def networks(self) -> tuple[Network, ...]:
+        found = self._docker.call(
+            "cannot list the networks", lambda client: client.networks(filters={"label": NETWORK_LABEL})
+        )
+        return tuple(_network(facts) for facts in found)
+
+    def remove_network(self, name: str) -> None:
+        def remove(client: Any) -> None:
+            for facts in client.networks(names=[name]):
+                if facts["Name"] == name:
+                    client.remove_network(facts["Id"])
+
+        try:
+            self._docker.call(f"cannot remove the network {name}", remove)
+        finally:
+            self._networks.pop(name, None)
 
     def image_id(self, image: str) -> str | None:
         def inspect(client: Any) -> str | None:
@@ -110,6 +130,18 @@ class DockerEngine:
         self._docker.close()
 
 
+def _facts(info: Mapping[str, Any]) -> EngineFacts:
+    options = {str(option).partition(",")[0] for option in info.get("SecurityOptions") or ()}
+    return EngineFacts(
+        version=info["ServerVersion"],
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        swarm=str((info.get("Swarm") or {}).get("LocalNodeState") or "inactive"),
+        data_root=str(info.get("DockerRootDir") or ""),
+        userns_remap="name=userns" in options,
+        rootless="name=rootless" in options,
+    )
+
+
 def _network(facts: Mapping[str, Any]) -> Network:
     for config in facts["IPAM"]["Config"] or ():
         if "Gateway" in config and ":" not in config["Gateway"]:
@@ -118,8 +150,17 @@ def _network(facts: Mapping[str, Any]) -> Network:
                 gateway=config["Gateway"].partition("/")[0],
                 subnet=config["Subnet"],
                 labels=dict(facts["Labels"] or {}),
+                bridge=_bridge(facts),
+                isolated=(facts.get("Options") or {}).get(_ICC) == "false",
             )
     raise ContainerError(
         f"the network {facts['Name']} has no IPv4 gateway, so containers could not reach the hub; "
         f"remove it with `docker network rm`, hubagent makes it anew"
     )
+
+
+def _bridge(facts: Mapping[str, Any]) -> str:
+    """Empty for a network that has none, such as one of another driver."""
+    if facts.get("Driver", "bridge") != "bridge":
+        return ""
+    return str((facts.get("Options") or {}).get(_BRIDGE) or f"br-{facts['Id'][:12]}")

@@ -10,12 +10,14 @@ from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
 from hubagent.config.model import Config
 from hubagent.config.source import check_ownership
-from hubagent.converge.gather import docker_config, gather, read_secrets
+from hubagent.converge.docker_settings import docker_config
+from hubagent.converge.gather import gather, read_secrets
 from hubagent.converge.generations import Generations
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.observability.status import Problem, Reason
+from hubagent.ports import EngineFacts
 from hubagent.state.desired import Desired, Facts, desired
 from hubagent.state.secrets import Secrets
 from hubagent.state.tokens import with_tokens_of
@@ -90,8 +92,8 @@ class Intents:
             config=self._config_of(wished), desired=wished, is_new=True, source_sha256=wished.source_sha256
         )
 
-    def statics(self) -> dict[str, bytes]:
-        """Files outside the generations that hubagent keeps, by absolute path."""
+    def statics(self, engine: EngineFacts | None) -> dict[str, bytes]:
+        """Files outside the generations that hubagent keeps, by absolute path. `engine` None: Docker is silent."""
         layout = self._tools.layout
         kept = {
             str(layout.nginx_include): _INCLUDE.format(current=layout.current, folder="nginx").encode(),
@@ -99,7 +101,7 @@ class Intents:
                 current=layout.current, folder="nginx-main"
             ).encode(),
         }
-        docker = docker_config(self._tools)
+        docker = docker_config(self._tools, engine)
         if docker is not None:
             kept[str(layout.docker_config)] = docker
         return kept
@@ -130,7 +132,7 @@ class Intents:
     def _render(
         self, config: Config, source: bytes, in_force: Desired | None, *, new_tokens: bool
     ) -> Desired:
-        facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
+        facts = gather(config, self._tools, in_force=in_force, config_in_force=self._config_of(in_force))
         secrets = read_secrets(config.hub, self._tools, in_force, new_tokens=new_tokens)
         made_from = (source, facts, secrets)
         if self._rendered is None or self._rendered[0] != made_from:

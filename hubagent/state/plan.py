@@ -9,6 +9,7 @@ from hubagent.config.changes import Change
 from hubagent.config.model import Drift
 from hubagent.ports import ActiveState
 from hubagent.state.desired import Desired
+from hubagent.state.json_object import json_object
 from hubagent.state.model import Component, Level, Plan, Step, Verb
 from hubagent.state.observed import Observed
 
@@ -64,10 +65,7 @@ def plan(
     for component in _ORDER:
         for step in _component_steps(component, desired, observed, repair=repair):
             (pending if step.level.drops_websockets and not policy.allow_disruption else steps).append(step)
-    if observed.live_restore is False and any(_owner_of(path) is Component.DOCKER for path in statics):
-        steps.append(
-            Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, "containers shall survive a restart of Docker")
-        )
+    steps += _docker_steps(observed, statics)
     restarted = any(step.component is Component.PROXY for step in steps)
     if observed.runs(Component.HUB) and (
         restarted or (observed.runs(Component.PROXY) and not observed.hub_route)
@@ -76,6 +74,23 @@ def plan(
     if generation is not None and not steps and not pending:
         steps.append(Step(Component.HUB, Verb.NONE, Level.NEXT_SPAWN, "servers started from now on use it"))
     return Plan(generation, tuple(steps), tuple(pending), changes)
+
+
+def _docker_steps(observed: Observed, statics: Mapping[str, bytes]) -> Iterator[Step]:
+    for path, content in statics.items():
+        if _owner_of(path) is not Component.DOCKER:
+            continue
+        wished = json_object(content).get("live-restore") is True
+        if observed.docker_failed and observed.statics.get(path) != content:
+            reason = "it could not start with live-restore in a swarm"
+            yield Step(Component.DOCKER, Verb.START, Level.NOTHING, reason)
+        elif observed.live_restore is not None and observed.live_restore is not wished:
+            reason = (
+                "containers shall survive a restart of Docker"
+                if wished
+                else "Docker in a swarm does not start with live-restore"
+            )
+            yield Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, reason)
 
 
 def _component_steps(
@@ -90,6 +105,10 @@ def _component_steps(
         return
     wanted, loaded = desired.markers[component], observed.loaded.get(component)
     verb, level, reason = _RESTART[component]
+    if component in observed.altered:
+        if repair:
+            yield Step(component, verb, level, observed.altered[component])
+        return
     if loaded == wanted:
         if component in observed.outdated:
             yield Step(component, verb, level, f"{unit.name} {observed.outdated[component]}")
@@ -112,6 +131,8 @@ def drift(desired: Desired, observed: Observed, statics: Mapping[str, bytes]) ->
     for component, unit in observed.units.items():
         if unit.active in (ActiveState.INACTIVE, ActiveState.FAILED) and not observed.masked(component):
             found[component] = f"{unit.name} is {unit.active.value}"
+        elif component in observed.altered:
+            found[component] = observed.altered[component]
     return found
 
 
