@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hubagent.config.changes import Change, changes
 from hubagent.config.document import MAX_BYTES
@@ -18,11 +19,17 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.observability.status import Problem, Reason
 from hubagent.ports import EngineFacts
-from hubagent.state.desired import Desired, Facts, desired
+from hubagent.state import firewall
+from hubagent.state.desired import FIREWALL_FILE, Desired, Facts, desired
+from hubagent.state.model import Component
 from hubagent.state.secrets import Secrets
 from hubagent.state.tokens import with_tokens_of
 
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
+_CLOSING = (
+    "from now on users' servers reach no private network, such as a database or licence server on the local network,"
+    " but those that servers.*.networks names; the internet stays open"
+)
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
 
 
@@ -37,6 +44,7 @@ class Intent:
     errors: tuple[str, ...] = ()  # why the file on disk is not used
     problems: tuple[Problem, ...] = ()
     changes: tuple[Change, ...] = ()
+    news: Mapping[Component, str] = field(default_factory=dict)  # what is new beyond keys of the file
     retry: bool = False  # the machine did not answer; look again soon
 
 
@@ -81,6 +89,7 @@ class Intents:
             source_sha256=sha256,
             problems=damage,
             changes=changes(self._config_of(in_force), config) if in_force else (),
+            news=_news(in_force, candidate),
         )
 
     def earlier(self, number: int) -> Intent:
@@ -174,3 +183,12 @@ class Intents:
             return self._parse(generation.source)
         except ConfigError:  # written by an older hubagent whose keys have gone since
             return Config()
+
+
+def _news(in_force: Desired | None, candidate: Desired) -> dict[Component, str]:
+    """What an upgrade of hubagent itself brings that people may notice."""
+    before, after = (
+        firewall.closes_private_networks(one.file(FIREWALL_FILE).content) if one else True
+        for one in (in_force, candidate)
+    )
+    return {Component.FIREWALL: _CLOSING} if after and not before else {}

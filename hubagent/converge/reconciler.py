@@ -99,6 +99,7 @@ class Reconciler:
             next_generation=self._candidates.number_for(intent.desired),
             statics=statics,
             changes=intent.changes,
+            news=intent.news,
         )
         problems = (
             *intent.problems,

@@ -33,6 +33,7 @@ _RESTART = {
 _STARTING_S = {Component.HUB: 90.0, Component.PROXY: 15.0}
 # nginx comes before the hub: it is judged in a tenth of a second, and a bad one then costs no hub restart.
 _ORDER = (Component.FIREWALL, Component.PROXY, Component.NGINX, Component.HUB)
+_NO_NEWS: Mapping[Component, str] = {}
 
 
 def plan(
@@ -43,8 +44,10 @@ def plan(
     next_generation: int,
     statics: Mapping[str, bytes],
     changes: tuple[Change, ...] = (),
+    news: Mapping[Component, str] = _NO_NEWS,
 ) -> Plan:
-    """Steps from `observed` to `desired`; empty when there is nothing to do.
+    """Steps from `observed` to `desired`; empty when there is nothing to do. `news` are the reasons of steps that
+    bring more than another value of a key.
 
     With drift: warn, what an administrator changed by hand while the wished generation was already in
     force is left alone (see `drift` for the words); a new generation is still applied whole.
@@ -63,7 +66,7 @@ def plan(
     if desired.metrics != observed.metrics:
         steps.append(Step(Component.METRICS, Verb.RELOAD, Level.NOTHING, _metrics(desired, observed)))
     for component in _ORDER:
-        for step in _component_steps(component, desired, observed, repair=repair):
+        for step in _component_steps(component, desired, observed, repair=repair, news=news):
             (pending if step.level.drops_websockets and not policy.allow_disruption else steps).append(step)
     steps += _docker_steps(observed, statics)
     restarted = any(step.component is Component.PROXY for step in steps)
@@ -94,7 +97,12 @@ def _docker_steps(observed: Observed, statics: Mapping[str, bytes]) -> Iterator[
 
 
 def _component_steps(
-    component: Component, desired: Desired, observed: Observed, *, repair: bool
+    component: Component,
+    desired: Desired,
+    observed: Observed,
+    *,
+    repair: bool,
+    news: Mapping[Component, str],
 ) -> Iterator[Step]:
     unit = observed.units.get(component)
     if unit is None or observed.masked(component):
@@ -115,7 +123,7 @@ def _component_steps(
         return
     if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):
         return  # somebody has just started it; it will load what is in force, and the next looks see to it
-    yield Step(component, verb, level, f"{unit.name} {reason}")
+    yield Step(component, verb, level, news.get(component) or f"{unit.name} {reason}")
 
 
 def drift(desired: Desired, observed: Observed, statics: Mapping[str, bytes]) -> Mapping[Component, str]:

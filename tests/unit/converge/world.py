@@ -221,6 +221,16 @@ class World:
     def _firewall(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:
             self._note("hubagent-firewall", "firewall/hubagent.nft")
+            for name in (
+                "listing",
+                "held",
+            ):  # what the kernel made of it; the same as long as nobody changes it
+                self.hold(self.current("firewall/hubagent.nft"), name)
+
+    def hold(self, rules: bytes, name: str = "held") -> None:
+        """The kernel holds these rules, by whoever's hand, and that was noted."""
+        digest = hashlib.sha256(rules).hexdigest()
+        self.files.write(Path("/run/hubagent-firewall") / name, f"{digest}\n".encode(), mode=0o600)
 
     def _docker(self, verb: UnitVerb) -> None:
         state = self.files.read(self.layout.docker_config, max_bytes=2**16)
