@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import docker.errors
@@ -143,20 +144,26 @@ def _facts(info: Mapping[str, Any]) -> EngineFacts:
 
 
 def _network(facts: Mapping[str, Any]) -> Network:
-    for config in facts["IPAM"]["Config"] or ():
-        if "Gateway" in config and ":" not in config["Gateway"]:
-            return Network(
-                name=facts["Name"],
-                gateway=config["Gateway"].partition("/")[0],
-                subnet=config["Subnet"],
-                labels=dict(facts["Labels"] or {}),
-                bridge=_bridge(facts),
-                isolated=(facts.get("Options") or {}).get(_ICC) == "false",
-            )
-    raise ContainerError(
-        f"the network {facts['Name']} has no IPv4 gateway, so containers could not reach the hub; "
-        f"remove it with `docker network rm`, hubagent makes it anew"
+    gateway, subnet = _addresses((facts.get("IPAM") or {}).get("Config") or ())
+    return Network(
+        name=facts["Name"],
+        gateway=gateway,
+        subnet=subnet,
+        labels=dict(facts["Labels"] or {}),
+        bridge=_bridge(facts),
+        isolated=(facts.get("Options") or {}).get(_ICC) == "false",
     )
+
+
+def _addresses(configs: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
+    """The host's IPv4 address and the subnet; empty where there is no IPv4. Docker takes the first address of a subnet
+    when nobody names another, and need not say so."""
+    for config in configs:
+        subnet = config.get("Subnet", "")
+        if subnet and ":" not in subnet:
+            first = str(ipaddress.IPv4Network(subnet, strict=False).network_address + 1)
+            return str(config.get("Gateway") or first).partition("/")[0], subnet
+    return "", ""
 
 
 def _bridge(facts: Mapping[str, Any]) -> str:

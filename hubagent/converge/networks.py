@@ -42,26 +42,37 @@ def fault(network: Network, bridge: str) -> str:
     faults = []
     if network.bridge != bridge:
         faults.append(f"its bridge is {network.bridge or 'none'}, not {bridge}")
+    if not network.gateway:
+        faults.append("it has no IPv4, so its containers cannot reach the hub")
     if not network.isolated:
         faults.append("its containers reach each other")
     return " and ".join(faults)
 
 
-def problems(tools: Tools, config: Config) -> tuple[str, ...]:
-    """What is wrong with the networks and could not be put right, in words; nothing while Docker does not answer."""
-    found = []
+def unsuitable(tools: Tools, config: Config) -> dict[str, str]:
+    """Those of the networks that are there and could not be put right, with why. Nothing while Docker does not answer."""
+    found = {}
     for name, bridge in wanted(config).items():
         try:
             network = tools.engine.network(name)
         except ContainerError:
-            return ()
+            return {}
         what = fault(network, bridge) if network is not None else ""
         if what:
-            found.append(
-                f"Docker's network {name} was made by somebody else: {what}. It is made anew once no container is in"
-                f" it: stop users' servers, then docker ps -q --filter network={name} | xargs -r docker rm -f"
-            )
-    return tuple(found)
+            found[name] = what
+    return found
+
+
+def problems(tools: Tools, config: Config) -> tuple[str, ...]:
+    """What is wrong with the networks, in words, with what to do."""
+    return tuple(_said(name, what) for name, what in unsuitable(tools, config).items())
+
+
+def _said(name: str, what: str) -> str:
+    return (
+        f"Docker's network {name} was made by somebody else: {what}. No server waits there now, and it is made anew"
+        " once users' servers have left it: stop them on the hub's admin page"
+    )
 
 
 def ensure(config: Config, tools: Tools, *, known: Found | None, also: Config | None = None) -> Found:
@@ -75,6 +86,8 @@ def ensure(config: Config, tools: Tools, *, known: Found | None, also: Config | 
         if known is None:
             raise
         return known
+    if not networks[NETWORK].gateway:
+        raise ContainerError(_said(NETWORK, fault(networks[NETWORK], needed[NETWORK])))
     foreign = {one.bridge for one in networks.values() if one.bridge and not one.bridge.startswith(BRIDGES)}
     return Found(networks[NETWORK].gateway, tuple(sorted(foreign)))
 
