@@ -134,6 +134,10 @@ class ContainerRuntime(Protocol):
 
     def facts(self) -> EngineFacts: ...
 
+    def swarm(self) -> str:
+        """EngineFacts.swarm alone, which costs next to nothing."""
+        ...
+
     def network(self, name: str) -> Network | None: ...
 
     def create_network(self, name: str, *, bridge: str) -> Network:

@@ -36,6 +36,14 @@ class DockerEngine:
         info = self._docker.call("cannot ask Docker about itself", lambda client: client.info())
         return _facts(info)
 
+    def swarm(self) -> str:
+        def ping(client: Any) -> str:
+            # A header of the cheapest answer there is (API 1.41): "inactive", "active/worker", "active/manager" …
+            answer = client._get(client._url("/_ping"))
+            return str(answer.headers.get("Swarm") or "inactive").partition("/")[0]
+
+        return self._docker.call("cannot ask Docker about its swarm", ping)
+
     def network(self, name: str) -> Network | None:
         is_told = self._events is not None and self._events.is_following
         known, until_s = self._networks.get(name, (None, 0.0))

@@ -62,11 +62,6 @@ def is_ours(content: bytes, value: Mapping[str, Any]) -> bool:
     return value.get(KEY) is True and content == _with(rest)
 
 
-def turns_live_restore_on(content: bytes) -> bool:
-    """Of a daemon.json that is an object."""
-    return json_object(content).get(KEY) is True
-
-
 def _with(value: Mapping[str, Any]) -> bytes:
     return _dumped({**value, KEY: True})
 

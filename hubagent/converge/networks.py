@@ -50,7 +50,7 @@ def fault(network: Network, bridge: str) -> str:
 
 
 def unsuitable(tools: Tools, config: Config) -> dict[str, str]:
-    """Those of the networks that are there and could not be put right, with why. Nothing while Docker does not answer."""
+    """Those of the networks that are there and could not be put right, with why; none while Docker is silent."""
     found = {}
     for name, bridge in wanted(config).items():
         try:

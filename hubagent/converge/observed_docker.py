@@ -14,8 +14,8 @@ _REMEMBERED_S: Final = 300.0
 
 
 class DockerFacts:
-    """Asked seldom while all is as it should be: `docker info` is the dearest question of a look, and nobody turns
-    live-restore off or joins a swarm, which excludes it, in passing."""
+    """Asked seldom while all is as it should be: `docker info` is the most expensive question of a look, and nobody
+    turns live-restore off in passing. Whether it is in a swarm, which excludes that, is asked at every look."""
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
@@ -25,9 +25,10 @@ class DockerFacts:
     def ask(self) -> EngineFacts | None:
         """None when Docker does not answer."""
         now_s = self._tools.clock.monotonic()
-        if self._known is not None and now_s < self._until_s:
-            return self._known
         try:
+            known = self._known if now_s < self._until_s else None
+            if known is not None and self._tools.engine.swarm() == known.swarm:
+                return known
             found = self._tools.engine.facts()
         except ContainerError:
             return None

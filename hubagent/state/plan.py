@@ -80,20 +80,17 @@ def plan(
 
 
 def _docker_steps(observed: Observed, statics: Mapping[str, bytes]) -> Iterator[Step]:
+    """Docker reads what was written when it is told to. A setting that was taken away it keeps until it starts anew,
+    which is soon enough, and too late where it could not start because of it."""
     for path, content in statics.items():
         if _owner_of(path) is not Component.DOCKER:
             continue
-        wished = json_object(content).get("live-restore") is True
-        if observed.docker_failed and observed.statics.get(path) != content:
+        if observed.live_restore is False and json_object(content).get("live-restore") is True:
+            reason = "containers shall survive a restart of Docker"
+            yield Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, reason)
+        elif observed.docker_failed and observed.statics.get(path) != content:
             reason = "it could not start with live-restore in a swarm"
             yield Step(Component.DOCKER, Verb.START, Level.NOTHING, reason)
-        elif observed.live_restore is not None and observed.live_restore is not wished:
-            reason = (
-                "containers shall survive a restart of Docker"
-                if wished
-                else "Docker in a swarm does not start with live-restore"
-            )
-            yield Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, reason)
 
 
 def _component_steps(

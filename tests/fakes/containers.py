@@ -28,7 +28,7 @@ class FakeContainerRuntime:
         self.by_name = {network.name: network for network in networks}
         self.running = list(containers)
         self.live_restore = live_restore
-        self.swarm = "inactive"
+        self.swarm_state = "inactive"
         self.data_root = "/var/lib/docker"
         self.userns_remap = self.rootless = False
         self.used: set[str] = set()  # names of networks that running containers are in
@@ -40,8 +40,17 @@ class FakeContainerRuntime:
     def facts(self) -> EngineFacts:
         self._call("facts", "")
         return EngineFacts(
-            self._version, self.live_restore, self.swarm, self.data_root, self.userns_remap, self.rootless
+            self._version,
+            self.live_restore,
+            self.swarm_state,
+            self.data_root,
+            self.userns_remap,
+            self.rootless,
         )
+
+    def swarm(self) -> str:
+        self._call("swarm", "")
+        return self.swarm_state
 
     def network(self, name: str) -> Network | None:
         self._call("network", name)

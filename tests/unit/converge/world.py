@@ -234,7 +234,11 @@ class World:
 
     def _docker(self, verb: UnitVerb) -> None:
         state = self.files.read(self.layout.docker_config, max_bytes=2**16)
-        self.engine.live_restore = state is not None and json.loads(state.content).get("live-restore") is True
+        settings = json.loads(state.content) if state is not None else {}
+        if (
+            "live-restore" in settings or verb is not UnitVerb.RELOAD
+        ):  # a reload does not take away what is gone
+            self.engine.live_restore = settings.get("live-restore") is True
 
     def _routes(self, request: Request) -> HttpAnswer:
         if not self._up(Component.PROXY):
