@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -93,10 +94,11 @@ class Intents:
         )
 
     def earlier(self, number: int) -> Intent:
-        """Generation `number` as it was, but for the tokens. StorageError when it is not whole on disk any more."""
+        """Generation `number` as it was, but for the tokens, and never with private networks open again.
+        StorageError when it is not whole on disk any more."""
         wished, (in_force, _) = self._generations.load(number), self._in_force()
         if in_force is not None:
-            wished = with_tokens_of(wished, in_force)
+            wished = _closed_as(with_tokens_of(wished, in_force), in_force)
         return Intent(
             config=self._config_of(wished), desired=wished, is_new=True, source_sha256=wished.source_sha256
         )
@@ -192,3 +194,16 @@ def _news(in_force: Desired | None, candidate: Desired) -> dict[Component, str]:
         for one in (in_force, candidate)
     )
     return {Component.FIREWALL: _CLOSING} if after and not before else {}
+
+
+def _closed_as(wished: Desired, in_force: Desired) -> Desired:
+    """An earlier generation, with today's packet filter where its own left private networks open."""
+    rules = in_force.file(FIREWALL_FILE)
+    before = wished.file(FIREWALL_FILE).content
+    if firewall.closes_private_networks(before) or not firewall.closes_private_networks(rules.content):
+        return wished
+    return dataclasses.replace(
+        wished,
+        files=tuple(rules if file.path == rules.path else file for file in wished.files),
+        markers={**wished.markers, Component.FIREWALL: rules.sha256},
+    )

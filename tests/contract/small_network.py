@@ -57,7 +57,7 @@ ip netns exec @M nft 'table ip nat {{ chain out {{ type nat hook postrouting pri
 """
 
 # Answers on each address and port with who came. Runs as a host of the local network, or as the machine.
-_ANSWER = """
+ANSWER = """
 import json, selectors, socket, sys
 addresses, ports = json.loads(sys.argv[1]), json.loads(sys.argv[2])
 waiting = selectors.DefaultSelector()
@@ -83,7 +83,7 @@ while True:
 """
 
 # What of this answers? Each is protocol,address,port; the answer is who the other side saw.
-_ASK = """
+ASK = """
 import json, os, socket, struct, sys
 from concurrent.futures import ThreadPoolExecutor
 def ping(address):
@@ -132,7 +132,7 @@ class SmallNetwork:
 
     def answers(self, where: str, asked: Sequence[str]) -> dict[str, list[object] | None]:
         """For each of these, who the other side saw; None where nobody answered."""
-        found = json.loads(self.run(where, sys.executable, "-c", _ASK, *asked))
+        found = json.loads(self.run(where, sys.executable, "-c", ASK, *asked))
         assert isinstance(found, dict)
         return found
 
@@ -170,7 +170,7 @@ def _answer(
     network: SmallNetwork, where: str, addresses: Sequence[str], ports: Sequence[int]
 ) -> subprocess.Popen[str]:
     server = subprocess.Popen(
-        ["ip", "netns", "exec", network.prefix + where, sys.executable, "-c", _ANSWER,
+        ["ip", "netns", "exec", network.prefix + where, sys.executable, "-c", ANSWER,
          json.dumps(addresses), json.dumps(ports)],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

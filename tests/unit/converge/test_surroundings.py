@@ -121,6 +121,10 @@ def test_an_upgrade_that_closes_private_networks_says_so_once(world: World) -> N
     look = world.look()
     assert look.prepared is not None
     assert "servers.*.networks" not in str(look.prepared.plan.steps)
+    assert world.look(rollback_to=2).result is Result.OK
+    assert b"chain beyond" in world.current(RULES), "going back opens nothing again"
+    world.look()
+    assert world.taken == []
 
 
 # -- Docker's networks

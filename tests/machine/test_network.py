@@ -1,0 +1,195 @@
+"""What users' servers reach of the local network, and what the kernel's packet filter and Docker are found to be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.machine.course import Course, set_up
+from tests.machine.hub import Hub, until
+from tests.machine.lan import DATABASE, HOST, INTERNET, MACHINE, NFS, WEB, Lan, lan
+
+_CONFIG = f"""\
+hub: {{signup: open, ask_email: false, stop_idle_after: 0}}
+servers:
+  closed: {{image: hubagent/julia, memory: 512M, warm: {{ready: 1, max: 1, pluto: false}}}}
+  opening: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{DATABASE}"], warm: {{ready: 1, max: 1, pluto: false}}}}
+  cold: {{image: hubagent/julia, memory: 512M}}
+  opencold: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{DATABASE}"]}}
+"""
+ENTRIES = ("closed", "opening", "cold", "opencold")
+OPENING = ("opening", "opencold")
+FILL_S = 240.0
+
+THE_INTERNET = {f"{protocol},{INTERNET},{WEB}" for protocol in ("tcp", "udp")}
+THE_HOST = {f"{protocol},{HOST},{port}" for protocol in ("tcp", "udp") for port in (WEB, DATABASE)} | {
+    f"icmp,{HOST},0"
+}
+BY_NAME = f"tcp,host.example.org,{WEB}"
+LIVE_RESTORE = '{\n  "live-restore": true\n}\n'
+SETTINGS = "/etc/docker/daemon.json"
+
+
+class Classroom(Course):
+    def container(self, user: str) -> str:
+        """The name of the container of this user's server, cold or from a slot."""
+        listed = self.hub.status()["servers"]
+        (found,) = [one["container"] for one in listed if one["user"] == user]
+        return str(found)
+
+    def inside(self, user: str) -> list[str]:
+        return ["docker", "exec", self.container(user)]
+
+    def beside(self, user: str) -> list[str]:
+        """A program of the machine in the network of the user's container, with as few rights as it has there."""
+        pid = self.inspection(self.container(user))["State"]["Pid"]
+        bare = ["--reuid=1000", "--regid=1000", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]
+        return ["nsenter", "--net", f"--target={pid}", "setpriv", *bare]
+
+
+@pytest.fixture(scope="module")
+def room(hub: Hub) -> Iterator[Classroom]:
+    """A running server of each entry, the first two from slots."""
+    with lan(hub.machine) as beside, set_up(Classroom, hub, _CONFIG, own="label=hubagent.guest") as room:
+        room.lan = beside  # type: ignore[attr-defined]
+        until(lambda: all(pool["ready"] for pool in hub.status()["pools"]), FILL_S, "a slot of both entries")
+        for name in ENTRIES:
+            room.person(name).start(name)
+        until(lambda: len(hub.status()["servers"]) == len(ENTRIES), 60.0, "the servers in status")
+        yield room
+
+
+def test_servers_reach_the_internet_names_and_what_their_entry_opens_alone(room: Classroom) -> None:
+    beside: Lan = room.lan  # type: ignore[attr-defined]
+    warm = [name for name in ENTRIES if "slot" in room.container(name)]
+    assert warm == ["closed", "opening"]
+    asked = [*THE_INTERNET, *THE_HOST, BY_NAME]
+    everything = beside.seen([], asked)
+    assert all(everything[what] for what in (*THE_INTERNET, *THE_HOST)), everything
+    for name in ENTRIES:
+        found = beside.seen(room.inside(name), asked)
+        opened = {f"tcp,{HOST},{DATABASE}"} if name in OPENING else set()
+        assert {what for what, who in found.items() if who} == THE_INTERNET | opened | {BY_NAME}, name
+        assert {who[0] for who in found.values() if who} == {MACHINE}, "everybody takes them for the machine"
+    # What an image is built from comes by Docker's own network, which is nobody's.
+    built = ["docker", "run", "--rm", "hubagent/julia"]
+    assert all(beside.seen(built, [*THE_INTERNET, *THE_HOST]).values())
+
+
+def test_what_is_opened_and_closed_counts_at_once_for_servers_that_run(room: Classroom) -> None:
+    beside: Lan = room.lan  # type: ignore[attr-defined]
+    before = room.hub.main_pid("jupyterhub")
+    config = room.hub.config()
+    other = f'["{HOST}:{WEB}"]'
+    room.hub.edit(config.replace(f'["{HOST}:{DATABASE}"]', other))
+    assert room.hub.apply()[1]["result"] == "ok"
+    for name in OPENING:
+        found = beside.seen(room.inside(name), [*THE_HOST])
+        assert {what for what, who in found.items() if who} == {f"tcp,{HOST},{WEB}"}
+    room.hub.edit(config)
+    room.hub.apply()
+    assert room.hub.main_pid("jupyterhub") == before
+
+
+def test_an_export_to_the_machines_address_is_the_machines_alone(room: Classroom) -> None:
+    beside: Lan = room.lan  # type: ignore[attr-defined]
+    beside.serve_files()
+    assert not any(beside.reads_export(room.beside(name)) for name in ENTRIES)
+    room.hub.replace(
+        f'cold: {{image: hubagent/julia, memory: 512M}}\n  opencold: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{DATABASE}"]}}',
+        f'cold: {{image: hubagent/julia, memory: 512M}}\n  opencold: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{NFS}"]}}',
+    )
+    room.hub.apply()
+    assert beside.reads_export(room.beside("opencold")), "the same export, by the same way, when it is opened"
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        "nft delete table inet hubagent",
+        "nft insert rule inet hubagent beyond accept",
+        "nft flush chain inet hubagent beyond",
+        "systemctl restart nftables; systemctl restart docker",
+        "nft flush ruleset; systemctl restart docker",
+    ],
+)
+def test_a_packet_filter_changed_by_hand_is_put_back_in_one_look(room: Classroom, by_hand: str) -> None:
+    beside: Lan = room.lan  # type: ignore[attr-defined]
+    machine = room.hub.machine
+    listing = machine.run(["nft", "-s", "list", "table", "inet", "hubagent"]).stdout
+    machine.run(["sh", "-ec", by_hand], timeout_s=120.0)
+
+    def is_back() -> bool:
+        found = machine.run(["nft", "-s", "list", "table", "inet", "hubagent"], check=False)
+        return found.stdout == listing
+
+    until(is_back, 60.0, "the rules in the kernel")
+    found = beside.seen(room.inside("closed"), [*THE_INTERNET, *THE_HOST])
+    assert {what for what, who in found.items() if who} == THE_INTERNET
+    assert all(room.people[name].answers() for name in ENTRIES)
+
+
+def test_a_swarm_and_live_restore_never_meet(pristine: Hub) -> None:
+    """Docker that is in a swarm does not start with live-restore; an earlier hubagent wrote it there."""
+    machine = pristine.machine
+
+    def docker(form: str) -> str:
+        return machine.run(["docker", "info", "-f", form], check=False).stdout.strip()
+
+    def settings() -> object:
+        return json.loads(machine.read(SETTINGS))
+
+    assert settings() == {"live-restore": True}
+    machine.write(SETTINGS, '{"live-restore": false}\n')
+    machine.run(["systemctl", "reload", "docker"])
+    until(lambda: docker("{{.LiveRestoreEnabled}}") == "false", 20.0, "live-restore to be off")
+    machine.run(["docker", "swarm", "init", "--advertise-addr", "127.0.0.1"])
+    try:
+        machine.write(SETTINGS, LIVE_RESTORE)
+        machine.run(["systemctl", "reload", "docker"])
+        code, status = pristine.apply()
+        assert (code, settings()) == (1, {})
+        assert any("docker swarm leave" in problem["message"] for problem in status["problems"])
+        assert "docker swarm leave" in machine.run(["hubagent", "doctor"], check=False).stdout
+        machine.run(["systemctl", "restart", "docker"], timeout_s=120.0)
+        # As on a machine that was booted after the earlier one had written it.
+        machine.run(["systemctl", "stop", "hubagent"])
+        machine.write(SETTINGS, LIVE_RESTORE)
+        assert not machine.run(["systemctl", "restart", "docker"], check=False, timeout_s=120.0).ok
+        machine.run(["systemctl", "start", "hubagent"], timeout_s=120.0)
+        until(lambda: docker("{{.Swarm.LocalNodeState}}") == "active", 60.0, "Docker to be started")
+        assert settings() == {}
+    finally:
+        machine.run(["docker", "swarm", "leave", "--force"])
+        machine.run(["docker", "network", "rm", "docker_gwbridge"], check=False)
+    _, status = pristine.apply()
+    assert settings() == {"live-restore": True}
+    assert not any("swarm" in problem["message"] for problem in status["problems"])
+
+
+def test_a_network_that_somebody_else_made_is_made_anew(pristine: Hub) -> None:
+    """With another subnet, another bridge and no walls: servers that wait leave it, and every edit is taken meanwhile."""
+    machine = pristine.machine
+    take_over = (
+        "docker ps -aq --filter network=hubagent | xargs -r docker rm -f; docker network rm hubagent;"
+        " docker network create --subnet 172.31.99.0/24 hubagent"
+    )
+    until(
+        lambda: machine.run(["sh", "-c", take_over], check=False, timeout_s=120.0).ok,
+        120.0,
+        "the other network",
+    )
+
+    def bridge() -> str:
+        form = '{{index .Options "com.docker.network.bridge.name"}} {{index .Options "com.docker.network.bridge.enable_icc"}}'
+        return machine.run(
+            ["docker", "network", "inspect", "-f", form, "hubagent"], check=False
+        ).stdout.strip()
+
+    until(lambda: bridge() == "hubagent0 false", 120.0, "the network to be hubagent's again")
+    pristine.replace("max_body: 100M", "max_body: 7M")
+    _, status = pristine.apply("--allow-disruption")
+    assert status["result"] in ("ok", "noop"), status["problems"]
+    assert pristine.get("/hub/login")[0] == 200
