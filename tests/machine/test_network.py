@@ -52,7 +52,7 @@ class Classroom(Course):
 @pytest.fixture(scope="module")
 def room(hub: Hub) -> Iterator[Classroom]:
     """A running server of each entry, the first two from slots."""
-    with lan(hub.machine) as beside, set_up(Classroom, hub, _CONFIG, own="label=hubagent.guest") as room:
+    with lan(hub.machine) as beside, set_up(Classroom, hub, _CONFIG, own="label=hubagent.server=opencold") as room:
         room.lan = beside  # type: ignore[attr-defined]
         until(lambda: all(pool["ready"] for pool in hub.status()["pools"]), FILL_S, "a slot of both entries")
         for name in ENTRIES:
