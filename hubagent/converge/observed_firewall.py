@@ -7,7 +7,7 @@ import hashlib
 from typing import Final
 
 from hubagent.converge.tools import Tools
-from hubagent.layout import FIREWALL, FIREWALL_WATCH
+from hubagent.layout import DOCKER, FIREWALL, FIREWALL_WATCH
 
 _FOLDER: Final = "run/hubagent-firewall"
 _NOTHING: Final = hashlib.sha256(b"").hexdigest()
@@ -29,14 +29,20 @@ def fault(tools: Tools) -> str:
     return "the kernel's packet filter of users' containers was changed by hand"
 
 
-def problems(tools: Tools) -> tuple[str, ...]:
-    """That nobody watches, in words, with what to do."""
-    if not _read(tools, "listing") or _read(tools, "held"):
-        return ()
-    return (
-        f"{FIREWALL_WATCH} does not run, so nobody sees whether the rules of {FIREWALL} are still in the kernel:"
-        f" systemctl start {FIREWALL_WATCH}",
-    )
+def problems(tools: Tools, *, docker_answers: bool) -> tuple[str, ...]:
+    """What is not hubagent's to put right, in words, with what to do."""
+    found = []
+    if _read(tools, "listing") and not _read(tools, "held"):
+        found.append(
+            f"{FIREWALL_WATCH} does not run, so nobody sees whether the rules of {FIREWALL} are still in the kernel:"
+            f" systemctl start {FIREWALL_WATCH}"
+        )
+    if docker_answers and _read(tools, "docker") == "gone":
+        found.append(
+            "Docker's own rules in the packet filter are gone, as after `nft flush ruleset`: users' servers do not"
+            f" reach the internet. systemctl restart {DOCKER} puts them back, and no server notices it"
+        )
+    return tuple(found)
 
 
 def _read(tools: Tools, name: str) -> str:

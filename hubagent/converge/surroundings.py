@@ -16,7 +16,8 @@ def problems(
 ) -> tuple[Problem, ...]:
     """With what to do about it. `engine` None: Docker does not answer, which is said elsewhere."""
     said = docker.problems(engine) + networks.problems(tools, config)
+    unwatched = observed_firewall.problems(tools, docker_answers=engine is not None)
     return (
         *(Problem(Component.DOCKER, Reason.DOCKER, words) for words in said),
-        *(Problem(Component.FIREWALL, Reason.UNIT, words) for words in observed_firewall.problems(tools)),
+        *(Problem(Component.FIREWALL, Reason.UNIT, words) for words in unwatched),
     )

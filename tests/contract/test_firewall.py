@@ -212,3 +212,17 @@ class TestWatch:
         assert is_held()
         network.run("M", "nft", "add table inet others; delete table inet others")  # news of nothing of ours
         wait_until(is_held, 10.0)
+
+    def test_whether_dockers_own_rules_are_there_is_noted(
+        self, network: SmallNetwork, folder: Path, watch: None
+    ) -> None:
+        def noted() -> str:
+            path = folder / "run/docker"
+            return path.read_text().strip() if path.exists() else ""
+
+        docker = f'table ip dockers {{ chain c {{ type nat hook postrouting priority 100; oifname != "{BRIDGE}" masquerade; }}; }}'
+        wait_until(lambda: noted() == "gone", 10.0, noted)
+        network.run("M", "nft", docker)
+        wait_until(lambda: noted() == "there", 10.0, noted)
+        network.run("M", "nft", "delete table ip dockers")
+        wait_until(lambda: noted() == "gone", 10.0, noted)

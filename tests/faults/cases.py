@@ -1005,15 +1005,20 @@ THE_SURROUNDINGS = Chapter(
             "N1",
             "The packet filter is changed in the kernel: flushed, its table deleted, a rule added or removed, nftables restarted",
             "Noted at once by a unit of its own, put back in one look, counted as drift; said where it cannot be put back, with "
-            "`drift: warn`, and where nobody watches.",
+            "`drift: warn`, and where nobody watches. That Docker's own rules are gone is said.",
             (
-                *_tests(FILTER, "what_is_changed_by_hand_is_noted_until_it_is_loaded_again"),
+                *_tests(
+                    FILTER,
+                    "what_is_changed_by_hand_is_noted_until_it_is_loaded_again",
+                    "whether_dockers_own_rules_are_there_is_noted",
+                ),
                 *_tests(
                     SURROUNDINGS,
                     "a_packet_filter_changed_in_the_kernel_is_loaded_again",
                     "a_packet_filter_that_cannot_be_put_back_is_said",
                     "with_drift_warn_a_changed_packet_filter_is_left_alone_and_said",
                     "that_nobody_watches_the_packet_filter_is_said",
+                    "that_dockers_own_rules_are_gone_is_said",
                 ),
                 *_tests(NETWORK, "a_packet_filter_changed_by_hand_is_put_back_in_one_look"),
             ),

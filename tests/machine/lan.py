@@ -44,10 +44,10 @@ _NFS_PACKAGES = ("nfs-ganesha", "nfs-ganesha-mem", "libnfs-utils")
 _LINK = f"""
 ip netns add lan
 ip link add lan0 type veth peer name eth0 netns lan
-ip addr add {MACHINE}/24 dev lan0; ip link set lan0 up; ip route add {INTERNET} via {HOST} 2>/dev/null || true
+ip addr add {MACHINE}/24 dev lan0; ip link set lan0 up
 ip -n lan link set lo up; ip -n lan link set eth0 up
 ip -n lan addr add {HOST}/24 dev eth0; ip -n lan addr add {INTERNET}/32 dev eth0; ip -n lan route add default via {MACHINE}
-ip route replace {INTERNET} via {HOST}
+ip route add {INTERNET} via {HOST}
 """
 
 
@@ -94,6 +94,7 @@ def lan(machine: Machine) -> Iterator[Lan]:
     """The machine asks it for names as long as it is there."""
     found, names = Lan(machine), machine.read("/etc/resolv.conf")
     machine.run(["sh", "-ec", _LINK])
+    machine.run(["sysctl", "-qw", "net.ipv4.ping_group_range=0 65535"])  # as Docker has it for containers
     try:
         ports = json.dumps([WEB, DATABASE])
         found._unit("lan-host", "python3", "-c", ANSWER, json.dumps([HOST, INTERNET]), ports)

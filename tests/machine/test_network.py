@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -32,7 +33,12 @@ LIVE_RESTORE = '{\n  "live-restore": true\n}\n'
 SETTINGS = "/etc/docker/daemon.json"
 
 
+@dataclass
 class Classroom(Course):
+    """The hub with the configuration above, and a host beside it."""
+
+    lan: Lan = field(init=False)
+
     def container(self, user: str) -> str:
         """The name of the container of this user's server, cold or from a slot."""
         listed = self.hub.status()["servers"]
@@ -52,8 +58,11 @@ class Classroom(Course):
 @pytest.fixture(scope="module")
 def room(hub: Hub) -> Iterator[Classroom]:
     """A running server of each entry, the first two from slots."""
-    with lan(hub.machine) as beside, set_up(Classroom, hub, _CONFIG, own="label=hubagent.server=opencold") as room:
-        room.lan = beside  # type: ignore[attr-defined]
+    with (
+        lan(hub.machine) as beside,
+        set_up(Classroom, hub, _CONFIG, own="label=hubagent.server=opencold") as room,
+    ):
+        room.lan = beside
         until(lambda: all(pool["ready"] for pool in hub.status()["pools"]), FILL_S, "a slot of both entries")
         for name in ENTRIES:
             room.person(name).start(name)
@@ -62,31 +71,29 @@ def room(hub: Hub) -> Iterator[Classroom]:
 
 
 def test_servers_reach_the_internet_names_and_what_their_entry_opens_alone(room: Classroom) -> None:
-    beside: Lan = room.lan  # type: ignore[attr-defined]
     warm = [name for name in ENTRIES if "slot" in room.container(name)]
     assert warm == ["closed", "opening"]
     asked = [*THE_INTERNET, *THE_HOST, BY_NAME]
-    everything = beside.seen([], asked)
+    everything = room.lan.seen([], asked)
     assert all(everything[what] for what in (*THE_INTERNET, *THE_HOST)), everything
     for name in ENTRIES:
-        found = beside.seen(room.inside(name), asked)
+        found = room.lan.seen(room.inside(name), asked)
         opened = {f"tcp,{HOST},{DATABASE}"} if name in OPENING else set()
         assert {what for what, who in found.items() if who} == THE_INTERNET | opened | {BY_NAME}, name
         assert {who[0] for who in found.values() if who} == {MACHINE}, "everybody takes them for the machine"
     # What an image is built from comes by Docker's own network, which is nobody's.
     built = ["docker", "run", "--rm", "hubagent/julia"]
-    assert all(beside.seen(built, [*THE_INTERNET, *THE_HOST]).values())
+    assert all(room.lan.seen(built, [*THE_INTERNET, *THE_HOST]).values())
 
 
 def test_what_is_opened_and_closed_counts_at_once_for_servers_that_run(room: Classroom) -> None:
-    beside: Lan = room.lan  # type: ignore[attr-defined]
     before = room.hub.main_pid("jupyterhub")
     config = room.hub.config()
     other = f'["{HOST}:{WEB}"]'
     room.hub.edit(config.replace(f'["{HOST}:{DATABASE}"]', other))
     assert room.hub.apply()[1]["result"] == "ok"
     for name in OPENING:
-        found = beside.seen(room.inside(name), [*THE_HOST])
+        found = room.lan.seen(room.inside(name), [*THE_HOST])
         assert {what for what, who in found.items() if who} == {f"tcp,{HOST},{WEB}"}
     room.hub.edit(config)
     room.hub.apply()
@@ -94,15 +101,16 @@ def test_what_is_opened_and_closed_counts_at_once_for_servers_that_run(room: Cla
 
 
 def test_an_export_to_the_machines_address_is_the_machines_alone(room: Classroom) -> None:
-    beside: Lan = room.lan  # type: ignore[attr-defined]
-    beside.serve_files()
-    assert not any(beside.reads_export(room.beside(name)) for name in ENTRIES)
+    room.lan.serve_files()
+    assert not any(room.lan.reads_export(room.beside(name)) for name in ENTRIES)
     room.hub.replace(
         f'cold: {{image: hubagent/julia, memory: 512M}}\n  opencold: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{DATABASE}"]}}',
         f'cold: {{image: hubagent/julia, memory: 512M}}\n  opencold: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{NFS}"]}}',
     )
     room.hub.apply()
-    assert beside.reads_export(room.beside("opencold")), "the same export, by the same way, when it is opened"
+    assert room.lan.reads_export(room.beside("opencold")), (
+        "the same export, by the same way, when it is opened"
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,6 @@ def test_an_export_to_the_machines_address_is_the_machines_alone(room: Classroom
     ],
 )
 def test_a_packet_filter_changed_by_hand_is_put_back_in_one_look(room: Classroom, by_hand: str) -> None:
-    beside: Lan = room.lan  # type: ignore[attr-defined]
     machine = room.hub.machine
     listing = machine.run(["nft", "-s", "list", "table", "inet", "hubagent"]).stdout
     machine.run(["sh", "-ec", by_hand], timeout_s=120.0)
@@ -126,7 +133,7 @@ def test_a_packet_filter_changed_by_hand_is_put_back_in_one_look(room: Classroom
         return found.stdout == listing
 
     until(is_back, 60.0, "the rules in the kernel")
-    found = beside.seen(room.inside("closed"), [*THE_INTERNET, *THE_HOST])
+    found = room.lan.seen(room.inside("closed"), [*THE_INTERNET, *THE_HOST])
     assert {what for what, who in found.items() if who} == THE_INTERNET
     assert all(room.people[name].answers() for name in ENTRIES)
 

@@ -80,6 +80,17 @@ def test_that_nobody_watches_the_packet_filter_is_said(world: World) -> None:
     assert "systemctl start hubagent-firewall-watch.service" in problems(world)
 
 
+def test_that_dockers_own_rules_are_gone_is_said(world: World) -> None:
+    world.files.put("/run/hubagent-firewall/docker", "gone\n")
+    assert "systemctl restart docker.service" in problems(world)
+    world.engine.stop()  # which makes them when it starts
+    world.reboot_agent()
+    assert "Docker's own rules" not in problems(world)
+    world.engine.start()
+    world.files.put("/run/hubagent-firewall/docker", "there\n")
+    assert "Docker's own rules" not in problems(world)
+
+
 def test_new_name_servers_and_networks_on_a_cable_are_in_the_rules_at_the_next_look(world: World) -> None:
     world.machine.name_servers = ("10.9.9.9",)
     world.machine.cables = ("141.84.5.0/24", "10.0.0.0/24")
