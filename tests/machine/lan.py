@@ -68,8 +68,6 @@ class Lan:
 
     def serve_files(self) -> None:
         """Export a folder by NFS to the machine's address and reserved ports alone, as many sites do."""
-        self.machine.apt_install("--no-install-recommends", *_NFS_PACKAGES)
-        self.machine.run(["systemctl", "disable", "-q", "--now", "nfs-ganesha"], check=False)
         self.machine.write("/srv/ganesha.conf", _GANESHA)
         server = [
             "ganesha.nfsd",
@@ -93,6 +91,8 @@ class Lan:
 def lan(machine: Machine) -> Iterator[Lan]:
     """The machine asks it for names as long as it is there."""
     found, names = Lan(machine), machine.read("/etc/resolv.conf")
+    machine.apt_install("--no-install-recommends", *_NFS_PACKAGES)  # as long as names are what they are
+    machine.run(["systemctl", "disable", "-q", "--now", "nfs-ganesha"], check=False)
     machine.run(["sh", "-ec", _LINK])
     machine.run(["sysctl", "-qw", "net.ipv4.ping_group_range=0 65535"])  # as Docker has it for containers
     try:

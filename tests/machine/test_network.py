@@ -91,7 +91,7 @@ def test_what_is_opened_and_closed_counts_at_once_for_servers_that_run(room: Cla
     config = room.hub.config()
     other = f'["{HOST}:{WEB}"]'
     room.hub.edit(config.replace(f'["{HOST}:{DATABASE}"]', other))
-    assert room.hub.apply()[1]["result"] == "ok"
+    assert room.hub.apply()[1]["result"] in ("ok", "noop")  # noop: it was seen before it was asked for
     for name in OPENING:
         found = room.lan.seen(room.inside(name), [*THE_HOST])
         assert {what for what, who in found.items() if who} == {f"tcp,{HOST},{WEB}"}
