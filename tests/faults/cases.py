@@ -48,6 +48,7 @@ HOSTILE = "tests/faults/test_hostile_messages.py"
 SURROUNDINGS = "tests/unit/converge/test_surroundings.py"
 FILTER = "tests/contract/test_firewall.py"
 NETWORK = "tests/machine/test_network.py"
+BY_HAND = "tests/machine/test_docker_by_hand.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -1047,7 +1048,7 @@ THE_SURROUNDINGS = Chapter(
                 ),
                 *_tests(FILTER, "the_bridge_of_a_network_that_somebody_else_made_is_covered"),
                 *_tests(DOCKER, "one_whose_gateway_nobody_named_has_the_first_address"),
-                *_tests(NETWORK, "a_network_that_somebody_else_made_is_made_anew"),
+                *_tests(BY_HAND, "a_network_that_somebody_else_made_is_made_anew"),
             ),
         ),
         Case(
@@ -1064,7 +1065,7 @@ THE_SURROUNDINGS = Chapter(
                     "a_docker_that_cannot_start_in_its_swarm_is_started_without_live_restore",
                     "a_docker_that_does_not_answer_gets_no_settings",
                 ),
-                *_tests(NETWORK, "a_swarm_and_live_restore_never_meet"),
+                *_tests(BY_HAND, "a_swarm_and_live_restore_never_meet"),
             ),
         ),
         Case(
