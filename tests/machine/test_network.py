@@ -124,6 +124,7 @@ def test_a_packet_filter_changed_by_hand_is_put_back_in_one_look(room: Classroom
     machine = room.hub.machine
     listing = machine.run(["nft", "-s", "list", "table", "inet", "hubagent"]).stdout
     machine.run(["sh", "-ec", by_hand], timeout_s=120.0)
+    room.hub.apply()  # a look, which else comes every 20 s
 
     def is_back() -> bool:
         found = machine.run(["nft", "-s", "list", "table", "inet", "hubagent"], check=False)
