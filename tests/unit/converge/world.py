@@ -22,7 +22,7 @@ from hubagent.converge.survey import Pools, Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
-from hubagent.layout import DOCKER, Layout
+from hubagent.layout import DOCKER, FIREWALL_WATCH, Layout
 from hubagent.observability.metrics import Metrics
 from hubagent.ports import ActiveState, HttpAnswer, UnitVerb
 from hubagent.state.desired import Desired
@@ -67,7 +67,8 @@ class World:
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
-            dict.fromkeys(UNITS.values(), ActiveState.INACTIVE) | {DOCKER: ActiveState.ACTIVE},
+            dict.fromkeys(UNITS.values(), ActiveState.INACTIVE)
+            | dict.fromkeys((DOCKER, FIREWALL_WATCH), ActiveState.ACTIVE),
             clock=self.clock,
         )
         for number in range(1, 30):  # systemd makes instances of a template by itself
