@@ -37,12 +37,14 @@ class DockerEngine:
         return _facts(info)
 
     def swarm(self) -> str:
-        def ping(client: Any) -> str:
-            # A header of the cheapest answer there is (API 1.41): "inactive", "active/worker", "active/manager" …
+        def ping(client: Any) -> str | None:
             answer = client._get(client._url("/_ping"))
-            return str(answer.headers.get("Swarm") or "inactive").partition("/")[0]
+            state: str | None = answer.headers.get("Swarm")  # "inactive", "active/worker", "active/manager" …
+            return state
 
-        return self._docker.call("cannot ask Docker about its swarm", ping)
+        state = self._docker.call("cannot ask Docker about its swarm", ping)
+        # Docker 20.10 does not say so there yet.
+        return self.facts().swarm if state is None else state.partition("/")[0]
 
     def network(self, name: str) -> Network | None:
         is_told = self._events is not None and self._events.is_following
