@@ -20,6 +20,7 @@ servers:
   opencold: {{image: hubagent/julia, memory: 512M, networks: ["{HOST}:{DATABASE}"]}}
 """
 ENTRIES = ("closed", "opening", "cold", "opencold")
+WARM = ("closed", "opening")
 OPENING = ("opening", "opencold")
 FILL_S = 240.0
 
@@ -42,6 +43,24 @@ class Classroom(Course):
         (found,) = [one["container"] for one in listed if one["user"] == user]
         return str(found)
 
+    def starts(self, name: str, *, warm: bool) -> bool:
+        """Start the server of an entry for a user of its name. Whether it came the way it should: on a busy machine
+        a click may not wait for a slot, and the server is stopped again."""
+        if warm:
+            self.hub.machine.wait_until(lambda: self._has_ready(name), FILL_S, f"a slot of {name}")
+        self.person(name).start(name)
+        until(lambda: self._is_known(name), 60.0, f"the server of {name} in status")
+        if warm and "slot" not in self.container(name):
+            self.person(name).stop()
+            return False
+        return True
+
+    def _has_ready(self, name: str) -> bool:
+        return any(pool["ready"] for pool in self.hub.status()["pools"] if pool["server"] == name)
+
+    def _is_known(self, name: str) -> bool:
+        return any(one["user"] == name for one in self.hub.status()["servers"])
+
     def inside(self, user: str) -> list[str]:
         return ["docker", "exec", self.container(user)]
 
@@ -60,16 +79,13 @@ def room(hub: Hub) -> Iterator[Classroom]:
         set_up(Classroom, hub, _CONFIG, own="label=hubagent.server=opencold") as room,
     ):
         room.lan = beside
-        until(lambda: all(pool["ready"] for pool in hub.status()["pools"]), FILL_S, "a slot of both entries")
         for name in ENTRIES:
-            room.person(name).start(name)
-        until(lambda: len(hub.status()["servers"]) == len(ENTRIES), 60.0, "the servers in status")
+            until(lambda name=name: room.starts(name, warm=name in WARM), FILL_S, f"the server of {name}")
         yield room
 
 
 def test_servers_reach_the_internet_names_and_what_their_entry_opens_alone(room: Classroom) -> None:
-    warm = [name for name in ENTRIES if "slot" in room.container(name)]
-    assert warm == ["closed", "opening"]
+    assert tuple(name for name in ENTRIES if "slot" in room.container(name)) == WARM
     asked = [*THE_INTERNET, *THE_HOST, BY_NAME]
     everything = room.lan.seen([], asked)
     assert all(everything[what] for what in (*THE_INTERNET, *THE_HOST)), everything
