@@ -197,6 +197,19 @@ class TestReal:
         runtime.remove_network(name)
         assert runtime.network(name) is None
 
+    def test_a_member_of_a_swarm_says_so(self, engine: Engine) -> None:
+        runtime = DockerEngine(engine.url)
+        with engine.sdk() as sdk:
+            sdk.init_swarm(advertise_addr="127.0.0.1")
+            try:
+                assert (runtime.swarm(), runtime.facts().swarm) == ("active", "active")
+                assert runtime.facts().in_swarm
+            finally:
+                sdk.leave_swarm(force=True)
+                sdk.remove_network("docker_gwbridge")
+        wait_until(lambda: runtime.swarm() == runtime.facts().swarm == "inactive", 10.0)
+        runtime.close()
+
     def test_stopped_containers_are_found_too(self, runtime: DockerEngine, engine: Engine) -> None:
         label = f"t{uuid.uuid4().hex[:6]}"
         container = _run(engine, label, {label: ""})
