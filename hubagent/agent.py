@@ -26,6 +26,7 @@ from hubagent.adapters.notify import SystemdNotifier
 from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
 from hubagent.config.model import Metrics as ServedMetrics
+from hubagent.converge import networks
 from hubagent.converge.apply import Applier
 from hubagent.converge.beat import BeatingClock
 from hubagent.converge.candidate import Candidates
@@ -177,6 +178,8 @@ class Agent:
         look = self.reconciler.look(order)
         self._answer_scrapes(ServedMetrics())
         self.metrics.look_finished(look.result, self.tools.clock.monotonic() - begun_s)
+        if look.prepared is not None:
+            self.user_servers.avoid(networks.unsuitable(self.tools, look.prepared.intent.config))
         status = self.survey.status(look)
         self.metrics.set_status(status)
         self._publish(status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,10 +14,13 @@ FIREWALL: Final = "hubagent-firewall.service"
 DOCKER: Final = "docker.service"
 AGENT: Final = "hubagent.service"
 HOMES: Final = "hubagent-homes.service"
+FIREWALL_WATCH: Final = "hubagent-firewall-watch.service"
 NGINX_TEST: Final = "hubagent-nginx-test@{generation}.service"
 
 NETWORK: Final = "hubagent"
 BRIDGE: Final = "hubagent0"
+BRIDGES: Final = "hubagent"
+"""How the bridge of every network of ours begins: what comes in by one is a user container's."""
 
 PROXY_PORT: Final = 8000
 PROXY_API_PORT: Final = 8001
@@ -42,6 +46,17 @@ LABEL_BUILD: Final = "hubagent.build"
 
 GUEST_PROGRAM: Final = Path("/usr/share/hubagent/guest")
 """What every container of ours has, read-only, at wire.GUEST_FILES."""
+
+
+def network_of(entry: str, *, own: bool) -> str:
+    """The Docker network of the containers of an entry of `servers`. `own`: it opens private networks, so its
+    containers are in a network that no others are in, and the packet filter tells them by its bridge."""
+    return f"{NETWORK}-{entry}" if own else NETWORK
+
+
+def bridge_of(entry: str, *, own: bool) -> str:
+    """The bridge of that network, a name of at most 15 bytes (IFNAMSIZ)."""
+    return f"{BRIDGES}-{hashlib.sha256(entry.encode()).hexdigest()[:6]}" if own else BRIDGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import hubagent
@@ -20,10 +20,10 @@ from hubagent.adapters.image_builder import DockerImages
 from hubagent.adapters.image_inputs import LocalInputs
 from hubagent.adapters.memory import read_memory
 from hubagent.adapters.spawn_socket import SpawnServer
-from hubagent.config.model import Config
+from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
-from hubagent.layout import GUEST_PROGRAM, Layout
+from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
 from hubagent.observability.status import ImageStatus, PoolStatus
 from hubagent.pool.arrivals import Arrivals
@@ -106,6 +106,7 @@ class UserServers:
         )
         self._server = SpawnServer(layout.spawn_socket, broker.answer, requests=REQUESTS)
         self._fault = ""
+        self._avoided: frozenset[str] = frozenset()  # Docker's networks that no server may wait in
 
     def start(self) -> None:
         """Never fails: what cannot be had yet is tried again by `keep`."""
@@ -134,6 +135,13 @@ class UserServers:
             )
         self._fault = fault
 
+    def avoid(self, networks: Iterable[str]) -> None:
+        """In these of Docker's networks no server waits from now on, so that they can be made anew."""
+        avoided = frozenset(networks)
+        if avoided != self._avoided:
+            self._avoided = avoided
+            self._pool.wake()
+
     def wake(self, *, asked: bool = False) -> None:
         """Something has changed: the configuration, containers, images. `asked`: by a person, who wants what
         failed to be tried again."""
@@ -156,12 +164,19 @@ class UserServers:
         return self._images.status()
 
     def _config(self) -> Config | None:
-        """As declared, with the image of each server that may be started now."""
+        """As declared, with the image of each server that may be started now, and warm where one may wait."""
         config = self._declared()
         if config is None:
             return None
-        chosen = (dataclasses.replace(one, image=self._images.choice(one)) for one in config.servers)
+        chosen = (
+            dataclasses.replace(one, image=self._images.choice(one), warm=self._warm(one))
+            for one in config.servers
+        )
         return dataclasses.replace(config, servers=tuple(chosen))
+
+    def _warm(self, server: Server) -> Warm | None:
+        is_avoided = network_of(server.name, own=bool(server.networks)) in self._avoided
+        return None if is_avoided else server.warm
 
     def _images_changed(self) -> None:
         self._pool.wake()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import docker.errors
@@ -14,6 +15,9 @@ from hubagent.errors import ContainerError
 from hubagent.ports import Container, EngineFacts, Network
 
 NETWORK_LABEL: Final = "hubagent.network"
+
+_BRIDGE: Final = "com.docker.network.bridge.name"
+_ICC: Final = "com.docker.network.bridge.enable_icc"
 
 _TIMEOUT_S: Final = 10
 _REMEMBER_S: Final = 60.0  # a network, at most, and only while Docker tells what happens to it
@@ -30,7 +34,17 @@ class DockerEngine:
 
     def facts(self) -> EngineFacts:
         info = self._docker.call("cannot ask Docker about itself", lambda client: client.info())
-        return EngineFacts(version=info["ServerVersion"], live_restore=bool(info.get("LiveRestoreEnabled")))
+        return _facts(info)
+
+    def swarm(self) -> str:
+        def ping(client: Any) -> str | None:
+            answer = client._get(client._url("/_ping"))
+            state: str | None = answer.headers.get("Swarm")  # "inactive", "active/worker", "active/manager" …
+            return state
+
+        state = self._docker.call("cannot ask Docker about its swarm", ping)
+        # Docker 20.10 does not say so there yet.
+        return self.facts().swarm if state is None else state.partition("/")[0]
 
     def network(self, name: str) -> Network | None:
         is_told = self._events is not None and self._events.is_following
@@ -57,8 +71,8 @@ class DockerEngine:
                 name,
                 driver="bridge",
                 options={
-                    "com.docker.network.bridge.name": bridge,
-                    "com.docker.network.bridge.enable_icc": "false",
+                    _BRIDGE: bridge,
+                    _ICC: "false",
                 },
                 labels={NETWORK_LABEL: name},
             ),
@@ -67,6 +81,23 @@ class DockerEngine:
         if made is None:
             raise ContainerError(f"the network {name} was made and is gone again; who removes it?")
         return made
+
+    def networks(self) -> tuple[Network, ...]:
+        found = self._docker.call(
+            "cannot list the networks", lambda client: client.networks(filters={"label": NETWORK_LABEL})
+        )
+        return tuple(_network(facts) for facts in found)
+
+    def remove_network(self, name: str) -> None:
+        def remove(client: Any) -> None:
+            for facts in client.networks(names=[name]):
+                if facts["Name"] == name:
+                    client.remove_network(facts["Id"])
+
+        try:
+            self._docker.call(f"cannot remove the network {name}", remove)
+        finally:
+            self._networks.pop(name, None)
 
     def image_id(self, image: str) -> str | None:
         def inspect(client: Any) -> str | None:
@@ -110,16 +141,43 @@ class DockerEngine:
         self._docker.close()
 
 
-def _network(facts: Mapping[str, Any]) -> Network:
-    for config in facts["IPAM"]["Config"] or ():
-        if "Gateway" in config and ":" not in config["Gateway"]:
-            return Network(
-                name=facts["Name"],
-                gateway=config["Gateway"].partition("/")[0],
-                subnet=config["Subnet"],
-                labels=dict(facts["Labels"] or {}),
-            )
-    raise ContainerError(
-        f"the network {facts['Name']} has no IPv4 gateway, so containers could not reach the hub; "
-        f"remove it with `docker network rm`, hubagent makes it anew"
+def _facts(info: Mapping[str, Any]) -> EngineFacts:
+    options = {str(option).partition(",")[0] for option in info.get("SecurityOptions") or ()}
+    return EngineFacts(
+        version=info["ServerVersion"],
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        swarm=str((info.get("Swarm") or {}).get("LocalNodeState") or "inactive"),
+        data_root=str(info.get("DockerRootDir") or ""),
+        userns_remap="name=userns" in options,
+        rootless="name=rootless" in options,
     )
+
+
+def _network(facts: Mapping[str, Any]) -> Network:
+    gateway, subnet = _addresses((facts.get("IPAM") or {}).get("Config") or ())
+    return Network(
+        name=facts["Name"],
+        gateway=gateway,
+        subnet=subnet,
+        labels=dict(facts["Labels"] or {}),
+        bridge=_bridge(facts),
+        isolated=(facts.get("Options") or {}).get(_ICC) == "false",
+    )
+
+
+def _addresses(configs: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
+    """The host's IPv4 address and the subnet; empty where there is no IPv4. Docker takes the first address of a subnet
+    when nobody names another, and need not say so."""
+    for config in configs:
+        subnet = config.get("Subnet", "")
+        if subnet and ":" not in subnet:
+            first = str(ipaddress.IPv4Network(subnet, strict=False).network_address + 1)
+            return str(config.get("Gateway") or first).partition("/")[0], subnet
+    return "", ""
+
+
+def _bridge(facts: Mapping[str, Any]) -> str:
+    """Empty for a network that has none, such as one of another driver."""
+    if facts.get("Driver", "bridge") != "bridge":
+        return ""
+    return str((facts.get("Options") or {}).get(_BRIDGE) or f"br-{facts['Id'][:12]}")

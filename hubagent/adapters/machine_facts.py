@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 from hubagent.adapters import listeners
+from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
 from hubagent.state.nginx import Version
 
@@ -12,8 +13,9 @@ from hubagent.state.nginx import Version
 class LocalMachineFacts:
     """`ports.MachineFacts` of the machine that this process runs on."""
 
-    def __init__(self, nginx: NginxFacts | None = None) -> None:
+    def __init__(self, nginx: NginxFacts | None = None, network: NetworkFacts | None = None) -> None:
         self._nginx = nginx or NginxFacts()
+        self._network = network or NetworkFacts()
 
     def nginx_versions(self) -> tuple[Version, Version]:
         return self._nginx.versions()
@@ -38,3 +40,9 @@ class LocalMachineFacts:
         except OSError:
             return False
         return True
+
+    def resolvers(self) -> tuple[str, ...]:
+        return self._network.resolvers()
+
+    def attached(self) -> tuple[str, ...]:
+        return self._network.attached()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hubagent.config import places, quantities, times, types
+from hubagent.config import networks, places, quantities, times, types
 from hubagent.config.refusal import RefusedError, shown
 from hubagent.config.scalars import Quantity, Word
 from hubagent.config.types import VARIABLE_PATTERN as VARIABLE_PATTERN
@@ -73,6 +73,8 @@ BCRYPT: Final = Word("bcrypt hash", types.parse_bcrypt, types.BCRYPT_PATTERN, se
 AUTHENTICATOR: Final = Word("authenticator", types.parse_authenticator, types.AUTHENTICATOR_PATTERN, "native")
 TITLE: Final = Word("line of text", types.parse_text, None, "Julia (Jupyter and Pluto)")
 VARIABLE_VALUE: Final = Word("text", types.parse_value, None, numbers=True)
+
+OPEN_NETWORK: Final = Word("network", networks.parse_network, networks.NETWORK_PATTERN, "10.1.2.0/24")
 
 TIME: Final = Word("time of the day", times.parse_time, times.TIME_PATTERN, '"08:45"')
 WINDOW: Final = Word("window", times.parse_window, times.WINDOW_PATTERN, '"03:00-05:00"')

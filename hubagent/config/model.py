@@ -17,6 +17,7 @@ from hubagent.config import kinds
 from hubagent.config.composites import MapOf, Named, Section
 from hubagent.config.hub import Hub, Passwords, Signup
 from hubagent.config.keys import Interrupts, setting
+from hubagent.config.networks import OpenNetwork
 from hubagent.config.scalars import Choice
 from hubagent.config.servers import (
     Build,
@@ -50,6 +51,7 @@ __all__ = [
     "Mount",
     "MountMode",
     "Nginx",
+    "OpenNetwork",
     "Passwords",
     "Server",
     "Signup",

@@ -11,6 +11,7 @@ from typing import Final
 from hubagent.config import kinds
 from hubagent.config.composites import ListOf, MapOf, Section
 from hubagent.config.keys import setting
+from hubagent.config.networks import OpenNetwork
 from hubagent.config.scalars import Boolean, Choice, Number
 from hubagent.config.types import ServerName, TimeOfDay
 
@@ -188,6 +189,14 @@ class Server:
                 kinds.parse_variable, kinds.VARIABLE_VALUE, "mapping of name to text", kinds.VARIABLE_PATTERN
             ),
             "Environment variables of each server.",
+        ),
+    )
+    networks: tuple[OpenNetwork, ...] = field(
+        default=(),
+        metadata=setting(
+            ListOf(kinds.OPEN_NETWORK, plural="networks"),
+            'Private networks that its containers may reach, such as 10.1.2.0/24 or "192.168.7.5:5432" (TCP;'
+            " /udp for UDP). All others are closed to them; the internet is open.",
         ),
     )
     warm: Warm | None = field(

@@ -10,7 +10,7 @@ from hubagent.converge.observe import UNITS
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
-from hubagent.layout import AGENT, DOCKER
+from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.observability.status import Status
 from hubagent.ports import ActiveState, LoadState
 
@@ -36,7 +36,10 @@ def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tupl
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("agent", lambda: _agent(tools, status)),
         ("configuration", lambda: _configuration(reconciler)),
-        *((f"unit {name}", lambda name=name: _unit(tools, name)) for name in (DOCKER, *UNITS.values())),
+        *(
+            (f"unit {name}", lambda name=name: _unit(tools, name))
+            for name in (DOCKER, *UNITS.values(), FIREWALL_WATCH)
+        ),
         ("live-restore", lambda: _live_restore(tools)),
         ("nginx version", lambda: _nginx(tools)),
         ("nginx connections", lambda: _connections(tools, status)),

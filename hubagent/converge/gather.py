@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import ipaddress
 import re
 import secrets as random
 from pathlib import Path
 
+from hubagent.config.extras import extras
 from hubagent.config.model import Config, Hub, TlsMode
+from hubagent.converge import networks
+from hubagent.converge.docker_settings import docker_settings
 from hubagent.converge.tools import Tools
-from hubagent.errors import ContainerError, PreflightError
-from hubagent.layout import BRIDGE, NETWORK
+from hubagent.errors import PreflightError
 from hubagent.ports import CertificateFacts
-from hubagent.state import hub_files
-from hubagent.state.desired import HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired, Facts
-from hubagent.state.json_object import json_object
+from hubagent.state import firewall, hub_files
+from hubagent.state.desired import FIREWALL_FILE, HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired, Facts
 from hubagent.state.secrets import Secrets
 
 _RENEW_BEFORE_S = 30 * 86400.0
@@ -22,33 +23,54 @@ _MAX_SECRET_BYTES = 64 * 1024
 _TOKEN = re.compile(r"[0-9a-f]{32,}")
 
 
-def gather(config: Config, tools: Tools, *, known_gateway: str | None) -> Facts:
-    """Look, and make what hubagent owns alone (network, self-signed certificate).
+def gather(config: Config, tools: Tools, *, in_force: Desired | None, config_in_force: Config) -> Facts:
+    """Look, and make what hubagent owns alone (networks, self-signed certificate).
 
-    `known_gateway` stands in while Docker does not answer. Raises PreflightError for certificates
+    What `in_force` knows stands in while Docker does not answer. Raises PreflightError for certificates
     that cannot serve, TemporaryError when the machine does not answer.
     """
     certificate, key, facts = _certificate(config, tools)
     nginx_version, openssl_version = tools.machine.nginx_versions()
+    found = networks.ensure(config, tools, known=_known(in_force), also=config_in_force)
     return Facts(
         nginx_version=nginx_version,
         openssl_version=openssl_version,
         ipv6=tools.machine.ipv6(),
-        gateway=_gateway(tools, known_gateway),
+        gateway=found.gateway,
+        resolvers=_resolvers(config, tools),
+        attached=tuple(
+            text for text in tools.machine.attached() if not firewall.is_closed(ipaddress.ip_network(text))
+        ),
+        foreign_bridges=found.foreign_bridges,
         certificate=certificate,
         key=key,
         certificate_facts=facts,
     )
 
 
-def _gateway(tools: Tools, known: str | None) -> str:
+def _known(in_force: Desired | None) -> networks.Found | None:
+    if in_force is None:
+        return None
+    rules = in_force.file(FIREWALL_FILE).content
+    return networks.Found(in_force.gateway, firewall.foreign_bridges(rules))
+
+
+def _resolvers(config: Config, tools: Tools) -> tuple[str, ...]:
+    """Whom containers ask for names: as Docker was told, by the file or by its own settings, else as the machine."""
+    told = [*_texts(extras(config.hub).host.get("dns")), *_texts(docker_settings(tools).get("dns"))]
+    found = (*tools.machine.resolvers(), *filter(_is_address, told))
+    return tuple(dict.fromkeys(found))
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _is_address(text: str) -> bool:
     try:
-        network = tools.engine.network(NETWORK) or tools.engine.create_network(NETWORK, bridge=BRIDGE)
-    except ContainerError:
-        if known is None:
-            raise
-        return known
-    return network.gateway
+        return not ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return False
 
 
 def _certificate(config: Config, tools: Tools) -> tuple[Path, Path, CertificateFacts]:
@@ -149,16 +171,3 @@ def _secret_file(tools: Tools, path: Path, key: str) -> str:
         return state.content.decode().strip()
     except UnicodeDecodeError as error:
         raise PreflightError(f"{key}: {path} is not text in UTF-8; write it anew") from error
-
-
-def docker_config(tools: Tools) -> bytes | None:
-    """daemon.json with live-restore on and everything else kept; None where an administrator has
-    decided about live-restore, or wrote something that is not a JSON object."""
-    state = tools.files.read(tools.layout.docker_config, max_bytes=1024**2)
-    try:
-        value = json_object(state.content) if state is not None and state.content.strip() else {}
-    except ValueError:
-        return None
-    if "live-restore" in value:
-        return state.content if state is not None and value["live-restore"] is True else None
-    return (json.dumps({**value, "live-restore": True}, indent=2) + "\n").encode()

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hubagent.config.changes import Change, changes
 from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
 from hubagent.config.model import Config
 from hubagent.config.source import check_ownership
-from hubagent.converge.gather import docker_config, gather, read_secrets
+from hubagent.converge.docker_settings import docker_config
+from hubagent.converge.gather import gather, read_secrets
 from hubagent.converge.generations import Generations
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.observability.status import Problem, Reason
-from hubagent.state.desired import Desired, Facts, desired
+from hubagent.ports import EngineFacts
+from hubagent.state import firewall
+from hubagent.state.desired import FIREWALL_FILE, Desired, Facts, desired
+from hubagent.state.model import Component
 from hubagent.state.secrets import Secrets
 from hubagent.state.tokens import with_tokens_of
 
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
+_CLOSING = (
+    "from now on users' servers reach no private network, such as a database or licence server on the local network,"
+    " but those that servers.*.networks names; the internet stays open"
+)
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
 
 
@@ -35,6 +45,7 @@ class Intent:
     errors: tuple[str, ...] = ()  # why the file on disk is not used
     problems: tuple[Problem, ...] = ()
     changes: tuple[Change, ...] = ()
+    news: Mapping[Component, str] = field(default_factory=dict)  # what is new beyond keys of the file
     retry: bool = False  # the machine did not answer; look again soon
 
 
@@ -79,19 +90,21 @@ class Intents:
             source_sha256=sha256,
             problems=damage,
             changes=changes(self._config_of(in_force), config) if in_force else (),
+            news=_news(in_force, candidate),
         )
 
     def earlier(self, number: int) -> Intent:
-        """Generation `number` as it was, but for the tokens. StorageError when it is not whole on disk any more."""
+        """Generation `number` as it was, but for the tokens, and never with private networks open again.
+        StorageError when it is not whole on disk any more."""
         wished, (in_force, _) = self._generations.load(number), self._in_force()
         if in_force is not None:
-            wished = with_tokens_of(wished, in_force)
+            wished = _closed_as(with_tokens_of(wished, in_force), in_force)
         return Intent(
             config=self._config_of(wished), desired=wished, is_new=True, source_sha256=wished.source_sha256
         )
 
-    def statics(self) -> dict[str, bytes]:
-        """Files outside the generations that hubagent keeps, by absolute path."""
+    def statics(self, engine: EngineFacts | None) -> dict[str, bytes]:
+        """Files outside the generations that hubagent keeps, by absolute path. `engine` None: Docker is silent."""
         layout = self._tools.layout
         kept = {
             str(layout.nginx_include): _INCLUDE.format(current=layout.current, folder="nginx").encode(),
@@ -99,7 +112,7 @@ class Intents:
                 current=layout.current, folder="nginx-main"
             ).encode(),
         }
-        docker = docker_config(self._tools)
+        docker = docker_config(self._tools, engine)
         if docker is not None:
             kept[str(layout.docker_config)] = docker
         return kept
@@ -130,7 +143,7 @@ class Intents:
     def _render(
         self, config: Config, source: bytes, in_force: Desired | None, *, new_tokens: bool
     ) -> Desired:
-        facts = gather(config, self._tools, known_gateway=in_force.gateway if in_force else None)
+        facts = gather(config, self._tools, in_force=in_force, config_in_force=self._config_of(in_force))
         secrets = read_secrets(config.hub, self._tools, in_force, new_tokens=new_tokens)
         made_from = (source, facts, secrets)
         if self._rendered is None or self._rendered[0] != made_from:
@@ -172,3 +185,25 @@ class Intents:
             return self._parse(generation.source)
         except ConfigError:  # written by an older hubagent whose keys have gone since
             return Config()
+
+
+def _news(in_force: Desired | None, candidate: Desired) -> dict[Component, str]:
+    """What an upgrade of hubagent itself brings that people may notice."""
+    before, after = (
+        firewall.closes_private_networks(one.file(FIREWALL_FILE).content) if one else True
+        for one in (in_force, candidate)
+    )
+    return {Component.FIREWALL: _CLOSING} if after and not before else {}
+
+
+def _closed_as(wished: Desired, in_force: Desired) -> Desired:
+    """An earlier generation, with today's packet filter where its own left private networks open."""
+    rules = in_force.file(FIREWALL_FILE)
+    before = wished.file(FIREWALL_FILE).content
+    if firewall.closes_private_networks(before) or not firewall.closes_private_networks(rules.content):
+        return wished
+    return dataclasses.replace(
+        wished,
+        files=tuple(rules if file.path == rules.path else file for file in wished.files),
+        markers={**wished.markers, Component.FIREWALL: rules.sha256},
+    )

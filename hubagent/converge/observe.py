@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hubagent.config.model import Metrics
+from hubagent.converge import observed_firewall
 from hubagent.converge.generations import Generations
+from hubagent.converge.observed_docker import DockerFacts
 from hubagent.converge.tools import Tools
-from hubagent.errors import ContainerError, HubagentError, TemporaryError
+from hubagent.errors import HubagentError, TemporaryError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
-from hubagent.ports import UnitState
+from hubagent.ports import EngineFacts, UnitState
 from hubagent.state import release
 from hubagent.state.model import Component
 from hubagent.state.observed import Observed
@@ -22,12 +24,10 @@ UNITS: Mapping[Component, str] = {
     Component.NGINX: NGINX,
     Component.HUB: HUB,
 }
-_LIVE_RESTORE_S = 300.0
 MARKER_PATH = "/-/hubagent"
 _LOADED = {
     Component.HUB: "run/jupyterhub/loaded",
     Component.PROXY: "run/configurable-http-proxy/loaded",
-    Component.FIREWALL: "run/hubagent-firewall/loaded",
 }
 _RELEASES = {
     Component.HUB: "usr/lib/hubagent-jupyterhub/release",
@@ -42,12 +42,15 @@ class Observer:
         self._tools = tools
         self._version = version  # the agent's own
         self._generations = generations
-        self._live_restore_until_s = 0.0
+        self.docker = DockerFacts(tools)
 
-    def observe(self, *, statics: Iterable[str], metrics: Metrics | None) -> Observed:
+    def observe(
+        self, *, statics: Iterable[str], metrics: Metrics | None, engine: EngineFacts | None
+    ) -> Observed:
         in_force = self._generations.in_force()
         units = {component: self._tools.units.unit(name) for component, name in UNITS.items()}
         routes = self.routes()
+        filter_fault = observed_firewall.fault(self._tools)
         return Observed(
             generation=in_force.number if in_force else None,
             digest=in_force.digest if in_force else None,
@@ -58,7 +61,9 @@ class Observer:
             routes=len(routes) if routes is not None else None,
             hub_route=_has_hub_route(routes),
             metrics=metrics,
-            live_restore=self._live_restore(),
+            live_restore=None if engine is None else engine.live_restore,
+            docker_failed=engine is None and self.docker.has_failed(),
+            altered={Component.FIREWALL: filter_fault} if filter_fault else {},
             outdated=self._outdated(units),
             monotonic_s=self._tools.clock.monotonic(),
         )
@@ -67,7 +72,9 @@ class Observer:
         """The marker of what the running consumer has loaded; None when it is not running."""
         if component is Component.NGINX:
             return self.nginx_marker()
-        if unit.main_pid == 0 and component is not Component.FIREWALL:
+        if component is Component.FIREWALL:
+            return observed_firewall.loaded(self._tools)
+        if unit.main_pid == 0:
             return None
         return self._line(_LOADED[component], 0) or None
 
@@ -103,20 +110,6 @@ class Observer:
         except (HubagentError, ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
-
-    def _live_restore(self) -> bool | None:
-        """Whether containers survive a restart of Docker. Asked seldom while it is on: `docker info` is the
-        dearest question of a look, and nobody turns this off in passing."""
-        now_s = self._tools.clock.monotonic()
-        if self._live_restore_until_s <= now_s:
-            try:
-                is_on = self._tools.engine.facts().live_restore
-            except ContainerError:
-                return None
-            if not is_on:
-                return False
-            self._live_restore_until_s = now_s + _LIVE_RESTORE_S
-        return True
 
     def _line(self, path: str, number: int) -> str:
         """One line of a small file; empty when it has no such line."""

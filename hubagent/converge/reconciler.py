@@ -14,6 +14,7 @@ from collections.abc import Callable
 from hubagent.config.model import Drift
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.config.notices import not_yet
+from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations, Switch
@@ -78,13 +79,14 @@ class Reconciler:
         return self._intents.today(new_tokens=order.new_tokens and order.allow_disruption)
 
     def _prepare(self, intent: Intent, order: Order) -> Prepared:
-        statics = self._intents.statics()
-        observed = self._observer.observe(statics=statics, metrics=self._served_metrics())
+        engine = self._observer.docker.ask()
+        statics = self._intents.statics(engine)
+        observed = self._observer.observe(statics=statics, metrics=self._served_metrics(), engine=engine)
         refused = refusal(order, observed)
         if intent.desired is None or refused:
-            problems = (Problem(None, Reason.MASKED, refused),) if refused else ()
+            masked = (Problem(None, Reason.MASKED, refused),) if refused else ()
             nothing = Plan(None, ())
-            return Prepared(intent, observed, nothing, statics, (*intent.problems, *problems), refused)
+            return Prepared(intent, observed, nothing, statics, (*intent.problems, *masked), refused)
         policy = Policy(
             drift=intent.config.apply.drift,
             allow_disruption=self._recovery.has_leave
@@ -97,10 +99,14 @@ class Reconciler:
             next_generation=self._candidates.number_for(intent.desired),
             statics=statics,
             changes=intent.changes,
+            news=intent.news,
         )
-        return Prepared(
-            intent, observed, found, statics, intent.problems + self._seen(intent, observed, statics)
+        problems = (
+            *intent.problems,
+            *self._seen(intent, observed, statics),
+            *surroundings.problems(self._tools, self._observer.docker, engine, intent.config),
         )
+        return Prepared(intent, observed, found, statics, problems)
 
     def rehearse(self) -> None:
         """Do ahead what touches nothing in force: render, write and test the generation that today's file
@@ -209,7 +215,11 @@ class Reconciler:
             )
             self._quarantine.hold(held)
         try:
-            observed = self._observer.observe(statics=prepared.statics, metrics=self._served_metrics())
+            observed = self._observer.observe(
+                statics=prepared.statics,
+                metrics=self._served_metrics(),
+                engine=self._observer.docker.ask(),
+            )
             back = plan(
                 previous,
                 dataclasses.replace(observed, outdated={}),  # new programs wait for a leave of their own

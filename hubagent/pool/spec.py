@@ -16,7 +16,7 @@ from hubagent.layout import (
     LABEL_SERVER,
     LABEL_SLOT,
     LABEL_USER,
-    NETWORK,
+    network_of,
 )
 from hubagent.naming import container_name, volume_name
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
@@ -114,7 +114,7 @@ class Specs:
             # An image's entry point may look at these; what the hub tells the server comes by the socket.
             environment=server.environment,
             labels={**labels, LABEL_SERVER: server.name, LABEL_DIGEST: server_digest(server)},
-            network=NETWORK,
+            network=network_of(server.name, own=bool(server.networks)),
             memory_bytes=server.memory_bytes,
             cpus=server.cpus,
             processes=server.processes,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from hubagent.config.model import Config, Metrics, Server, TlsMode
-from hubagent.layout import HUB_USER, PROXY_PORT, Layout
+from hubagent.layout import HUB_USER, PROXY_PORT, Layout, bridge_of
 from hubagent.ports import CertificateFacts
 from hubagent.state import firewall, hub_files, nginx
 from hubagent.state.model import Component
@@ -25,6 +25,9 @@ class Facts:
     openssl_version: nginx.Version  # that this nginx runs with
     ipv6: bool
     gateway: str  # the host's address on the bridge of the user containers
+    resolvers: tuple[str, ...]  # that containers ask for names
+    attached: tuple[str, ...]  # networks on the machine's own cables that have public addresses
+    foreign_bridges: tuple[str, ...]  # of networks of ours that somebody else made
     certificate: Path
     key: Path
     certificate_facts: CertificateFacts
@@ -117,7 +120,13 @@ def desired(
     )
     servers_json = hub_files.servers_json(config.servers, landing=config.hub.landing)
     proxy_env = hub_files.proxy_env(gateway=facts.gateway, token=secrets.proxy_token)
-    rules = firewall.rules(gateway=facts.gateway)
+    rules = firewall.rules(
+        gateway=facts.gateway,
+        resolvers=facts.resolvers,
+        attached=facts.attached,
+        foreign_bridges=facts.foreign_bridges,
+        opened={bridge_of(one.name, own=True): one.networks for one in config.servers if one.networks},
+    )
     site = _site(config, facts, templates)
     files = (
         ManagedFile(PurePosixPath(NGINX_FILE), nginx.render_site(site, templates.site)),

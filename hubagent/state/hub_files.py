@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from hubagent.config.model import Hub, MountMode, Server
-from hubagent.layout import HUB_PORT, NETWORK, PROXY_API_PORT, PROXY_METRICS_PORT, PROXY_PORT
+from hubagent.layout import (
+    HUB_PORT,
+    NETWORK,
+    PROXY_API_PORT,
+    PROXY_METRICS_PORT,
+    PROXY_PORT,
+    network_of,
+)
 from hubagent.state.json_object import json_object
 from hubagent.state.secrets import Secrets
 
@@ -105,8 +112,10 @@ def servers_json(servers: Sequence[Server], *, landing: str) -> bytes:
 
 
 def server_digest(server: Server) -> str:
-    """Identity of what a container was started from; a running one with another digest is stale."""
-    return hashlib.sha256(_json(_server(server))).hexdigest()
+    """Identity of what a container was started from; a running one with another digest is stale. Which private
+    networks are open is not part of it, since that changes for running ones too; that any are is."""
+    own = {"network": network_of(server.name, own=True)} if server.networks else {}
+    return hashlib.sha256(_json({**_server(server), **own})).hexdigest()
 
 
 def _server(server: Server) -> dict[str, object]:

@@ -24,6 +24,8 @@ class Observed:
     hub_route: bool  # the proxy has its route to the hub; a restarted proxy has lost it
     metrics: Metrics | None  # where our own metrics are served now, and to whom; None when they are not
     live_restore: bool | None = None  # of the container engine, None when it does not answer
+    docker_failed: bool = False  # it does not answer because systemd cannot start it
+    altered: Mapping[Component, str] = field(default_factory=dict)  # what runs was changed by hand, in words
     outdated: Mapping[Component, str] = field(default_factory=dict)  # runs another build than is installed
     monotonic_s: float = 0.0  # when this was seen; units' active_since_s is of the same clock
 

@@ -9,6 +9,7 @@ from hubagent.config.changes import Change
 from hubagent.config.model import Drift
 from hubagent.ports import ActiveState
 from hubagent.state.desired import Desired
+from hubagent.state.json_object import json_object
 from hubagent.state.model import Component, Level, Plan, Step, Verb
 from hubagent.state.observed import Observed
 
@@ -32,6 +33,7 @@ _RESTART = {
 _STARTING_S = {Component.HUB: 90.0, Component.PROXY: 15.0}
 # nginx comes before the hub: it is judged in a tenth of a second, and a bad one then costs no hub restart.
 _ORDER = (Component.FIREWALL, Component.PROXY, Component.NGINX, Component.HUB)
+_NO_NEWS: Mapping[Component, str] = {}
 
 
 def plan(
@@ -42,8 +44,10 @@ def plan(
     next_generation: int,
     statics: Mapping[str, bytes],
     changes: tuple[Change, ...] = (),
+    news: Mapping[Component, str] = _NO_NEWS,
 ) -> Plan:
-    """Steps from `observed` to `desired`; empty when there is nothing to do.
+    """Steps from `observed` to `desired`; empty when there is nothing to do. `news` are the reasons of steps that
+    bring more than another value of a key.
 
     With drift: warn, what an administrator changed by hand while the wished generation was already in
     force is left alone (see `drift` for the words); a new generation is still applied whole.
@@ -62,12 +66,9 @@ def plan(
     if desired.metrics != observed.metrics:
         steps.append(Step(Component.METRICS, Verb.RELOAD, Level.NOTHING, _metrics(desired, observed)))
     for component in _ORDER:
-        for step in _component_steps(component, desired, observed, repair=repair):
+        for step in _component_steps(component, desired, observed, repair=repair, news=news):
             (pending if step.level.drops_websockets and not policy.allow_disruption else steps).append(step)
-    if observed.live_restore is False and any(_owner_of(path) is Component.DOCKER for path in statics):
-        steps.append(
-            Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, "containers shall survive a restart of Docker")
-        )
+    steps += _docker_steps(observed, statics)
     restarted = any(step.component is Component.PROXY for step in steps)
     if observed.runs(Component.HUB) and (
         restarted or (observed.runs(Component.PROXY) and not observed.hub_route)
@@ -78,8 +79,27 @@ def plan(
     return Plan(generation, tuple(steps), tuple(pending), changes)
 
 
+def _docker_steps(observed: Observed, statics: Mapping[str, bytes]) -> Iterator[Step]:
+    """Docker reads what was written when it is told to. A setting that was taken away it keeps until it starts anew,
+    which is soon enough, and too late where it could not start because of it."""
+    for path, content in statics.items():
+        if _owner_of(path) is not Component.DOCKER:
+            continue
+        if observed.live_restore is False and json_object(content).get("live-restore") is True:
+            reason = "containers shall survive a restart of Docker"
+            yield Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, reason)
+        elif observed.docker_failed and observed.statics.get(path) != content:
+            reason = "it could not start with live-restore in a swarm"
+            yield Step(Component.DOCKER, Verb.START, Level.NOTHING, reason)
+
+
 def _component_steps(
-    component: Component, desired: Desired, observed: Observed, *, repair: bool
+    component: Component,
+    desired: Desired,
+    observed: Observed,
+    *,
+    repair: bool,
+    news: Mapping[Component, str],
 ) -> Iterator[Step]:
     unit = observed.units.get(component)
     if unit is None or observed.masked(component):
@@ -90,13 +110,17 @@ def _component_steps(
         return
     wanted, loaded = desired.markers[component], observed.loaded.get(component)
     verb, level, reason = _RESTART[component]
+    if component in observed.altered:
+        if repair:
+            yield Step(component, verb, level, observed.altered[component])
+        return
     if loaded == wanted:
         if component in observed.outdated:
             yield Step(component, verb, level, f"{unit.name} {observed.outdated[component]}")
         return
     if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):
         return  # somebody has just started it; it will load what is in force, and the next looks see to it
-    yield Step(component, verb, level, f"{unit.name} {reason}")
+    yield Step(component, verb, level, news.get(component) or f"{unit.name} {reason}")
 
 
 def drift(desired: Desired, observed: Observed, statics: Mapping[str, bytes]) -> Mapping[Component, str]:
@@ -112,6 +136,8 @@ def drift(desired: Desired, observed: Observed, statics: Mapping[str, bytes]) ->
     for component, unit in observed.units.items():
         if unit.active in (ActiveState.INACTIVE, ActiveState.FAILED) and not observed.masked(component):
             found[component] = f"{unit.name} is {unit.active.value}"
+        elif component in observed.altered:
+            found[component] = observed.altered[component]
     return found
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
 
 from hubagent.adapters.docker_engine import DockerEngine
@@ -97,6 +98,25 @@ def test_a_network_is_made_once(world: World) -> None:
         world.runtime.create_network(world.prefix, bridge=f"{world.prefix}b")
 
 
+def test_a_made_network_tells_how_it_is_made_and_goes_again(world: World) -> None:
+    made = world.runtime.create_network(world.prefix, bridge=world.prefix)
+    assert (made.bridge, made.isolated) == (world.prefix, True)
+    assert made in world.runtime.networks()
+    world.runtime.remove_network(world.prefix)
+    world.runtime.remove_network(world.prefix)
+    assert world.runtime.network(world.prefix) is None
+    assert made not in world.runtime.networks()
+
+
+def test_an_engine_as_debian_ships_it_is_in_no_swarm_and_has_its_data_in_the_usual_place(
+    world: World,
+) -> None:
+    facts = world.runtime.facts()
+    assert world.runtime.swarm() == facts.swarm
+    assert (facts.in_swarm, facts.swarm, facts.data_root) == (False, "inactive", "/var/lib/docker")
+    assert (facts.userns_remap, facts.rootless) == (False, False)
+
+
 def test_containers_are_found_by_label(world: World) -> None:
     label = f"{world.prefix}.user"
     world.start(f"{world.prefix}-a", {label: "ada", "other": "1"})
@@ -135,6 +155,60 @@ class TestReal:
             sdk.remove_network(name)
         assert options["com.docker.network.bridge.name"] == name
         assert options["com.docker.network.bridge.enable_icc"] == "false"
+
+    def test_a_network_made_by_somebody_else_is_seen_as_it_is(
+        self, runtime: DockerEngine, engine: Engine
+    ) -> None:
+        name = f"t{uuid.uuid4().hex[:6]}"
+        with engine.sdk() as sdk:
+            made = sdk.create_network(name, driver="bridge")["Id"]
+        network = runtime.network(name)
+        assert network is not None
+        assert (network.bridge, network.isolated) == (f"br-{made[:12]}", False)
+        assert name not in {one.name for one in runtime.networks()}  # it is not labelled as ours
+        runtime.remove_network(name)
+
+    def test_one_whose_gateway_nobody_named_has_the_first_address(
+        self, runtime: DockerEngine, engine: Engine
+    ) -> None:
+        """Newer Dockers do not say then which it is."""
+        name = f"t{uuid.uuid4().hex[:6]}"
+        with engine.sdk() as sdk:
+            pool = docker.types.IPAMPool(subnet="172.29.240.0/24")
+            sdk.create_network(name, ipam=docker.types.IPAMConfig(pool_configs=[pool]))
+            network = runtime.network(name)
+            sdk.remove_network(name)
+        assert network is not None
+        assert (network.gateway, network.subnet) == ("172.29.240.1", "172.29.240.0/24")
+
+    def test_a_network_that_a_running_container_is_in_stays(
+        self, runtime: DockerEngine, engine: Engine
+    ) -> None:
+        name = f"t{uuid.uuid4().hex[:6]}"
+        runtime.create_network(name, bridge=name)
+        with engine.sdk() as sdk:
+            container = sdk.create_container(
+                engine.image, ["/bin/sleep", "600"], host_config=sdk.create_host_config(network_mode=name)
+            )["Id"]
+            sdk.start(container)
+            with pytest.raises(ContainerError, match=f"cannot remove the network {name}: .*active endpoints"):
+                runtime.remove_network(name)
+            sdk.remove_container(container, force=True)
+        runtime.remove_network(name)
+        assert runtime.network(name) is None
+
+    def test_a_member_of_a_swarm_says_so(self, engine: Engine) -> None:
+        runtime = DockerEngine(engine.url)
+        with engine.sdk() as sdk:
+            sdk.init_swarm(advertise_addr="127.0.0.1")
+            try:
+                assert (runtime.swarm(), runtime.facts().swarm) == ("active", "active")
+                assert runtime.facts().in_swarm
+            finally:
+                sdk.leave_swarm(force=True)
+                sdk.remove_network("docker_gwbridge")
+        wait_until(lambda: runtime.swarm() == runtime.facts().swarm == "inactive", 10.0)
+        runtime.close()
 
     def test_stopped_containers_are_found_too(self, runtime: DockerEngine, engine: Engine) -> None:
         label = f"t{uuid.uuid4().hex[:6]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubagent.adapters.machine_facts import LocalMachineFacts
+from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
 from hubagent.errors import TemporaryError
 from hubagent.ports import MachineFacts
@@ -199,3 +201,61 @@ def _install(binary: Path, version: str, ssl: str) -> None:
     )
     new.chmod(0o755)
     shutil.move(new, binary)
+
+
+def network_facts(tmp_path: Path, **files: str) -> NetworkFacts:
+    """Of a machine whose files say this; `/` is `__` in the names."""
+    for name, text in files.items():
+        path = tmp_path / name.replace("__", "/").replace("resolv_conf", "resolv.conf")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return NetworkFacts(tmp_path)
+
+
+def test_name_servers_are_those_that_docker_gives_containers(tmp_path: Path) -> None:
+    """Behind systemd-resolved's stub it takes those that resolved asks (libnetwork/resolvconf)."""
+    text = "# nameserver 10.9.9.9\nnameserver 10.0.0.1\n nameserver fd00::1%eth0\nnameserver rubbish\nsearch lan\n"
+    facts = network_facts(
+        tmp_path, etc__resolv_conf=text, run__systemd__resolve__resolv_conf="nameserver 10.7.7.7"
+    )
+    assert facts.resolvers() == ("10.0.0.1", "fd00::1")
+    (tmp_path / "etc/resolv.conf").write_text("nameserver 127.0.0.53\noptions edns0\n")
+    assert facts.resolvers() == ("10.7.7.7",)
+
+
+@pytest.mark.parametrize("text", ["", "nameserver ", "# being written\n", None])
+def test_name_servers_of_before_count_while_their_file_is_being_written(
+    tmp_path: Path, text: str | None
+) -> None:
+    facts = network_facts(tmp_path, etc__resolv_conf="nameserver 10.0.0.1\n")
+    assert facts.resolvers() == ("10.0.0.1",)
+    path = tmp_path / "etc/resolv.conf"
+    path.unlink() if text is None else path.write_text(text)
+    assert facts.resolvers() == ("10.0.0.1",)
+
+
+def test_attached_networks_are_those_where_the_machine_has_an_address_itself() -> None:
+    """In a namespace of its own, with a route to a single host beside them, which is somebody else's way."""
+    script = (
+        "ip link add cable type veth peer name far; ip link set far up; ip addr add 141.84.5.2/24 dev cable; ip addr add 141.84.7.2/26 dev cable;"
+        "ip addr add 2001:db8::2/64 dev cable nodad; ip link set lo up; ip link set cable up;"
+        "ip route add 198.51.100.7 dev cable; ip route add 198.51.100.128/25 dev cable; ip route add default via 141.84.5.1;"
+        f"{sys.executable} -c 'from hubagent.adapters.network_facts import NetworkFacts as F; print(*F().attached())'"
+    )
+    done = subprocess.run(
+        ["unshare", "--net", "sh", "-ec", script], capture_output=True, text=True, check=True
+    )
+    found = done.stdout.split()
+    assert [one for one in found if not one.startswith("fe80:")] == [
+        "141.84.5.0/24",
+        "141.84.7.0/26",
+        "2001:db8::/64",
+    ]
+
+
+def test_every_machine_can_tell() -> None:
+    for facts in (LocalMachineFacts(), FakeMachineFacts()):
+        for text in facts.resolvers():
+            ipaddress.ip_address(text)
+        for text in facts.attached():
+            ipaddress.ip_network(text)

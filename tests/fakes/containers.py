@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from hubagent.errors import ContainerError
+from hubagent.errors import ContainerError, EngineAbsentError
 from hubagent.ports import Container, EngineFacts, Network
 
 
@@ -25,9 +25,13 @@ class FakeContainerRuntime:
         live_restore: bool = True,
     ) -> None:
         self.images = dict(images or {})
-        self.networks = {network.name: network for network in networks}
+        self.by_name = {network.name: network for network in networks}
         self.running = list(containers)
         self.live_restore = live_restore
+        self.swarm_state = "inactive"
+        self.data_root = "/var/lib/docker"
+        self.userns_remap = self.rootless = False
+        self.used: set[str] = set()  # names of networks that running containers are in
         self.journal: list[tuple[str, str]] = []
         self._version = version
         self._is_up = True
@@ -35,20 +39,42 @@ class FakeContainerRuntime:
 
     def facts(self) -> EngineFacts:
         self._call("facts", "")
-        return EngineFacts(self._version, self.live_restore)
+        return EngineFacts(
+            self._version,
+            self.live_restore,
+            self.swarm_state,
+            self.data_root,
+            self.userns_remap,
+            self.rootless,
+        )
+
+    def swarm(self) -> str:
+        self._call("swarm", "")
+        return self.swarm_state
 
     def network(self, name: str) -> Network | None:
         self._call("network", name)
-        return self.networks.get(name)
+        return self.by_name.get(name)
 
     def create_network(self, name: str, *, bridge: str) -> Network:
         self._call("create_network", name)
-        if name in self.networks:
+        if name in self.by_name:
             raise ContainerError(f"the network {name} cannot be made: it exists already")
-        third = 18 + len(self.networks)
+        third = 18 + len(self.by_name)
         labels = {"hubagent.network": name}
-        self.networks[name] = Network(name, f"172.{third}.0.1", f"172.{third}.0.0/16", labels)
-        return self.networks[name]
+        made = Network(name, f"172.{third}.0.1", f"172.{third}.0.0/16", labels, bridge)
+        self.by_name[name] = made
+        return made
+
+    def networks(self) -> tuple[Network, ...]:
+        self._call("networks", "")
+        return tuple(one for one in self.by_name.values() if "hubagent.network" in one.labels)
+
+    def remove_network(self, name: str) -> None:
+        self._call("remove_network", name)
+        if name in self.used:
+            raise ContainerError(f"cannot remove the network {name}: it has active endpoints")
+        self.by_name.pop(name, None)
 
     def image_id(self, image: str) -> str | None:
         self._call("image_id", image)
@@ -78,6 +104,6 @@ class FakeContainerRuntime:
     def _call(self, what: str, about: str) -> None:
         self.journal.append((what, about))
         if not self._is_up:
-            raise ContainerError("Docker does not answer; see `systemctl status docker.service`")
+            raise EngineAbsentError("Docker does not answer; see `systemctl status docker.service`")
         if what in self._refusals:
             raise ContainerError(self._refusals.pop(what))

@@ -22,6 +22,8 @@ class FakeMachineFacts:
         has_ipv6: bool = True,
         complaint: str | None = None,
         connections: int | None = 1536,
+        resolvers: tuple[str, ...] = ("10.0.0.53",),
+        attached: tuple[str, ...] = (),
     ) -> None:
         self.nginx = nginx
         self.openssl = openssl
@@ -30,6 +32,8 @@ class FakeMachineFacts:
         self.has_ipv6 = has_ipv6
         self.complaint = complaint
         self.connections = connections
+        self.name_servers = resolvers
+        self.cables = attached
 
     def nginx_versions(self) -> tuple[Version, Version]:
         if self.nginx is None:
@@ -50,3 +54,9 @@ class FakeMachineFacts:
 
     def ipv6(self) -> bool:
         return self.has_ipv6
+
+    def resolvers(self) -> tuple[str, ...]:
+        return self.name_servers
+
+    def attached(self) -> tuple[str, ...]:
+        return self.cables

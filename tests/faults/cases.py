@@ -45,13 +45,17 @@ SERVICES = "tests/faults/test_services.py"
 LARGE = "tests/faults/test_large.py"
 PROMISES = "tests/faults/test_promises.py::TestPromises"
 HOSTILE = "tests/faults/test_hostile_messages.py"
+SURROUNDINGS = "tests/unit/converge/test_surroundings.py"
+FILTER = "tests/contract/test_firewall.py"
+NETWORK = "tests/machine/test_network.py"
+BY_HAND = "tests/machine/test_docker_by_hand.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
-    id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots
+    id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots, N for what is around
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -995,4 +999,81 @@ THE_POOL = Chapter(
     ),
 )
 
-CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL)
+THE_SURROUNDINGS = Chapter(
+    "The kernel's packet filter, Docker's networks and settings",
+    (
+        Case(
+            "N1",
+            "The packet filter is changed in the kernel: flushed, its table deleted, a rule added or removed, nftables restarted",
+            "Noted at once by a unit of its own, put back in one look, counted as drift; said where it cannot be put back, with "
+            "`drift: warn`, and where nobody watches. That Docker's own rules are gone is said.",
+            (
+                *_tests(
+                    FILTER,
+                    "what_is_changed_by_hand_is_noted_until_it_is_loaded_again",
+                    "whether_dockers_own_rules_are_there_is_noted",
+                ),
+                *_tests(
+                    SURROUNDINGS,
+                    "a_packet_filter_changed_in_the_kernel_is_loaded_again",
+                    "a_packet_filter_that_cannot_be_put_back_is_said",
+                    "with_drift_warn_a_changed_packet_filter_is_left_alone_and_said",
+                    "that_nobody_watches_the_packet_filter_is_said",
+                    "that_dockers_own_rules_are_gone_is_said",
+                ),
+                *_tests(NETWORK, "a_packet_filter_changed_by_hand_is_put_back_in_one_look"),
+            ),
+        ),
+        Case(
+            "N2",
+            "Name servers or the networks on a cable change while servers run, or their file is being written",
+            "In the rules at the next look; those of before count meanwhile.",
+            (
+                *_tests(
+                    SURROUNDINGS, "new_name_servers_and_networks_on_a_cable_are_in_the_rules_at_the_next_look"
+                ),
+                *_tests(FACTS, "name_servers_of_before_count_while_their_file_is_being_written"),
+            ),
+        ),
+        Case(
+            "N3",
+            "Docker's network is removed, or made by somebody else with another subnet, bridge or without walls",
+            "Made anew as soon as no user is in it; servers that wait leave it, edits are taken, the filter covers its bridge.",
+            (
+                *_tests(
+                    SURROUNDINGS,
+                    "a_network_that_was_removed_is_made_anew",
+                    "a_network_made_by_somebody_else_is_made_anew_when_nobody_uses_it",
+                    "one_that_is_in_use_is_said_and_the_packet_filter_covers_its_bridge",
+                ),
+                *_tests(FILTER, "the_bridge_of_a_network_that_somebody_else_made_is_covered"),
+                *_tests(DOCKER, "one_whose_gateway_nobody_named_has_the_first_address"),
+                *_tests(BY_HAND, "a_network_that_somebody_else_made_is_made_anew"),
+            ),
+        ),
+        Case(
+            "N4",
+            "The machine is, or gets, a member of a Docker swarm, where Docker does not start with live-restore",
+            "Never written there; taken back where hubagent wrote it, and Docker started again; an administrator's own setting is "
+            "said. Problem in status and `doctor`.",
+            (
+                *_tests(
+                    SURROUNDINGS,
+                    "in_a_swarm_live_restore_is_never_written",
+                    "a_machine_that_joins_a_swarm_later_gets_its_docker_back",
+                    "live_restore_by_an_administrators_hand_in_a_swarm_is_left_and_said",
+                    "a_docker_that_cannot_start_in_its_swarm_is_started_without_live_restore",
+                    "a_docker_that_does_not_answer_gets_no_settings",
+                ),
+                *_tests(BY_HAND, "a_swarm_and_live_restore_never_meet"),
+            ),
+        ),
+        Case(
+            "N5",
+            "Docker runs without root, maps users, or keeps its data elsewhere",
+            "Said in words, with what to do.",
+            _tests(SURROUNDINGS, "a_docker_that_servers_do_not_work_with_is_said_in_words"),
+        ),
+    ),
+)
+CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, THE_SURROUNDINGS)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.faults.cases import EDITS, FILES, POOL, SERVERS, SPAWNER, Case, Chapter, tests_of
+from tests.faults.cases import EDITS, FILES, FILTER, POOL, SERVERS, SPAWNER, Case, Chapter, tests_of
+from tests.faults.cases import NETWORK as NETWORK_OF_SERVERS
 
 SHIPPED_UNITS = "tests/packages/test_units.py"
 SECURITY = "tests/machine/test_security.py"
@@ -120,11 +121,18 @@ CONTAINERS: Final = Chapter(
             "6",
             "A user's program wants the machine's ports, other containers, or a cloud's metadata address",
             "A network of its own and a packet filter: the hub's port and the internet, nothing else; also after a restart of Docker.",
-            tests_of(
-                SERVERS,
-                "a_container_reaches_the_hub_and_the_internet_alone",
-                "a_restart_of_docker_is_not_noticed",
-                "it_is_labelled_and_alone_in_its_network",
+            (
+                *tests_of(
+                    SERVERS,
+                    "a_container_reaches_the_hub_and_the_internet_alone",
+                    "a_restart_of_docker_is_not_noticed",
+                    "it_is_labelled_and_alone_in_its_network",
+                ),
+                *tests_of(
+                    FILTER,
+                    "of_the_machine_itself_the_hub_alone_is_open",
+                    "containers_do_not_reach_each_other_and_answer_the_machine",
+                ),
             ),
         ),
         Case(
@@ -405,7 +413,33 @@ NETWORK: Final = Chapter(
                 *tests_of("tests/packages/test_packages.py", "scripts_use_no_network"),
             ),
         ),
+        Case(
+            "22",
+            "A user's program wants what trusts this machine by its address: an NFS export, a database, any host of a private "
+            "network, by TCP, UDP or ICMP",
+            "Private, shared, link-local and reserved networks, multicast and the networks on the machine's cables are closed; name "
+            "servers are open on port 53. servers.NAME.networks opens addresses for that entry's containers alone, which are in a "
+            "network of their own; what is closed ends at once. A rollback opens nothing.",
+            (
+                *tests_of(
+                    NETWORK_OF_SERVERS,
+                    "servers_reach_the_internet_names_and_what_their_entry_opens_alone",
+                    "an_export_to_the_machines_address_is_the_machines_alone",
+                    "what_is_opened_and_closed_counts_at_once_for_servers_that_run",
+                ),
+                *tests_of(
+                    FILTER,
+                    "without_it_the_local_network_takes_a_container_for_the_machine",
+                    "private_networks_are_closed_and_the_internet_is_open",
+                    "what_an_entry_opens_is_open_to_its_containers_alone",
+                    "what_gets_closed_ends_for_conversations_that_are_open",
+                ),
+                *tests_of(
+                    "tests/unit/converge/test_surroundings.py",
+                    "an_upgrade_that_closes_private_networks_says_so_once",
+                ),
+            ),
+        ),
     ),
 )
-
 CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK)

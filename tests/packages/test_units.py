@@ -29,6 +29,7 @@ def _load(path: Path) -> configparser.RawConfigParser:
         (layout.HUB, 40),
         (layout.PROXY, 40),
         (layout.FIREWALL, 40),
+        (layout.FIREWALL_WATCH, 40),
         (layout.HOMES, 42),  # it needs the machine's own mount namespace
     ],
 )
@@ -58,7 +59,7 @@ def test_tests_of_settings_run_with_fewer_rights_than_what_they_test() -> None:
 
 
 def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
-    known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.HOMES}
+    known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.FIREWALL_WATCH, layout.HOMES}
     known.add(layout.NGINX_TEST.format(generation=""))
     assert known <= {path.name for path in UNITS}
 
@@ -71,7 +72,9 @@ def test_unit_says_where_it_is_explained_and_never_gives_up_on_restarts(path: Pa
     assert unit["Service"]["SyslogIdentifier"] == re.sub(r"@?\.service$", "", path.name)
 
 
-@pytest.mark.parametrize("name", [layout.AGENT, layout.HUB, layout.PROXY, layout.HOMES])
+@pytest.mark.parametrize(
+    "name", [layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL_WATCH, layout.HOMES]
+)
 def test_long_running_services_come_back(name: str) -> None:
     service = _load(ROOT / "units" / name)["Service"]
     assert service["Restart"] == "always"

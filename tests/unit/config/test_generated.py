@@ -107,6 +107,8 @@ def test_the_schema_accepts_what_the_loader_accepts(text: str) -> None:
         "servers: {j: {mounts: [{from: srv, to: /x}]}}",
         "servers: {j: {environment: {A: true}}}",
         "servers: {j: {environment: {A-B: x}}}",
+        "servers: {j: {networks: [nas.example.org]}}",
+        "servers: {j: {networks: 10.1.2.0/24}}",
         "servers: {j: {build: null}}",
         "servers: {j: {warm: {schedule: [{days: someday, from: '08:00', to: '09:00', ready: 1}]}}}",
         "servers: {j: {warm: {kernels: {julia: many}}}}",

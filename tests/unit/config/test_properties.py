@@ -213,6 +213,11 @@ SERVERS = mapping(
         unique_by=lambda mount: mount["to"],
     ),
     environment=st.dictionaries(st.from_regex(r"[A-Z][A-Z0-9_]{0,8}", fullmatch=True), TEXT, max_size=3),
+    networks=st.lists(
+        st.sampled_from(["10.1.2.0/24", "192.168.7.5:5432", "172.16.0.0/12:53/udp", "203.0.113.9"]),
+        max_size=3,
+        unique=True,
+    ),
     warm=WARM,
 )
 HUB = mapping(
@@ -368,6 +373,7 @@ TEXT_KEYS = [
     "servers.j.home",
     "servers.j.volume",
     "servers.j.environment.A",
+    "servers.j.networks.0",
     "servers.j.warm.max_age",
     "nginx.max_body",
     "metrics.listen",

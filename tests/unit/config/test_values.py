@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubagent.config.networks import parse_network
 from hubagent.config.quantities import format_duration, format_size, parse_duration, parse_size
 from hubagent.config.refusal import RefusedError
 from hubagent.config.times import format_days, parse_days
@@ -144,3 +145,31 @@ def test_a_listen_address_is_written_as_it_is_read(text: str) -> None:
 def test_what_is_no_listen_address(text: str) -> None:
     with pytest.raises(RefusedError):
         parse_listen_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "network", "port", "protocol"),
+    [
+        ("10.1.2.0/24", "10.1.2.0/24", None, "tcp"),
+        ("192.168.7.5", "192.168.7.5/32", None, "tcp"),
+        ("192.168.7.5/32", "192.168.7.5/32", None, "tcp"),
+        ("192.168.7.5:5432", "192.168.7.5/32", 5432, "tcp"),
+        ("192.168.7.5:5432/tcp", "192.168.7.5/32", 5432, "tcp"),
+        ("10.0.0.0/8:53/udp", "10.0.0.0/8", 53, "udp"),
+    ],
+)
+def test_an_open_network_is_an_address_with_a_port_or_without(
+    text: str, network: str, port: int | None, protocol: str
+) -> None:
+    found = parse_network(text)
+    assert (str(found.network), found.port, found.protocol) == (network, port, protocol)
+    assert parse_network(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ":", "nas", "10.1", "010.1.2.3", "10.0.0.0/7", "10.0.0.1:65536", "10.0.0.1/udp", "::1", "224.0.0.1"],
+)
+def test_other_networks_are_refused(text: str) -> None:
+    with pytest.raises(RefusedError):
+        parse_network(text)

@@ -22,7 +22,7 @@ from hubagent.converge.survey import Pools, Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
-from hubagent.layout import DOCKER, Layout
+from hubagent.layout import DOCKER, FIREWALL_WATCH, Layout
 from hubagent.observability.metrics import Metrics
 from hubagent.ports import ActiveState, HttpAnswer, UnitVerb
 from hubagent.state.desired import Desired
@@ -67,7 +67,8 @@ class World:
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
-            dict.fromkeys(UNITS.values(), ActiveState.INACTIVE) | {DOCKER: ActiveState.ACTIVE},
+            dict.fromkeys(UNITS.values(), ActiveState.INACTIVE)
+            | dict.fromkeys((DOCKER, FIREWALL_WATCH), ActiveState.ACTIVE),
             clock=self.clock,
         )
         for number in range(1, 30):  # systemd makes instances of a template by itself
@@ -221,10 +222,24 @@ class World:
     def _firewall(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:
             self._note("hubagent-firewall", "firewall/hubagent.nft")
+            for name in (
+                "listing",
+                "held",
+            ):  # what the kernel made of it; the same as long as nobody changes it
+                self.hold(self.current("firewall/hubagent.nft"), name)
+
+    def hold(self, rules: bytes, name: str = "held") -> None:
+        """The kernel holds these rules, by whoever's hand, and that was noted."""
+        digest = hashlib.sha256(rules).hexdigest()
+        self.files.write(Path("/run/hubagent-firewall") / name, f"{digest}\n".encode(), mode=0o600)
 
     def _docker(self, verb: UnitVerb) -> None:
         state = self.files.read(self.layout.docker_config, max_bytes=2**16)
-        self.engine.live_restore = state is not None and json.loads(state.content).get("live-restore") is True
+        settings = json.loads(state.content) if state is not None else {}
+        if (
+            "live-restore" in settings or verb is not UnitVerb.RELOAD
+        ):  # a reload does not take away what is gone
+            self.engine.live_restore = settings.get("live-restore") is True
 
     def _routes(self, request: Request) -> HttpAnswer:
         if not self._up(Component.PROXY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from hubagent import wire
 from hubagent.config.hub import Hub
 from hubagent.config.model import Config
+from hubagent.config.networks import parse_network
 from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
@@ -64,6 +66,20 @@ def test_a_cold_container() -> None:
         Bind("/srv/data", "/data", read_only=False),
     }
     assert (spec.port, spec.cpu_shares) == (8888, CPU_SHARES)
+
+
+def test_an_entry_that_opens_networks_has_one_of_its_own() -> None:
+    """Which ones is no part of what it is made from: that changes for running containers, too."""
+    opening = dataclasses.replace(SERVER, networks=(parse_network("10.1.2.0/24"),))
+    specs = Specs(Config, program=Path("/program"))
+
+    def slot(server: Server) -> ContainerSpec:
+        return specs.slot(server, IMAGE, guest="g", recipe="r", guest_folder="/g", home_folder="/h")
+
+    assert (slot(SERVER).network, slot(opening).network) == ("hubagent", "hubagent-julia")
+    assert server_digest(SERVER) != server_digest(opening)
+    other = dataclasses.replace(SERVER, networks=(parse_network("10.1.3.7:80"),))
+    assert server_digest(other) == server_digest(opening)
 
 
 def test_a_slot_is_nobodys_and_sees_what_is_attached_later() -> None:
