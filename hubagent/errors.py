@@ -19,8 +19,17 @@ class TemporaryError(HubagentError):
     """Something outside is not available now; the next look may succeed."""
 
 
+class DeadlineError(TemporaryError):
+    """Something was not done within its time, as happens on a busy machine. It says nothing about the file; the next
+    try has more time."""
+
+
 class UnitError(TemporaryError):
     """systemd or D-Bus did not do what was asked."""
+
+
+class JobDeadlineError(UnitError, DeadlineError):
+    """A job of systemd's was not finished within its time."""
 
 
 class ContainerError(TemporaryError):

@@ -7,10 +7,15 @@ from typing import Final
 
 from hubagent.converge.intent import Intent
 from hubagent.converge.look import Look
-from hubagent.errors import ContainerError, HubagentError, StorageError, UnitError
+from hubagent.errors import ContainerError, DeadlineError, HubagentError, StorageError, UnitError
 from hubagent.observability.status import Problem, Reason, Result
 
-_REASONS: Final = {UnitError: Reason.DBUS, ContainerError: Reason.DOCKER, StorageError: Reason.DISK}
+_REASONS: Final = {  # the first that fits
+    DeadlineError: Reason.BUSY,
+    UnitError: Reason.DBUS,
+    ContainerError: Reason.DOCKER,
+    StorageError: Reason.DISK,
+}
 
 
 def unable(error: HubagentError, intent: Intent | None, path: Path) -> Look:

@@ -36,6 +36,7 @@ class Reason(enum.Enum):
     METRICS = "metrics"
     POOL = "pool"
     SPAWN = "spawn"  # the hub cannot ask for servers
+    BUSY = "busy"  # something took longer than it may, and is tried again with more time
 
 
 @dataclass(frozen=True, slots=True)

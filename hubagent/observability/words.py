@@ -95,7 +95,8 @@ def problems_to_tell(status: Status) -> tuple[Problem, ...]:
 HEADLINES: Final = {
     Result.NOOP: "Everything is as the file says.",
     Result.OK: "The last edit is in force.",
-    Result.FAILED: "The last change could not be finished; it is tried again.",
+    Result.FAILED: "The last change could not be finished; it is tried again within half a minute, or when a problem "
+    "below says.",
     Result.ROLLED_BACK: "The last edit was taken back; the one before serves until the file changes.",
     Result.REJECTED: "The last edit was refused; nothing was changed.",
 }

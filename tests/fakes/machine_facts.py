@@ -30,6 +30,8 @@ class FakeMachineFacts:
         self.has_ipv6 = has_ipv6
         self.complaint = complaint
         self.connections = connections
+        self.journals: dict[str, list[str]] = {}
+        """What each unit's processes logged, whenever that was."""
 
     def nginx_versions(self) -> tuple[Version, Version]:
         if self.nginx is None:
@@ -44,6 +46,9 @@ class FakeMachineFacts:
 
     def nginx_complaint(self, since_s: float) -> str | None:
         return self.complaint
+
+    def journal(self, unit: str, since_s: float) -> tuple[str, ...]:
+        return tuple(self.journals.get(unit, ()))
 
     def listener(self, port: int) -> str | None:
         return self.listeners.get(port)
