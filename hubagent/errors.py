@@ -15,6 +15,11 @@ class ConfigError(HubagentError):
         self.messages = messages
 
 
+class StopRequested(BaseException):
+    """The agent was told to end, and breaks off what it does where it is. No fault: nothing that handles faults may
+    hold it up."""
+
+
 class TemporaryError(HubagentError):
     """Something outside is not available now; the next look may succeed."""
 

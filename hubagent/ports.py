@@ -253,7 +253,9 @@ class Notifier(Protocol):
 
     def stopping(self) -> None: ...
 
-    def watchdog(self) -> None: ...
+    def watchdog(self) -> None:
+        """There is progress. Until `ready`, the start may last as long as there is."""
+        ...
 
     @property
     def watchdog_interval_s(self) -> float | None:

@@ -25,6 +25,7 @@ from hubagent.converge.postponed import Postponed
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.recovery import Recovery
 from hubagent.converge.tools import Tools
+from hubagent.converge.unable import reason as reason_of
 from hubagent.converge.unable import unable
 from hubagent.errors import (
     DeadlineError,
@@ -148,6 +149,12 @@ class Reconciler:
             return dataclasses.replace(ended, result=_of_the_file(prepared))
         return ended
 
+    def broken_off(self) -> None:
+        """To be called when a look was left on purpose: that counts as no failure of the file. Never raises for what
+        the world does."""
+        with contextlib.suppress(HubagentError):
+            self._recovery.uncount()
+
     def _carry_out(self, prepared: Prepared, order: Order) -> Look:
         wished, number = prepared.intent.desired, prepared.plan.generation
         assert wished is not None
@@ -190,7 +197,9 @@ class Reconciler:
         if not errors:
             return Look(Result.OK, prepared, prepared.problems, retry=prepared.intent.retry)
         problems = tuple(
-            Problem(None, Reason.METRICS if isinstance(error, PreflightError) else _reason(error), str(error))
+            Problem(
+                None, Reason.METRICS if isinstance(error, PreflightError) else reason_of(error), str(error)
+            )
             for error in errors
         )
         failure = "; ".join(str(error) for error in errors)
@@ -228,7 +237,7 @@ class Reconciler:
             self._applier.apply(back, previous, prepared.statics)
         except HubagentError as error:
             reason = f"{reason}; additionally, going back to generation {switch.origin}: {error}"
-            problem = Problem(None, _reason(cause), reason)
+            problem = Problem(None, reason_of(cause), reason)
             return Look(
                 Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
             )
@@ -237,7 +246,7 @@ class Reconciler:
             self._metrics.rollback(component)
         problem = Problem(
             None,
-            _reason(cause),
+            reason_of(cause),
             f"generation {switch.target} was taken back, {switch.origin} serves: {reason}",
         )
         return Look(
@@ -289,10 +298,6 @@ def _of_the_file(prepared: Prepared) -> Result:
     if prepared.errors:
         return Result.REJECTED
     return Result.FAILED if prepared.intent.postponed else Result.NOOP
-
-
-def _reason(error: HubagentError) -> Reason:
-    return Reason.BUSY if isinstance(error, DeadlineError) else Reason.VERIFY
 
 
 def _words(steps: Plan) -> str:

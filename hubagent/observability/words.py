@@ -103,6 +103,14 @@ HEADLINES: Final = {
 """How the last look ended, in one sentence."""
 
 
+def headline(status: Status) -> str:
+    """How the last look ended; what ran out of time waits for no other file."""
+    is_late = any(problem.reason is Reason.BUSY for problem in status.problems)
+    if status.result is Result.ROLLED_BACK and is_late:
+        return "The last edit was taken back for now, and is tried again by itself; the one before serves."
+    return HEADLINES[status.result]
+
+
 def spawn_mean_s(status: Status) -> float | None:
     """Mean duration of a server start since the hub started, None before the first."""
     figures = status.figures
