@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hubagent
-from hubagent import backup_commands
+from hubagent import backup_commands, first_login
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
@@ -39,6 +39,7 @@ from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
+from hubagent.observability.terminal import clean
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
 _ANSWER_S = 300.0
@@ -107,8 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         help="replace the tokens between agent, hub and proxy; needs --allow-disruption",
     )
     apply.add_argument("--json", action="store_true", help="print JSON")
-    status = command("status", _status, "show how everything is; a one-time password is shown here, once")
-    status.add_argument("--json", action="store_true", help="print JSON (without passwords)")
+    status = command("status", _status, "show how everything is")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    first_login.add_command(command)
     rollback = command(
         "rollback", _rollback, "go back to an earlier generation, and stay until the file changes"
     )
@@ -202,7 +204,7 @@ def _status(arguments: argparse.Namespace, layout: Layout) -> int:
         raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
     code = _finish(status, as_json=arguments.json)
     if not arguments.json:
-        _show_one_time_passwords(layout)
+        _name_first_logins(layout)
     return code
 
 
@@ -267,17 +269,11 @@ def _code(status: Status) -> int:
     return WRONG if status.degraded or status.result in _BAD else OK
 
 
-def _show_one_time_passwords(layout: Layout) -> None:
-    """Show and remove: a password that was seen once is nowhere on disk any more."""
-    files = LocalFileStore()
-    for name in files.list_dir(layout.one_time_passwords):
-        path = layout.one_time_passwords / name
-        state = files.read(path, max_bytes=4096)
-        if state is None or name.startswith("."):
-            continue
-        print(f"\nFirst login as {name}: {state.content.decode().strip()}")
-        print("Shown this once; it has to be changed at the first login.")
-        files.remove(path)
+def _name_first_logins(layout: Layout) -> None:
+    """Whose one-time passwords wait; the passwords are for a command that is called on purpose."""
+    names = first_login.waiting(LocalFileStore(), layout)
+    if names:
+        print(f"\nThe first login of {', '.join(map(clean, names))} waits: hubagent first-login")
 
 
 def _require_root(command: str) -> None:

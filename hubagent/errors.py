@@ -83,3 +83,7 @@ class BackupError(HubagentError):
 
 class UsageError(HubagentError):
     """The command line asks for what cannot be, or must not be without another option; nothing was changed."""
+
+
+class DeliveryError(HubagentError):
+    """What is shown once may not have been seen by anybody."""
