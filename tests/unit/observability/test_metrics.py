@@ -53,7 +53,7 @@ def busy() -> Metrics:
     metrics.pool.spawned(SpawnKind.WARM, 0.09)
     metrics.pool.refilled(3.2)
     metrics.pool.evicted(Eviction.MEMORY)
-    metrics.set_status(dataclasses.replace(samples.degraded(), pools=samples.POOLS, images=samples.IMAGES))
+    metrics.set_status(dataclasses.replace(samples.degraded(), pools=samples.POOLS))
     return metrics
 
 
