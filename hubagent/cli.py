@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, nothing wrong · 1 done, but something is wrong (degraded, rolled back, failed check) ·
 2 the configuration or the command line is wrong · 75 not now: another hubagent is at work, or the machine
-does not answer (EX_TEMPFAIL of sysexits(3)).
+does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryErro
 from hubagent.layout import Layout
 from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
-from hubagent.observability.status import Result, Status
+from hubagent.observability.status import Reason, Result, Status
 from hubagent.observability.status_json import from_json, to_json
 from hubagent.observability.terminal import clean
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
-_ANSWER_S = 300.0
+_ANSWER_S = 1800.0  # on a busy machine; an agent that is gone is noticed before
 _BAD = (Result.FAILED, Result.ROLLED_BACK, Result.REJECTED)
 
 
@@ -166,7 +166,9 @@ def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
             "--new-tokens restarts the proxy, which drops every websocket: add --allow-disruption"
         )
     order = Order(allow_disruption=arguments.allow_disruption, retry=True, new_tokens=arguments.new_tokens)
-    return _finish(_order(order, layout), as_json=arguments.json)
+    status = _order(order, layout)
+    code = _finish(status, as_json=arguments.json)
+    return NOT_NOW if _is_late(status) else code
 
 
 def _apply_restored(layout: Layout, into: Callable[[dict[str, Any]], dict[str, Any]] | None) -> int:
@@ -239,12 +241,16 @@ def _order(order: Order, layout: Layout) -> Status:
         pass
     requests, request = Requests(files, layout), Request(uuid.uuid4().hex, order)
     requests.send(request)
-    os.kill(_agent_pid(files, layout), signal.SIGHUP)
+    pid = _agent_pid(files, layout)
+    os.kill(pid, signal.SIGHUP)
     deadline = clock.monotonic() + _ANSWER_S
     while clock.monotonic() < deadline:
+        is_gone = not Path(f"/proc/{pid}").exists()
         answer = requests.answered(request)
         if answer is not None:
             return from_json(answer["status"])
+        if is_gone:
+            raise TemporaryError("the agent ended in the middle of it; its next start goes on from there")
         clock.sleep(0.02)
     raise TemporaryError(f"the agent did not answer within {_ANSWER_S:.0f} s; see journalctl -u hubagent")
 
@@ -263,6 +269,13 @@ def _finish(status: Status, *, as_json: bool) -> int:
     else:
         print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()), end="")
     return _code(status)
+
+
+def _is_late(status: Status) -> bool:
+    """The file is valid, and not in force only because something took too long."""
+    return status.result in (Result.FAILED, Result.ROLLED_BACK) and any(
+        problem.reason is Reason.BUSY for problem in status.problems
+    )
 
 
 def _code(status: Status) -> int:

@@ -16,7 +16,7 @@ from hubagent.state.model import Component, Step, Verb
 
 # Seconds. nginx answers a good reload within 0.13 s; a hub that upgrades its database takes longest.
 DEADLINE_S = {Component.NGINX: 5.0, Component.FIREWALL: 5.0, Component.PROXY: 8.0, Component.HUB: 60.0}
-MOST_S = {Component.NGINX: 40.0, Component.FIREWALL: 40.0, Component.PROXY: 64.0, Component.HUB: 240.0}
+MOST_S = {Component.NGINX: 20.0, Component.FIREWALL: 40.0, Component.PROXY: 64.0, Component.HUB: 240.0}
 """What the deadlines may grow to on a machine that is too busy for them."""
 
 _FACTOR = {
