@@ -39,6 +39,23 @@ UNITS: Final = {
         Type=oneshot
         ExecStart=/bin/false
     """,
+    "killed-start.service": """
+        [Unit]
+        DefaultDependencies=no
+        CollectMode=inactive
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sh -c 'kill -KILL $$'
+    """,
+    "late-start.service": """
+        [Unit]
+        DefaultDependencies=no
+        CollectMode=inactive
+        [Service]
+        Type=oneshot
+        TimeoutStartSec=1
+        ExecStart=/bin/sleep 60
+    """,
     "slow-start.service": """
         [Unit]
         DefaultDependencies=no

@@ -31,7 +31,8 @@ def test_every_case_is_there_once() -> None:
     ids = [case.id for case in all_cases()]
     assert sorted(int(one) for one in ids if one.isdecimal()) == list(range(1, 46))
     assert sorted(int(one[1:]) for one in ids if one.startswith("S")) == list(range(1, 14))
-    assert len(ids) == len(set(ids)) == 58
+    assert sorted(int(one[1:]) for one in ids if one.startswith("B")) == list(range(1, 8))
+    assert len(ids) == len(set(ids)) == 65
 
 
 def test_every_case_says_what_is_expected_and_is_tested() -> None:
