@@ -45,7 +45,7 @@ UNITS: Final = {
         CollectMode=inactive
         [Service]
         Type=oneshot
-        ExecStart=/bin/sh -c 'kill -KILL $$'
+        ExecStart=/bin/sh -c 'kill -KILL $$$$'
     """,
     "late-start.service": """
         [Unit]
