@@ -37,7 +37,7 @@ from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryErro
 from hubagent.layout import Layout
 from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
-from hubagent.observability.status import Reason, Result, Status
+from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
 from hubagent.observability.terminal import clean
 
@@ -168,7 +168,7 @@ def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
     order = Order(allow_disruption=arguments.allow_disruption, retry=True, new_tokens=arguments.new_tokens)
     status = _order(order, layout)
     code = _finish(status, as_json=arguments.json)
-    return NOT_NOW if _is_late(status) else code
+    return NOT_NOW if status.is_late else code
 
 
 def _apply_restored(layout: Layout, into: Callable[[dict[str, Any]], dict[str, Any]] | None) -> int:
@@ -269,13 +269,6 @@ def _finish(status: Status, *, as_json: bool) -> int:
     else:
         print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()), end="")
     return _code(status)
-
-
-def _is_late(status: Status) -> bool:
-    """The file is valid, and not in force only because something took too long."""
-    return status.result in (Result.FAILED, Result.ROLLED_BACK) and any(
-        problem.reason is Reason.BUSY for problem in status.problems
-    )
 
 
 def _code(status: Status) -> int:

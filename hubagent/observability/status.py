@@ -175,3 +175,9 @@ class Status:
     @property
     def degraded(self) -> bool:
         return bool(self.problems)
+
+    @property
+    def is_late(self) -> bool:
+        """The file is valid, and not in force only because something took longer than it may; it is tried again."""
+        is_unfinished = self.result in (Result.FAILED, Result.ROLLED_BACK)
+        return is_unfinished and any(problem.reason is Reason.BUSY for problem in self.problems)

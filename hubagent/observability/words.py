@@ -105,8 +105,7 @@ HEADLINES: Final = {
 
 def headline(status: Status) -> str:
     """How the last look ended; what ran out of time waits for no other file."""
-    is_late = any(problem.reason is Reason.BUSY for problem in status.problems)
-    if status.result is Result.ROLLED_BACK and is_late:
+    if status.result is Result.ROLLED_BACK and status.is_late:
         return "The last edit was taken back for now, and is tried again by itself; the one before serves."
     return HEADLINES[status.result]
 

@@ -9,6 +9,7 @@ from hubagent.converge.look import Look
 from hubagent.converge.observe import UNITS
 from hubagent.converge.preflight import HUB_TEST, NGINX_TEST
 from hubagent.errors import TemporaryError
+from hubagent.observability.report import status_text
 from hubagent.observability.state_metrics import edit_in_force
 from hubagent.observability.status import Reason, Result
 from hubagent.ports import ActiveState, HttpAnswer, JobResult, UnitVerb
@@ -277,3 +278,26 @@ def test_what_a_service_says_of_its_own_end_is_told(world: World, component: Com
     assert "OperationalError: no such column users.extra" in str(look.failure)
     assert token not in str(look.failure)
     assert "\x1b" not in str(look.failure)
+
+
+def test_people_and_scripts_are_told_that_it_is_tried_again(world: World) -> None:
+    """Not that the edit was refused, nor that it waits for another one; and `apply` exits as for "not now"."""
+
+    def health(_request: Request) -> HttpAnswer:
+        return HttpAnswer(503 if b'"ada"' in world.current("hub/hub.json") else 200, b"{}")
+
+    world.probe.serve_by(HEALTH, health)
+    world.edit(ADMINS)
+    status = world.survey.status(world.look())
+    text = status_text(status, now_s=world.clock.time(), width=200)
+    assert "taken back for now, and is tried again by itself" in text
+    assert status.is_late
+    world.units.hang(UnitVerb.START, HUB_TEST.format(2), times=9)
+    world.look()
+    status = world.survey.status(world.look())
+    text = status_text(status, now_s=world.clock.time(), width=200)
+    assert "refused" not in text
+    assert "tried again" in text
+    assert status.is_late
+    world.edit("hots: x\n")
+    assert not world.survey.status(world.look()).is_late
