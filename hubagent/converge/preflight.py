@@ -74,13 +74,12 @@ class Preflight:
         unit, clock = test.unit.format(number), self._tools.clock
         # One is still under way when the agent was ended in the middle of it.
         if self._tools.units.unit(unit).active is ActiveState.ACTIVATING:
-            self._tools.units.run(UnitVerb.STOP, unit, timeout_s=_STOP_S)
+            self._end(unit)
         begun_s = clock.monotonic()
         try:
             result = self._tools.units.run(UnitVerb.START, unit, timeout_s=test.allowance.allowed_s)
         except JobDeadlineError as error:
-            with contextlib.suppress(UnitError):  # systemd ends it in the end
-                self._tools.units.run(UnitVerb.STOP, unit, timeout_s=_STOP_S)
+            self._end(unit)
             too_long = f"the test of {test.of} took {test.allowance.ran_out('longer than')}"
             raise DeadlineError(too_long) from error
         if result is JobResult.DONE:
@@ -96,6 +95,13 @@ class Preflight:
             )
         words = first_error(self._log(test.log), secrets)
         raise PreflightError(f"{refusal}: {words or f'{unit} ended with {result.value}'}")
+
+    def _end(self, unit: str) -> None:
+        """So that it burns no processor, and answers no other question than it was asked. systemd ends it in the end,
+        whatever happens here; one that was ended counts as failed."""
+        with contextlib.suppress(UnitError):
+            self._tools.units.run(UnitVerb.STOP, unit, timeout_s=_STOP_S)
+            self._tools.units.reset_failed(unit)
 
     def _how_it_ended(self, unit: str) -> str:
         """systemd's Result of a unit that failed, which is not kept any longer."""

@@ -25,6 +25,7 @@ def _fake() -> FakeUnitManager:
     manager.fail(UnitVerb.START, "killed-start.service", ended="signal", times=9)
     manager.fail(UnitVerb.START, "late-start.service", ended="timeout", times=9)
     manager.delay(UnitVerb.START, "slow-start.service", 3.0, times=9)
+    manager.hang(UnitVerb.START, "endless-start.service", times=9)
     return manager
 
 
@@ -166,3 +167,15 @@ def test_a_passed_deadline_is_an_error(manager: UnitManager) -> None:
 def _started(manager: UnitManager, name: str) -> UnitState:
     assert manager.run(UnitVerb.START, name, timeout_s=10) is JobResult.DONE
     return manager.unit(name)
+
+
+def test_a_start_given_up_on_goes_on_until_it_is_ended_and_has_failed_then(manager: UnitManager) -> None:
+    """As the test of a configuration that takes too long is."""
+    with pytest.raises(JobDeadlineError):
+        manager.run(UnitVerb.START, "endless-start.service", timeout_s=1.5)
+    assert manager.unit("endless-start.service").active is ActiveState.ACTIVATING
+    assert manager.run(UnitVerb.STOP, "endless-start.service", timeout_s=30) is JobResult.DONE
+    ended = manager.unit("endless-start.service")
+    assert (ended.active, ended.result) == (ActiveState.FAILED, "signal"), "until it is reset"
+    manager.reset_failed("endless-start.service")
+    assert manager.unit("endless-start.service").active is ActiveState.INACTIVE

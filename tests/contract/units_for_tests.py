@@ -56,6 +56,14 @@ UNITS: Final = {
         TimeoutStartSec=1
         ExecStart=/bin/sleep 60
     """,
+    "endless-start.service": """
+        [Unit]
+        DefaultDependencies=no
+        CollectMode=inactive
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sleep infinity
+    """,
     "slow-start.service": """
         [Unit]
         DefaultDependencies=no

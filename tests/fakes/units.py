@@ -68,6 +68,8 @@ class FakeUnitManager:
         queue = self._faults[verb, name]
         fault = queue.popleft() if queue else _Fault()
         if fault.never or fault.delay_s > timeout_s:
+            if verb is UnitVerb.START:
+                self.change(name, active=ActiveState.ACTIVATING, sub="start")
             self._wait(timeout_s)
             raise JobDeadlineError(f"{verb.value} of {name}: not finished within {timeout_s:g} s")
         self._wait(fault.delay_s)
@@ -198,6 +200,8 @@ class FakeUnitManager:
         is_active = self._units[name].active is ActiveState.ACTIVE
         if verb is UnitVerb.RESTART or (verb is UnitVerb.START and not is_active):
             self._enter_active(name)
+        elif verb is UnitVerb.STOP and self._units[name].active is ActiveState.ACTIVATING:
+            self.crash(name, result="signal")
         elif verb is UnitVerb.STOP:
             self.change(name, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
         for effect in self._effects[name]:

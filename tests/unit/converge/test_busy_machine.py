@@ -59,6 +59,7 @@ def test_a_test_that_takes_long_is_told_so_and_gets_more_time(
     assert "is valid, and waits" in words
     assert "refuses" not in words
     assert ("stop", unit.format(2)) in world.units.verbs(), "it burns no processor any more"
+    assert world.units.unit(unit.format(2)).active is ActiveState.INACTIVE, "and is no failed unit"
     look = world.look()
     assert (look.result, world.generations.current()) == (Result.OK, 2)
     assert world.look().result is Result.NOOP
@@ -142,7 +143,7 @@ def test_a_test_that_an_ended_agent_left_behind_is_not_taken_for_ours(world: Wor
     world.edit(ADMINS)
     world.units.change(HUB_TEST.format(2), active=ActiveState.ACTIVATING, sub="start")
     assert world.look().result is Result.OK
-    assert [verb for verb, _ in world.units.verbs(HUB_TEST.format(2))] == ["stop", "start"]
+    assert [verb for verb, _ in world.units.verbs(HUB_TEST.format(2))] == ["stop", "reset-failed", "start"]
 
 
 @pytest.mark.parametrize(
