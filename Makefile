@@ -60,6 +60,10 @@ test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fi
 	tests/guest_venv.sh
 	$(PY) -m tests.faults.run $(PARTS)
 
+.PHONY: test-busy
+test-busy: venv repo ## the ten most important machine tests at a load of 10 a core; ARGS="-k bookworm" for some
+	$(PY) -m tests.busy $(ARGS)
+
 .PHONY: fuzz
 fuzz: build/fuzz-venv/.done ## fuzz loader and both sockets, FUZZ_S seconds each (300); TARGETS="loader spawn" for some
 	build/fuzz-venv/bin/python -m tests.fuzz.run $(or $(FUZZ_S),300) $(TARGETS)

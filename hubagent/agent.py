@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import hubagent
@@ -28,7 +29,7 @@ from hubagent.adapters.watch import ConfigWatch
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import networks
 from hubagent.converge.apply import Applier
-from hubagent.converge.beat import BeatingClock
+from hubagent.converge.beat import Progress, beating
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Generations
@@ -42,7 +43,7 @@ from hubagent.converge.survey import Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.triggers import Backoff, Trigger, Triggers
 from hubagent.converge.verify import Verifier
-from hubagent.errors import HubagentError, PreflightError, StorageError
+from hubagent.errors import HubagentError, PreflightError, StopRequested, StorageError
 from hubagent.layout import Layout
 from hubagent.observability.endpoints import Endpoints
 from hubagent.observability.exposition import Exposition
@@ -57,6 +58,11 @@ log = logging.getLogger(__name__)
 
 POLL_S = 20.0
 """How often the agent looks without being told to: every hint may be lost, this is what counts."""
+
+_STOP_S = 20.0
+"""After being told to end. Less than the unit's TimeoutStopSec, so that an end is never a failure."""
+
+_LOG_S = 1.0
 
 _SIGNALS = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT}
 
@@ -78,6 +84,7 @@ class Agent:
         self.layout = layout
         self._serve_metrics = serve_metrics
         self.notifier = SystemdNotifier()
+        self.progress = Progress(self._beat)
         self.metrics = Metrics()
         self.triggers = Triggers(SystemClock().monotonic)
         self.endpoints = Endpoints(self.metrics)
@@ -86,20 +93,22 @@ class Agent:
             watched=tuple(UNITS.values()),
             on_change=lambda: self.triggers.put(Trigger.UNIT),
             on_lost=self.metrics.dbus_reconnect,
+            on_wait=self.progress,
         )
         self.engine = DockerEngine()
         files, clock = LocalFileStore(), SystemClock()
-        self.tools = Tools(
+        plain = Tools(
             units=self.units,
             engine=self.engine,
             files=files,
             probe=SocketHttpProbe(),
             certificates=PemCertificateStore(files, clock),
             machine=LocalMachineFacts(),
-            clock=BeatingClock(clock, self._beat),
+            clock=clock,
             layout=layout,
             templates=templates(template_folder),
         )
+        self.tools = beating(plain, self.progress)
         self.generations = Generations(self.tools.files, layout)
         self.requests = Requests(self.tools.files, layout)
         observer = Observer(self.tools, self.generations, version=hubagent.__version__)
@@ -138,10 +147,10 @@ class Agent:
             images=self.user_servers.images,
         )
         self._backoff = Backoff()
-        self._stop = False
 
     def run(self) -> int:
-        """Look until told to stop. Services are never touched on the way out."""
+        """Look until told to stop, within _STOP_S then. Services are never touched on the way out; a change that is
+        broken off is taken up by the next start, as after a power cut."""
         faulthandler.enable()  # systemd's watchdog ends a hanging agent by SIGABRT: the journal shows where it hung
         self.tools.files.make_dir(self.layout.run, mode=0o755)
         with InstanceLock(self.layout.run / "lock"):
@@ -158,6 +167,9 @@ class Agent:
             self.user_servers.start()
             try:
                 self._loop()
+            except StopRequested:
+                log.info("told to end in the middle of a look; the next start goes on from there")
+                self.reconciler.broken_off()
             finally:
                 self.notifier.stopping()
                 self.user_servers.stop()
@@ -189,11 +201,11 @@ class Agent:
         self.triggers.put(Trigger.START)
         beat_s = self.notifier.watchdog_interval_s or POLL_S
         next_poll_s = 0.0
-        while not self._stop:
+        while not self.progress.is_stopping:
             now_s = self.tools.clock.monotonic()
             why = self.triggers.take(max(0.0, min(beat_s, next_poll_s - now_s)))
             self._beat()
-            if self._stop or (not why and self.tools.clock.monotonic() < next_poll_s):
+            if self.progress.is_stopping or (not why and self.tools.clock.monotonic() < next_poll_s):
                 continue
             if why == {Trigger.EARLY}:
                 self.reconciler.rehearse()
@@ -282,12 +294,15 @@ class Agent:
 
     def _obey(self) -> None:
         """Turn signals into triggers, in a thread: a handler could interrupt the loop anywhere."""
-        while not self._stop:
-            if signal.sigwait(_SIGNALS) is signal.SIGHUP:
-                self.triggers.put(Trigger.SIGNAL)
-            else:
-                self._stop = True
-                self.triggers.put(Trigger.STOP)
+        while signal.sigwait(_SIGNALS) is signal.SIGHUP:
+            self.triggers.put(Trigger.SIGNAL)
+        self.progress.stop()
+        self.triggers.put(Trigger.STOP)
+        # Whatever still waits for an answer then is left waiting: all that has to last is on disk at every moment.
+        time.sleep(_STOP_S)
+        log.warning("ended after %.0f s, although something did not answer yet", _STOP_S)
+        time.sleep(_LOG_S)
+        os._exit(0)
 
 
 def _words(status: Status) -> str:

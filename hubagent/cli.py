@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, nothing wrong · 1 done, but something is wrong (degraded, rolled back, failed check) ·
 2 the configuration or the command line is wrong · 75 not now: another hubagent is at work, or the machine
-does not answer (EX_TEMPFAIL of sysexits(3)).
+does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hubagent
-from hubagent import backup_commands
+from hubagent import backup_commands, first_login
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
@@ -39,9 +39,10 @@ from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
+from hubagent.observability.terminal import clean
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
-_ANSWER_S = 300.0
+_ANSWER_S = 1800.0  # on a busy machine; an agent that is gone is noticed before
 _BAD = (Result.FAILED, Result.ROLLED_BACK, Result.REJECTED)
 
 
@@ -107,8 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         help="replace the tokens between agent, hub and proxy; needs --allow-disruption",
     )
     apply.add_argument("--json", action="store_true", help="print JSON")
-    status = command("status", _status, "show how everything is; a one-time password is shown here, once")
-    status.add_argument("--json", action="store_true", help="print JSON (without passwords)")
+    status = command("status", _status, "show how everything is")
+    status.add_argument("--json", action="store_true", help="print JSON")
+    first_login.add_command(command)
     rollback = command(
         "rollback", _rollback, "go back to an earlier generation, and stay until the file changes"
     )
@@ -164,7 +166,9 @@ def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
             "--new-tokens restarts the proxy, which drops every websocket: add --allow-disruption"
         )
     order = Order(allow_disruption=arguments.allow_disruption, retry=True, new_tokens=arguments.new_tokens)
-    return _finish(_order(order, layout), as_json=arguments.json)
+    status = _order(order, layout)
+    code = _finish(status, as_json=arguments.json)
+    return NOT_NOW if status.is_late else code
 
 
 def _apply_restored(layout: Layout, into: Callable[[dict[str, Any]], dict[str, Any]] | None) -> int:
@@ -202,7 +206,7 @@ def _status(arguments: argparse.Namespace, layout: Layout) -> int:
         raise TemporaryError("the agent has not reported yet; see systemctl status hubagent")
     code = _finish(status, as_json=arguments.json)
     if not arguments.json:
-        _show_one_time_passwords(layout)
+        _name_first_logins(layout)
     return code
 
 
@@ -237,12 +241,16 @@ def _order(order: Order, layout: Layout) -> Status:
         pass
     requests, request = Requests(files, layout), Request(uuid.uuid4().hex, order)
     requests.send(request)
-    os.kill(_agent_pid(files, layout), signal.SIGHUP)
+    pid = _agent_pid(files, layout)
+    os.kill(pid, signal.SIGHUP)
     deadline = clock.monotonic() + _ANSWER_S
     while clock.monotonic() < deadline:
+        is_gone = not Path(f"/proc/{pid}").exists()
         answer = requests.answered(request)
         if answer is not None:
             return from_json(answer["status"])
+        if is_gone:
+            raise TemporaryError("the agent ended in the middle of it; its next start goes on from there")
         clock.sleep(0.02)
     raise TemporaryError(f"the agent did not answer within {_ANSWER_S:.0f} s; see journalctl -u hubagent")
 
@@ -267,17 +275,11 @@ def _code(status: Status) -> int:
     return WRONG if status.degraded or status.result in _BAD else OK
 
 
-def _show_one_time_passwords(layout: Layout) -> None:
-    """Show and remove: a password that was seen once is nowhere on disk any more."""
-    files = LocalFileStore()
-    for name in files.list_dir(layout.one_time_passwords):
-        path = layout.one_time_passwords / name
-        state = files.read(path, max_bytes=4096)
-        if state is None or name.startswith("."):
-            continue
-        print(f"\nFirst login as {name}: {state.content.decode().strip()}")
-        print("Shown this once; it has to be changed at the first login.")
-        files.remove(path)
+def _name_first_logins(layout: Layout) -> None:
+    """Whose one-time passwords wait; the passwords are for a command that is called on purpose."""
+    names = first_login.waiting(LocalFileStore(), layout)
+    if names:
+        print(f"\nThe first login of {', '.join(map(clean, names))} waits: hubagent first-login")
 
 
 def _require_root(command: str) -> None:

@@ -15,12 +15,26 @@ class ConfigError(HubagentError):
         self.messages = messages
 
 
+class StopRequested(BaseException):
+    """The agent was told to end, and breaks off what it does where it is. No fault: nothing that handles faults may
+    hold it up."""
+
+
 class TemporaryError(HubagentError):
     """Something outside is not available now; the next look may succeed."""
 
 
+class DeadlineError(TemporaryError):
+    """Something was not done within its time, as happens on a busy machine. It says nothing about the file; the next
+    try has more time."""
+
+
 class UnitError(TemporaryError):
     """systemd or D-Bus did not do what was asked."""
+
+
+class JobDeadlineError(UnitError, DeadlineError):
+    """A job of systemd's was not finished within its time."""
 
 
 class ContainerError(TemporaryError):
@@ -69,3 +83,7 @@ class BackupError(HubagentError):
 
 class UsageError(HubagentError):
     """The command line asks for what cannot be, or must not be without another option; nothing was changed."""
+
+
+class DeliveryError(HubagentError):
+    """What is shown once may not have been seen by anybody."""

@@ -131,7 +131,7 @@ class Layout:
 
     @property
     def one_time_passwords(self) -> Path:
-        """One file for each seeded admin, written by the hub, shown once and removed by `hubagent status`."""
+        """One file for each seeded admin, written by the hub; removed once `hubagent first-login` has delivered it."""
         return self.hub_state / "one-time"
 
     @property

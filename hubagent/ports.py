@@ -82,7 +82,7 @@ class UnitManager(Protocol):
 
     def run(self, verb: UnitVerb, name: str, *, timeout_s: float) -> JobResult:
         """Queue the job, wait for its JobRemoved, return the result. A verb that the unit does not
-        have (reload without ExecReload), an unknown unit or a passed deadline raise UnitError."""
+        have (reload without ExecReload) or an unknown unit raise UnitError, a passed deadline JobDeadlineError."""
         ...
 
     def reset_failed(self, name: str) -> None: ...
@@ -275,7 +275,9 @@ class Notifier(Protocol):
 
     def stopping(self) -> None: ...
 
-    def watchdog(self) -> None: ...
+    def watchdog(self) -> None:
+        """There is progress. Until `ready`, the start may last as long as there is."""
+        ...
 
     @property
     def watchdog_interval_s(self) -> float | None:
@@ -302,6 +304,11 @@ class MachineFacts(Protocol):
     def nginx_complaint(self, since_s: float) -> str | None:
         """The last thing that kept nginx from starting or reloading, logged from `since_s` (unix
         seconds) on; None when there is none."""
+        ...
+
+    def journal(self, unit: str, since_s: float) -> tuple[str, ...]:
+        """The last lines that the unit's processes logged from `since_s` (unix seconds) on, oldest first; empty
+        when there are none or they cannot be read. As they came: secrets and control characters included."""
         ...
 
     def listener(self, port: int) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from hubagent.adapters import listeners
+from hubagent.adapters import journal, listeners
 from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
 from hubagent.state.nginx import Version
@@ -28,6 +28,9 @@ class LocalMachineFacts:
 
     def nginx_complaint(self, since_s: float) -> str | None:
         return self._nginx.complaint(since_s)
+
+    def journal(self, unit: str, since_s: float) -> tuple[str, ...]:
+        return journal.lines_of(unit, since_s)
 
     def listener(self, port: int) -> str | None:
         return listeners.listener(port)

@@ -17,6 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 _MAX_STATUS_BYTES: Final = 2048  # systemd drops a datagram over 4096 bytes whole
 _SEND_TIMEOUT_S: Final = 2.0
+_EXTEND_S: Final = 120.0
 
 
 class SystemdNotifier:
@@ -26,8 +27,10 @@ class SystemdNotifier:
         values = os.environ if environment is None else environment
         self._address = _socket_address(values.get("NOTIFY_SOCKET", ""))
         self._watchdog_interval_s = _watchdog_interval_s(values)
+        self._is_ready = False
 
     def ready(self, status: str) -> None:
+        self._is_ready = True
         self._send("READY=1", _status_line(status))
 
     def status(self, status: str) -> None:
@@ -41,7 +44,9 @@ class SystemdNotifier:
         self._send("STOPPING=1")
 
     def watchdog(self) -> None:
-        self._send("WATCHDOG=1")
+        # A start that gets on may last: each sign of it moves TimeoutStartSec away, once that has passed.
+        extend = () if self._is_ready else (f"EXTEND_TIMEOUT_USEC={int(_EXTEND_S * 1e6)}",)
+        self._send("WATCHDOG=1", *extend)
 
     @property
     def watchdog_interval_s(self) -> float | None:

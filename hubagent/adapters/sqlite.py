@@ -14,14 +14,12 @@ from hubagent.errors import StorageError
 
 _PATIENCE_S: Final = 30.0
 
-_PEOPLE: Final = (
-    ("users", "SELECT name FROM users WHERE last_activity IS NOT NULL"),
+_OWN_PASSWORD: Final = (
     # Passwords that the hub made up begin with passwords.ONE_TIME; whoever has another one chose it.
-    (
-        "users_info",
-        "SELECT username FROM users_info WHERE substr(CAST(password AS TEXT), 1, 9) != 'one-time:'",
-    ),
+    "users_info",
+    "SELECT username FROM users_info WHERE substr(CAST(password AS TEXT), 1, 9) != 'one-time:'",
 )
+_PEOPLE: Final = (("users", "SELECT name FROM users WHERE last_activity IS NOT NULL"), _OWN_PASSWORD)
 
 
 class SqliteDatabases:
@@ -49,6 +47,13 @@ class SqliteDatabases:
             return ()
         with _told(file), closing(_open(file)) as database:
             return _column(database, _PEOPLE)
+
+    def with_own_password(self, file: Path) -> tuple[str, ...]:
+        """Names of those whose password is one that they chose, sorted; nobody when there is no database."""
+        if not file.exists():
+            return ()
+        with _told(file), closing(_open(file)) as database:
+            return _column(database, (_OWN_PASSWORD,))
 
     def settle(self, file: Path) -> None:
         if not file.exists():

@@ -18,7 +18,7 @@ from hubagent.adapters import systemd_objects as objects
 from hubagent.adapters.systemd_bus import SYSTEM_BUS, BusConnection, BusError, guarded
 from hubagent.adapters.systemd_jobs import JobBoard, JobWaiter
 from hubagent.adapters.systemd_states import UnitStates
-from hubagent.errors import UnitError
+from hubagent.errors import JobDeadlineError, UnitError
 from hubagent.ports import JobResult, UnitState, UnitVerb
 
 _LOG = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ class SystemdUnitManager:
 
     `on_change` is called from another thread whenever something happened to one of the `watched` units, or to
     the connection. It may be called without cause, and must not block. `on_lost` is called each time the
-    connection is gone and made anew.
+    connection is gone and made anew. `on_wait` is called about once a second by who waits for a job: a sign of
+    life, and the place to break off by an exception.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class SystemdUnitManager:
         watched: Collection[str] = (),
         on_change: Callable[[], None] = lambda: None,
         on_lost: Callable[[], None] = lambda: None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self._watched = frozenset(watched)
         self._names = {objects.unit_path(name): name for name in self._watched}
@@ -58,6 +60,7 @@ class SystemdUnitManager:
         self._jobs = JobBoard()
         self._states = UnitStates()
         self._on_lost = on_lost
+        self._on_wait = on_wait
         self._connection = BusConnection(address, on_up=self._subscribe, on_down=self._lost)
 
     def _lost(self) -> None:
@@ -103,12 +106,13 @@ class SystemdUnitManager:
         """Until the signal arrives, or the job is gone without one, or the deadline has passed."""
         while (left_s := deadline - time.monotonic()) > 0:
             result = waiter.wait(min(left_s, _LOOK_AFTER_JOB_S))
+            self._on_wait()
             if result is None and not self._is_queued(job):
                 result = waiter.wait(_SIGNAL_ON_ITS_WAY_S) or JobResult.LOST.value
             if result is not None:
                 return _job_result(what, result)
         self._cancel(job)
-        raise UnitError(
+        raise JobDeadlineError(
             f"{what}: not finished within {timeout_s:g} s, and taken off systemd's queue; "
             f"`systemctl status` and the unit's log show what it waits for"
         )

@@ -11,7 +11,9 @@ from hubagent.layout import AGENT, HUB
 from hubagent.ports import ActiveState, LoadState, UnitManager, UnitVerb
 
 _STOP_S: Final = 90.0
-_START_S: Final = 310.0  # the agent is up when it has looked at the whole machine: TimeoutStartSec=5min
+_START_S: Final = (
+    1800.0  # the agent is up when it has looked at the whole machine, and may take longer while it gets on
+)
 _ENDED: Final = (ActiveState.INACTIVE, ActiveState.FAILED)
 
 

@@ -46,7 +46,7 @@ class Hub:
         default=(Username("admin"),),
         metadata=setting(
             ListOf(kinds.USERNAME, minimum=1, plural="user names"),
-            "Users with all rights. Created with a one-time password that `hubagent status` shows once.",
+            "Users with all rights. Created with a one-time password that `hubagent first-login` shows.",
         ),
     )
     authenticator: str = field(

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from hubagent.converge.allowance import Allowance
 from hubagent.converge.observe import UNITS
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
-from hubagent.errors import HubagentError, TemporaryError, UnitError, VerifyError
+from hubagent.errors import (
+    DeadlineError,
+    HubagentError,
+    JobDeadlineError,
+    TemporaryError,
+    UnitError,
+    VerifyError,
+)
 from hubagent.layout import DOCKER, HUB_PORT
 from hubagent.ports import ActiveState, JobResult, UnitVerb
 from hubagent.state import hub_files
@@ -18,7 +26,9 @@ from hubagent.state.model import Component, Plan, Step, Verb
 # Seconds; longer than the units' own, so that systemd's verdict comes first.
 _JOB_S = {Component.HUB: 95.0}
 _DEFAULT_JOB_S = 30.0
+_MOST_JOB_S = 380.0
 _RESYNC_S = 10.0
+_MOST_RESYNC_S = 80.0
 _UNIT_VERBS = {Verb.START: UnitVerb.START, Verb.RELOAD: UnitVerb.RELOAD, Verb.RESTART: UnitVerb.RESTART}
 
 StepListener = Callable[[Step, bool], None]
@@ -42,11 +52,16 @@ class Applier:
         self._move_metrics = move_metrics
         self._on_step = on_step
         self._on_job = on_job
+        self._jobs = {
+            component: Allowance(_JOB_S.get(component, _DEFAULT_JOB_S), most_s=_MOST_JOB_S)
+            for component in Component
+        }
+        self._resyncs = Allowance(_RESYNC_S, most_s=_MOST_RESYNC_S)
 
     def apply(self, plan: Plan, desired: Desired, statics: Mapping[str, bytes]) -> None:
         """Take every step and verify it; the first that fails ends it. VerifyError when the machine does not
         do what was asked, PreflightError when the metrics' address is taken, TemporaryError when the machine
-        does not answer."""
+        does not answer, and DeadlineError among those when something took longer than it may."""
         self._write(plan, statics)
         for step in plan.steps:
             self._step(step, desired)
@@ -84,7 +99,7 @@ class Applier:
         elif step.verb is Verb.RESYNC:
             self._resync(desired)
         else:
-            return self._unit(step)
+            return self._unit(step, desired)
         return JobResult.DONE
 
     def _verify(self, step: Step, desired: Desired, result: JobResult) -> None:
@@ -96,25 +111,40 @@ class Applier:
             # The bytes are not to blame for what systemd, or the way to it, did in the meantime.
             raise UnitError(f"{error}; systemd did not say how the {step.verb.value} ended") from error
 
-    def _unit(self, step: Step) -> JobResult:
+    def _unit(self, step: Step, desired: Desired) -> JobResult:
         """How the job ended: DONE, or LOST, of which the verification tells more."""
         name = DOCKER if step.component is Component.DOCKER else UNITS[step.component]
         if self._tools.units.unit(name).active is ActiveState.FAILED:
             self._tools.units.reset_failed(name)
-        timeout_s = _JOB_S.get(step.component, _DEFAULT_JOB_S)
-        verb = _UNIT_VERBS[step.verb]
-        result = self._tools.units.run(verb, name, timeout_s=timeout_s)
+        verb, allowance = _UNIT_VERBS[step.verb], self._jobs[step.component]
+        begun_s = self._tools.clock.monotonic()
+        try:
+            result = self._tools.units.run(verb, name, timeout_s=allowance.allowed_s)
+        except JobDeadlineError as error:
+            raise DeadlineError(f"{name}: {verb.value} not finished {allowance.ran_out()}") from error
         self._on_job(name, verb, result)
-        if result not in (JobResult.DONE, JobResult.LOST):
-            raise VerifyError(
-                f"{name}: {step.verb.value} ended with '{result.value}'; see journalctl -u {name} -n 50"
-            )
-        return result
+        if result in (JobResult.DONE, JobResult.LOST):
+            allowance.met(self._tools.clock.monotonic() - begun_s)
+            return result
+        state = self._tools.units.unit(name).result
+        if result is JobResult.TIMEOUT or state == "timeout":
+            raise DeadlineError(f"{name}: {verb.value} ended with 'timeout', as happens on a busy machine")
+        ending = f"{name}: {step.verb.value} ended with '{result.value}'"
+        if state == "oom-kill":
+            raise UnitError(f"{ending}: the kernel killed it for want of memory")
+        complaint = self._verifier.complaint(
+            step.component,
+            desired,
+            since_s=self._tools.clock.time() - (self._tools.clock.monotonic() - begun_s),
+        )
+        raise VerifyError(f"{ending}: {complaint}")
 
     def _resync(self, desired: Desired) -> None:
         """Ask the hub to put its routes back now (POST /hub/api/proxy), not at its next check."""
-        deadline = self._tools.clock.monotonic() + _RESYNC_S
+        begun_s = self._tools.clock.monotonic()
+        deadline = begun_s + self._resyncs.allowed_s
         while True:
+            is_silent = False
             try:
                 answer = self._tools.probe.request(
                     f"http://{desired.gateway}:{HUB_PORT}/hub/api/proxy",
@@ -125,10 +155,14 @@ class Applier:
                     timeout_s=_RESYNC_S,
                 )
                 if answer.status == 200:
+                    self._resyncs.met(self._tools.clock.monotonic() - begun_s)
                     return
                 why = f"the hub answered {answer.status} to POST /hub/api/proxy"
             except TemporaryError as error:
-                why = str(error)
+                why, is_silent = str(error), True
             if self._tools.clock.monotonic() >= deadline:
+                if is_silent:
+                    too_long = f"the proxy's routes could not be restored {self._resyncs.ran_out()} ({why})"
+                    raise DeadlineError(too_long)
                 raise VerifyError(f"the proxy's routes could not be restored: {why}")
             self._tools.clock.sleep(0.1)

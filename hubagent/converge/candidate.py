@@ -10,7 +10,7 @@ from typing import Final
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Prepared
 from hubagent.converge.preflight import Preflight
-from hubagent.errors import HubagentError, PreflightError, TemporaryError
+from hubagent.errors import DeadlineError, HubagentError, PreflightError, TemporaryError
 from hubagent.observability.status import Problem, Reason
 from hubagent.state.desired import Desired
 from hubagent.state.model import Component, Verb
@@ -74,11 +74,14 @@ class Candidates:
             return prepared
         try:
             self._preflight.programs(observed.generation)
-        except PreflightError as error:
+        except (PreflightError, DeadlineError) as error:
+            is_late = isinstance(error, DeadlineError)
             kept = tuple(step for step in prepared.plan.steps if step not in steps)
-            problem = Problem(Component.HUB, Reason.PREFLIGHT, f"{error}; the hub that runs is left alone")
+            reason = Reason.BUSY if is_late else Reason.PREFLIGHT
+            problem = Problem(Component.HUB, reason, f"{error}; the hub that runs is left alone")
             return dataclasses.replace(
                 prepared,
+                intent=dataclasses.replace(prepared.intent, retry=prepared.intent.retry or is_late),
                 plan=dataclasses.replace(prepared.plan, steps=kept),
                 problems=(*prepared.problems, problem),
             )

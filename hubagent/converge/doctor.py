@@ -14,7 +14,7 @@ from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.observability.status import Status
 from hubagent.ports import ActiveState, LoadState
 
-_STALE_S = 120.0
+_STALE_S = 600.0  # one look may last on a busy machine; the watchdog ends an agent that hangs
 _DISK_BYTES = 5 * 1024**3
 _CONNECTIONS_PER_USER = 10
 """An open JupyterLab holds a websocket for each kernel, terminal and its events, and one connection to ask on;

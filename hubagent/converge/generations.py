@@ -157,8 +157,12 @@ class Generations:
         """Write the intent down, then point `current` at the target."""
         if switch.origin is not None:  # a full disk, or a crash, may have kept `commit` from marking it
             self._mark_served(switch.origin)
-        self._files.write(self._journal, json.dumps(_switch_to_json(switch)).encode(), mode=0o600)
+        self.note(switch)
         self._point_at(switch.target)
+
+    def note(self, switch: Switch) -> None:
+        """Write down an open switch, or what is known of it now."""
+        self._files.write(self._journal, json.dumps(_switch_to_json(switch)).encode(), mode=0o600)
 
     def commit(self) -> None:
         """What `current` points at serves: close the switch and drop the oldest generations."""

@@ -15,6 +15,7 @@ from hubagent.config.source import check_ownership
 from hubagent.converge.docker_settings import docker_config
 from hubagent.converge.gather import gather, read_secrets
 from hubagent.converge.generations import Generations
+from hubagent.converge.postponed import Postponed
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
@@ -47,13 +48,17 @@ class Intent:
     changes: tuple[Change, ...] = ()
     news: Mapping[Component, str] = field(default_factory=dict)  # what is new beyond keys of the file
     retry: bool = False  # the machine did not answer; look again soon
+    postponed: bool = False  # the file is valid, and tried again later
 
 
 class Intents:
     """Reads and renders; changes nothing but what hubagent owns alone (see gather)."""
 
-    def __init__(self, tools: Tools, generations: Generations, quarantine: Quarantine) -> None:
+    def __init__(
+        self, tools: Tools, generations: Generations, quarantine: Quarantine, postponed: Postponed
+    ) -> None:
         self._tools = tools
+        self._postponed = postponed
         self._generations = generations
         self._quarantine = quarantine
         self._parsed: dict[bytes, Config] = {}
@@ -83,6 +88,10 @@ class Intents:
         if held is not None and in_force is not None:
             problem = Problem(None, Reason.VERIFY, f"not tried again until the file changes: {held.reason}")
             return self._stay(in_force, sha256, errors=(held.reason,), problems=(*damage, problem))
+        waits = self._postponed.message(candidate.digest)
+        if waits and in_force is not None:
+            problem = Problem(None, Reason.BUSY, f"{self._tools.layout.config} is valid, and waits: {waits}")
+            return self._stay(in_force, sha256, problems=(*damage, problem), postponed=True)
         return Intent(
             config=config,
             desired=candidate,
@@ -166,6 +175,7 @@ class Intents:
         errors: tuple[str, ...] = (),
         problems: tuple[Problem, ...],
         retry: bool = False,
+        postponed: bool = False,
     ) -> Intent:
         bad = tuple(Problem(None, Reason.CONFIG, message) for message in errors if not problems)
         return Intent(
@@ -176,6 +186,7 @@ class Intents:
             errors=errors,
             problems=problems + bad,
             retry=retry,
+            postponed=postponed,
         )
 
     def _config_of(self, generation: Desired | None) -> Config:

@@ -22,11 +22,14 @@ from hubagent.converge.intent import Intent, Intents
 from hubagent.converge.leave import may_disrupt, noteworthy, refusal
 from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
+from hubagent.converge.postponed import Postponed
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.recovery import Recovery
 from hubagent.converge.tools import Tools
+from hubagent.converge.unable import reason as reason_of
 from hubagent.converge.unable import unable
 from hubagent.errors import (
+    DeadlineError,
     HubagentError,
     PreflightError,
     VerifyError,
@@ -64,7 +67,8 @@ class Reconciler:
         self._applier = applier
         self._metrics = metrics
         self._served_metrics = served_metrics
-        self._intents = Intents(tools, generations, quarantine)
+        self._postponed = Postponed(tools.clock)
+        self._intents = Intents(tools, generations, quarantine, self._postponed)
         self._recovery = Recovery(generations, quarantine, tools.clock)
         self._failed_once: str | None = None  # digest of a candidate that was taken back
         self._told: tuple[str, ...] = ()  # what was wrong with the file when that was last logged
@@ -129,6 +133,7 @@ class Reconciler:
             self._recovery.recover()
             if order.retry:
                 self._quarantine.release()
+                self._postponed.release()
             intent = self._intent(order)
             self._tell(intent)
             prepared = self._candidates.fitting(self._prepare(intent, order))
@@ -138,19 +143,23 @@ class Reconciler:
                 self._recovery.settle()
         except HubagentError as error:
             return self._unable(error, intent, order)
-        rejected = Result.REJECTED if prepared.errors else Result.NOOP
-        retry = prepared.intent.retry
         if prepared.intent.desired is None or prepared.plan.is_empty:
-            return Look(rejected, prepared, prepared.problems, retry=retry)
+            return Look(_of_the_file(prepared), prepared, prepared.problems, retry=prepared.intent.retry)
         try:
             ended = self._carry_out(prepared, order)
             if ended.result in (Result.OK, Result.ROLLED_BACK):
                 self._recovery.settle()
         except HubagentError as error:
             return dataclasses.replace(self._unable(error, intent, order), prepared=prepared)
-        if ended.result is Result.OK and prepared.intent.errors:
-            return dataclasses.replace(ended, result=Result.REJECTED)
+        if ended.result is Result.OK and _of_the_file(prepared) is not Result.NOOP:
+            return dataclasses.replace(ended, result=_of_the_file(prepared))
         return ended
+
+    def broken_off(self) -> None:
+        """To be called when a look was left on purpose: that counts as no failure of the file. Never raises for what
+        the world does."""
+        with contextlib.suppress(HubagentError):
+            self._recovery.uncount()
 
     def _carry_out(self, prepared: Prepared, order: Order) -> Look:
         wished, number = prepared.intent.desired, prepared.plan.generation
@@ -164,6 +173,9 @@ class Reconciler:
             self._candidates.prepare(wished, number, previous, first=origin is None)
         except PreflightError as error:
             return self._refuse(prepared, number, error)
+        except DeadlineError as error:
+            self._postponed.put(wished.digest, str(error))
+            raise
         self._generations.begin(switch)
         self._candidates.taken()
         if previous is None:
@@ -175,6 +187,7 @@ class Reconciler:
         except HubagentError as error:
             return self._take_back(prepared, switch, previous, error)
         self._generations.commit()
+        self._postponed.release()
         if order.rollback_to is not None:
             self._hold_todays_file(f"rolled back by hand to generation {order.rollback_to}")
         else:
@@ -190,7 +203,9 @@ class Reconciler:
         if not errors:
             return Look(Result.OK, prepared, prepared.problems, retry=prepared.intent.retry)
         problems = tuple(
-            Problem(None, Reason.METRICS if isinstance(error, PreflightError) else Reason.VERIFY, str(error))
+            Problem(
+                None, Reason.METRICS if isinstance(error, PreflightError) else reason_of(error), str(error)
+            )
             for error in errors
         )
         failure = "; ".join(str(error) for error in errors)
@@ -214,6 +229,8 @@ class Reconciler:
                 switch.source_sha256, prepared.intent.desired.digest, reason, self._tools.clock.time()
             )
             self._quarantine.hold(held)
+        elif isinstance(cause, DeadlineError):
+            self._postponed.put(prepared.intent.desired.digest, reason)
         try:
             observed = self._observer.observe(
                 statics=prepared.statics,
@@ -230,7 +247,7 @@ class Reconciler:
             self._applier.apply(back, previous, prepared.statics)
         except HubagentError as error:
             reason = f"{reason}; additionally, going back to generation {switch.origin}: {error}"
-            problem = Problem(None, Reason.VERIFY, reason)
+            problem = Problem(None, reason_of(cause), reason)
             return Look(
                 Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
             )
@@ -239,7 +256,7 @@ class Reconciler:
             self._metrics.rollback(component)
         problem = Problem(
             None,
-            Reason.VERIFY,
+            reason_of(cause),
             f"generation {switch.target} was taken back, {switch.origin} serves: {reason}",
         )
         return Look(
@@ -255,10 +272,11 @@ class Reconciler:
         """Whether these bytes shall not be tried again. A machine that did not answer says nothing about
         them, and a mere reload may fail once for reasons of its own, so that is tried a second time."""
         assert prepared.intent.desired is not None
+        first = self._failed_once != prepared.intent.desired.digest
+        if isinstance(cause, (VerifyError, PreflightError, DeadlineError)):
+            self._failed_once = prepared.intent.desired.digest
         if not isinstance(cause, (VerifyError, PreflightError)):
             return False
-        first = self._failed_once != prepared.intent.desired.digest
-        self._failed_once = prepared.intent.desired.digest
         is_mild = isinstance(cause, VerifyError) and prepared.plan.level <= Level.NGINX_RELOAD
         return not (first and is_mild)
 
@@ -283,6 +301,13 @@ class Reconciler:
     def _unable(self, error: HubagentError, intent: Intent | None, order: Order) -> Look:
         log.error("%s", error)
         return unable(error, intent if order.rollback_to is None else None, self._tools.layout.config)
+
+
+def _of_the_file(prepared: Prepared) -> Result:
+    """What is to be said where nothing was done about the file itself."""
+    if prepared.errors:
+        return Result.REJECTED
+    return Result.FAILED if prepared.intent.postponed else Result.NOOP
 
 
 def _words(steps: Plan) -> str:

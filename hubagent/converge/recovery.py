@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 from hubagent.converge.generations import Generations, Switch
@@ -46,6 +47,12 @@ class Recovery:
         self._interrupted, self._has_leave = switch, switch.disruptive
         if not switch.disruptive:
             self._generations.commit()
+
+    def uncount(self) -> None:
+        """The switch that is open was interrupted on purpose, which says nothing about its file."""
+        switch = self._generations.interrupted()
+        if switch is not None:
+            self._generations.note(dataclasses.replace(switch, attempt=switch.attempt - 1))
 
     def settle(self) -> None:
         """To be called when the services are as they should be. Until then the journal of a switch that had leave

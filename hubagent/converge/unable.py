@@ -7,16 +7,26 @@ from typing import Final
 
 from hubagent.converge.intent import Intent
 from hubagent.converge.look import Look
-from hubagent.errors import ContainerError, HubagentError, StorageError, UnitError
+from hubagent.errors import ContainerError, DeadlineError, HubagentError, StorageError, UnitError
 from hubagent.observability.status import Problem, Reason, Result
 
-_REASONS: Final = {UnitError: Reason.DBUS, ContainerError: Reason.DOCKER, StorageError: Reason.DISK}
+_REASONS: Final = {  # the first that fits
+    DeadlineError: Reason.BUSY,
+    UnitError: Reason.DBUS,
+    ContainerError: Reason.DOCKER,
+    StorageError: Reason.DISK,
+}
+
+
+def reason(error: HubagentError) -> Reason:
+    """Of an error while a generation was put in force, or repaired."""
+    return Reason.BUSY if isinstance(error, DeadlineError) else Reason.VERIFY
 
 
 def unable(error: HubagentError, intent: Intent | None, path: Path) -> Look:
     """`intent` is today's, None where it was not even found out: the file at `path` is judged all the same."""
-    reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.UNIT)
-    problems = (Problem(None, reason, str(error)), *(intent.problems if intent else ()))
+    why = next((why for kind, why in _REASONS.items() if isinstance(error, kind)), Reason.UNIT)
+    problems = (Problem(None, why, str(error)), *(intent.problems if intent else ()))
     if intent is not None and intent.is_new:
-        problems += (Problem(None, reason, f"{path} is valid, and waits until it can be applied"),)
+        problems += (Problem(None, why, f"{path} is valid, and waits until it can be applied"),)
     return Look(Result.FAILED, problems=problems, failure=str(error), retry=True, intent=intent)

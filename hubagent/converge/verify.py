@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from hubagent.converge.allowance import Allowance
 from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
 from hubagent.converge.tools import Tools
-from hubagent.errors import TemporaryError, VerifyError
+from hubagent.errors import DeadlineError, TemporaryError, VerifyError
 from hubagent.layout import HUB_PORT, PROXY_PORT
 from hubagent.ports import ActiveState, UnitState
-from hubagent.state.desired import Desired
+from hubagent.state.complaint import first_error, secrets_in
+from hubagent.state.desired import HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired
 from hubagent.state.model import Component, Step, Verb
 
 # Seconds. nginx answers a good reload within 0.13 s; a hub that upgrades its database takes longest.
 DEADLINE_S = {Component.NGINX: 5.0, Component.FIREWALL: 5.0, Component.PROXY: 8.0, Component.HUB: 60.0}
+MOST_S = {Component.NGINX: 20.0, Component.FIREWALL: 40.0, Component.PROXY: 64.0, Component.HUB: 240.0}
+"""What the deadlines may grow to on a machine that is too busy for them."""
+
+_FACTOR = {
+    Component.NGINX: 8
+}  # at once to the most: an nginx that answers as before all that time was not told
+
 STABLE_S = 2.0
 _POLL_S = {Component.NGINX: 0.004}
 _DEFAULT_POLL_S = 0.05
 _UNIT_EVERY_S = 0.25
 _JUST_NOW_S = 15.0
+_OLD_CONFIGURATION = "does not serve the new configuration"
+_OTHER_CERTIFICATE = "does not serve the configured certificate"
+_OTHER_TOKEN = "does not take the token of its API"  # noqa: S105 (says so, and is none)
+_WRONG_ANSWERS = (_OTHER_CERTIFICATE, _OTHER_TOKEN)
 
 
 class Verifier:
@@ -27,23 +40,41 @@ class Verifier:
     def __init__(self, tools: Tools, observer: Observer) -> None:
         self._tools = tools
         self._observer = observer
+        self._allowances = {
+            one: Allowance(DEADLINE_S[one], most_s=MOST_S[one], factor=_FACTOR.get(one, 2)) for one in UNITS
+        }
 
     def after(self, step: Step, desired: Desired) -> None:
-        """Judge the component of a step just taken. VerifyError within its deadline."""
+        """Judge the component of a step just taken, within its deadline. VerifyError when it serves something else
+        or ended by itself; DeadlineError when it does not answer yet and nothing speaks against it."""
         if step.component not in UNITS or step.verb not in (Verb.START, Verb.RELOAD, Verb.RESTART):
             return
         self.component(step.component, desired, stable=step.verb is not Verb.RELOAD)
 
     def component(self, component: Component, desired: Desired, *, stable: bool) -> None:
         """Wait for the component to serve `desired`; with `stable`, see it stay up for STABLE_S."""
-        deadline_s = self._tools.clock.monotonic() + DEADLINE_S[component]
+        clock, allowance = self._tools.clock, self._allowances[component]
+        begun_s, since_s = clock.monotonic(), clock.time() - _JUST_NOW_S
+        deadline_s = begun_s + allowance.allowed_s
         while True:
-            self._serves(component, desired, deadline_s)
-            if not stable or component is Component.FIREWALL or self._stays_up(component):
+            self._serves(component, desired, deadline_s, since_s)
+            served_s = clock.monotonic()
+            if not stable or component is Component.FIREWALL or self._stays_up(component, desired, since_s):
+                allowance.met(served_s - begun_s)
                 return
 
-    def _serves(self, component: Component, desired: Desired, deadline_s: float) -> None:
-        """Return once it does. VerifyError at the deadline, or when it ended by itself."""
+    def complaint(self, component: Component, desired: Desired, *, since_s: float) -> str:
+        """What its unit's program itself says of its fault, logged from `since_s` (unix seconds) on, without the
+        generation's secrets; else where to look."""
+        unit = UNITS.get(component, f"{component.value}.service")
+        files = (HUB_SECRETS_FILE, PROXY_TOKEN_FILE)
+        hidden = [text for path in files for text in _secret_texts(desired.file(path).content)]
+        said = first_error(self._tools.machine.journal(unit, since_s), hidden)
+        return f"{said} (journalctl -u {unit} -n 50)" if said else f"see journalctl -u {unit} -n 50"
+
+    def _serves(self, component: Component, desired: Desired, deadline_s: float, since_s: float) -> None:
+        """Return once it does. VerifyError when it ended by itself, or at the deadline for what it does instead;
+        DeadlineError when it does nothing yet."""
         clock = self._tools.clock
         baseline = self._tools.units.unit(UNITS[component]).restarts
         next_unit_s = 0.0
@@ -54,12 +85,23 @@ class Verifier:
             if not missing:
                 break
             if now >= next_unit_s:
-                baseline = self._alive(component, baseline)
+                baseline = self._alive(component, baseline, desired, since_s)
                 next_unit_s = now + _UNIT_EVERY_S
             if now >= deadline_s:
-                why = f" ({self._nginx_hint()})" if component is Component.NGINX else ""
-                raise VerifyError(f"{UNITS[component]}: {missing} within {DEADLINE_S[component]:.0f} s{why}")
+                raise self._too_late(component, missing)
             clock.sleep(_POLL_S.get(component, _DEFAULT_POLL_S))
+
+    def _too_late(self, component: Component, missing: str) -> VerifyError | DeadlineError:
+        """At the deadline: is there something that speaks against the generation?"""
+        allowance, unit = self._allowances[component], UNITS[component]
+        hint = self._nginx_hint() if component is Component.NGINX else ""
+        is_wrong = missing in _WRONG_ANSWERS or (missing == _OLD_CONFIGURATION and allowance.is_at_its_end)
+        if hint or is_wrong:
+            within = f"within {allowance.allowed_s:.0f} s"
+            return VerifyError(
+                f"{unit}: {missing} {within} ({hint})" if hint else f"{unit}: {missing} {within}"
+            )
+        return DeadlineError(f"{unit}: {missing} {allowance.ran_out()}")
 
     def _missing(self, component: Component, desired: Desired) -> str:
         """What is still missing, in words; empty when all is there."""
@@ -76,15 +118,16 @@ class Verifier:
         return checks[component](desired) if component in checks else ""
 
     def _nginx(self, desired: Desired) -> str:
-        if self._observer.nginx_marker() != desired.markers[Component.NGINX]:
-            return "does not serve the new configuration"
+        marker = self._observer.nginx_marker()
+        if marker != desired.markers[Component.NGINX]:
+            return "does not answer on port 80" if marker is None else _OLD_CONFIGURATION
         host = desired.host or "localhost"
         answer = self._ask(f"https://{host}{MARKER_PATH}", connect_to="127.0.0.1")
         if answer is None:
             return "does not answer on port 443"
         status, certificate = answer
         if status != 200 or certificate != desired.certificate.fingerprint_sha256:
-            return "does not serve the configured certificate"
+            return _OTHER_CERTIFICATE
         return ""
 
     def _hub(self, desired: Desired) -> str:
@@ -95,7 +138,7 @@ class Verifier:
         answer = self._ask(f"http://127.0.0.1:{PROXY_PORT}/_chp_healthz")
         if answer is None or answer[0] != 200:
             return "does not answer on /_chp_healthz"
-        return "" if self._observer.routes() is not None else "does not take the token of its API"
+        return "" if self._observer.routes() is not None else _OTHER_TOKEN
 
     def _ask(self, url: str, *, connect_to: str | None = None) -> tuple[int, str | None] | None:
         try:
@@ -104,18 +147,17 @@ class Verifier:
             return None
         return answer.status, answer.certificate_sha256
 
-    def _alive(self, component: Component, restarts: int) -> int:
+    def _alive(self, component: Component, restarts: int, desired: Desired, since_s: float) -> int:
         """How many restarts say nothing against the generation. VerifyError for any other."""
         unit = self._tools.units.unit(UNITS[component])
         if _was_killed(unit):
             return unit.restarts + 1
         if unit.active is ActiveState.FAILED or unit.restarts > restarts:
-            raise VerifyError(
-                f"{unit.name} does not stay up (result: {unit.result}); see journalctl -u {unit.name} -n 50"
-            )
+            complaint = self.complaint(component, desired, since_s=since_s)
+            raise VerifyError(f"{unit.name} does not stay up: {complaint}")
         return restarts
 
-    def _stays_up(self, component: Component) -> bool:
+    def _stays_up(self, component: Component, desired: Desired, since_s: float) -> bool:
         """Whether it did; False when somebody killed it. VerifyError when it ended by itself."""
         clock = self._tools.clock
         first = self._tools.units.unit(UNITS[component])
@@ -126,13 +168,12 @@ class Verifier:
             if _was_killed(now):
                 return False
             if now.active is not ActiveState.ACTIVE or now.main_pid != first.main_pid:
-                raise VerifyError(
-                    f"{now.name} did not stay up for {STABLE_S:.0f} s; see journalctl -u {now.name} -n 50"
-                )
+                complaint = self.complaint(component, desired, since_s=since_s)
+                raise VerifyError(f"{now.name} did not stay up for {STABLE_S:.0f} s: {complaint}")
         return True
 
     def _nginx_hint(self) -> str:
-        """Why nginx does not do as it was told, as well as can be known."""
+        """Why nginx does not do as it was told, as well as can be known; empty when nothing is."""
         complaint = self._tools.machine.nginx_complaint(self._tools.clock.time() - _JUST_NOW_S)
         holders = {port: self._tools.machine.listener(port) for port in (80, 443)}
         others = (
@@ -140,13 +181,18 @@ class Verifier:
             if self._nginx_runs()
             else [f"port {port} is held by {who}" for port, who in holders.items() if who]
         )
-        hints = [complaint] if complaint else others
-        return "; ".join(hints) or "see journalctl -u nginx and /var/log/nginx/error.log"
+        return "; ".join([complaint] if complaint else others)
 
     def _nginx_runs(self) -> bool:
         return self._tools.units.unit(UNITS[Component.NGINX]).active is ActiveState.ACTIVE
 
 
 def _was_killed(unit: UnitState) -> bool:
-    """By a signal from outside, and systemd is about to start it again: no settings of ours do that."""
-    return unit.result == "signal" and unit.active is ActiveState.ACTIVATING
+    """By a signal from outside, or for want of memory, and systemd is about to start it again: no settings of ours
+    do that."""
+    return unit.result in ("signal", "oom-kill") and unit.active is ActiveState.ACTIVATING
+
+
+def _secret_texts(content: bytes) -> tuple[str, ...]:
+    """Of a JSON document, or of a file that is one secret."""
+    return secrets_in(content) or (content.decode(errors="replace").strip(),)

@@ -164,7 +164,7 @@ def view(status: Status | None, *, now_s: float) -> View:
         tone=tone,
         icon_colour=_COLOURS[tone],
         headline=headline,
-        summary=f"{words.HEADLINES[status.result]} {generation} is in force.",
+        summary=f"{words.headline(status)} {generation} is in force.",
         looked=f"looked {words.ago(status.looked_at_s, now_s)}",
         url=status.url or "",
         link=status.url if status.url and re.match("https?://", status.url) else "",

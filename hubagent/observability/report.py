@@ -38,7 +38,7 @@ def status_text(status: Status, *, now_s: float, width: int = 80, colour: bool =
 
 
 def _heading(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:
-    sentence = words.HEADLINES[status.result]
+    sentence = words.headline(status)
     if status.degraded:
         yield paint.bold(paint.red("● degraded"))
     elif status.generation is None:

@@ -36,6 +36,7 @@ class Reason(enum.Enum):
     METRICS = "metrics"
     POOL = "pool"
     SPAWN = "spawn"  # the hub cannot ask for servers
+    BUSY = "busy"  # something took longer than it may, and is tried again with more time
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +175,9 @@ class Status:
     @property
     def degraded(self) -> bool:
         return bool(self.problems)
+
+    @property
+    def is_late(self) -> bool:
+        """The file is valid, and not in force only because something took longer than it may; it is tried again."""
+        is_unfinished = self.result in (Result.FAILED, Result.ROLLED_BACK)
+        return is_unfinished and any(problem.reason is Reason.BUSY for problem in self.problems)

@@ -95,11 +95,19 @@ def problems_to_tell(status: Status) -> tuple[Problem, ...]:
 HEADLINES: Final = {
     Result.NOOP: "Everything is as the file says.",
     Result.OK: "The last edit is in force.",
-    Result.FAILED: "The last change could not be finished; it is tried again.",
+    Result.FAILED: "The last change could not be finished; it is tried again within half a minute, or when a problem "
+    "below says.",
     Result.ROLLED_BACK: "The last edit was taken back; the one before serves until the file changes.",
     Result.REJECTED: "The last edit was refused; nothing was changed.",
 }
 """How the last look ended, in one sentence."""
+
+
+def headline(status: Status) -> str:
+    """How the last look ended; what ran out of time waits for no other file."""
+    if status.result is Result.ROLLED_BACK and status.is_late:
+        return "The last edit was taken back for now, and is tried again by itself; the one before serves."
+    return HEADLINES[status.result]
 
 
 def spawn_mean_s(status: Status) -> float | None:

@@ -24,10 +24,10 @@ def _still_ticking(person: Person, what: str) -> None:
 
 
 def test_a_first_lecture(hub: Hub, person: Callable[[], Person]) -> None:
-    shown = hub.machine.run(["hubagent", "status"], check=False).stdout
+    shown = hub.machine.run(["hubagent", "first-login"]).stdout
     one_time = re.search(r"First login as admin: (\S+)", shown)
     assert one_time is not None, shown
-    again = hub.machine.run(["hubagent", "status"], check=False).stdout
+    again = hub.machine.run(["hubagent", "first-login"], check=False).stdout
     assert one_time[1] not in again
 
     teacher = person()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from hubagent.adapters import journal
 from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
@@ -259,3 +260,18 @@ def test_every_machine_can_tell() -> None:
             ipaddress.ip_address(text)
         for text in facts.attached():
             ipaddress.ip_network(text)
+
+
+@pytest.mark.parametrize("program", ["exit 1", "kill -9 $$", "exec 1>&-"])
+def test_a_journal_that_cannot_be_read_says_nothing(tmp_path: Path, program: str) -> None:
+    """It only explains what is known already."""
+    journalctl = tmp_path / "journalctl"
+    journalctl.write_text(f"#!/bin/sh\n{program}\n")
+    journalctl.chmod(0o755)
+    assert journal.lines_of("x.service", 0.0, journalctl=journalctl) == ()
+    assert journal.lines_of("x.service", 0.0, journalctl=tmp_path / "absent") == ()
+
+
+def test_a_unit_without_a_log_has_no_lines() -> None:
+    facts: list[MachineFacts] = [LocalMachineFacts(), FakeMachineFacts()]
+    assert [each.journal("hubagent-no-such.service", time.time()) for each in facts] == [(), ()]

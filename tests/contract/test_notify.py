@@ -185,3 +185,15 @@ def _is_full(sender: socket.socket, address: Path) -> bool:
 
 def _status(systemd: SmallSystemd) -> str:
     return systemd.systemctl("show", "--property=StatusText", "--value", "notifying.service").strip()
+
+
+def test_a_start_that_gets_on_may_last(manager_socket: tuple[socket.socket, str]) -> None:
+    """Each sign of progress moves the end of TimeoutStartSec away, until the start is done (sd_notify(3))."""
+    receiver, name = manager_socket
+    notifier = SystemdNotifier({"NOTIFY_SOCKET": name})
+    notifier.watchdog()
+    assert receiver.recv(4096) == b"WATCHDOG=1\nEXTEND_TIMEOUT_USEC=120000000"
+    notifier.ready("up")
+    receiver.recv(4096)
+    notifier.watchdog()
+    assert receiver.recv(4096) == b"WATCHDOG=1"

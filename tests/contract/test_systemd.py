@@ -306,3 +306,27 @@ def _reloads(manager: SystemdUnitManager) -> bool:
         return manager.run(UnitVerb.RELOAD, "steady.service", timeout_s=5.0) is JobResult.DONE
     except UnitError:
         return False
+
+
+class _CalledAway(BaseException):
+    pass
+
+
+def test_who_waits_for_a_job_gives_signs_of_life_and_can_be_called_away(systemd: SmallSystemd) -> None:
+    signs: list[int] = []
+
+    def sign() -> None:
+        signs.append(1)
+        if len(signs) == 2:
+            raise _CalledAway
+
+    manager = SystemdUnitManager(address=systemd.address, on_wait=sign)
+    try:
+        with pytest.raises(_CalledAway):
+            manager.run(UnitVerb.RESTART, "slow-start.service", timeout_s=60)
+        assert manager.unit("slow-start.service").active is ActiveState.ACTIVATING, (
+            "the job was not waited for"
+        )
+        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVE, 60.0)
+    finally:
+        manager.close()

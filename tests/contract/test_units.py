@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hubagent.adapters.systemd import SystemdUnitManager
-from hubagent.errors import UnitError
+from hubagent.errors import JobDeadlineError, UnitError
 from hubagent.ports import ActiveState, JobResult, LoadState, UnitManager, UnitState, UnitVerb
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS
@@ -22,7 +22,10 @@ def _fake() -> FakeUnitManager:
     manager.fail(UnitVerb.RELOAD, "bad-reload.service", times=9)
     manager.fail(UnitVerb.START, "bad-start.service", times=9)
     manager.fail(UnitVerb.START, "needs-bad.service", JobResult.DEPENDENCY, times=9)
+    manager.fail(UnitVerb.START, "killed-start.service", ended="signal", times=9)
+    manager.fail(UnitVerb.START, "late-start.service", ended="timeout", times=9)
     manager.delay(UnitVerb.START, "slow-start.service", 3.0, times=9)
+    manager.hang(UnitVerb.START, "endless-start.service", times=9)
     return manager
 
 
@@ -115,6 +118,18 @@ def test_a_failed_start_leaves_a_failed_unit_until_it_is_reset(manager: UnitMana
     assert (state.active, state.result, state.restarts) == (ActiveState.INACTIVE, "success", 0)
 
 
+@pytest.mark.parametrize(
+    ("name", "ended"), [("killed-start.service", "signal"), ("late-start.service", "timeout")]
+)
+def test_how_a_start_ended_can_be_asked_until_it_is_reset(
+    manager: UnitManager, name: str, ended: str
+) -> None:
+    assert manager.run(UnitVerb.START, name, timeout_s=30) is JobResult.FAILED
+    assert manager.unit(name).result == ended
+    manager.reset_failed(name)
+    assert manager.unit(name).active is ActiveState.INACTIVE
+
+
 def test_a_failed_requirement_is_told_apart(manager: UnitManager) -> None:
     assert manager.run(UnitVerb.START, "needs-bad.service", timeout_s=10) is JobResult.DEPENDENCY
 
@@ -145,10 +160,22 @@ def test_a_masked_unit_is_seen_and_refused(manager: UnitManager) -> None:
 
 
 def test_a_passed_deadline_is_an_error(manager: UnitManager) -> None:
-    with pytest.raises(UnitError, match=r"start of slow-start\.service: not finished within 0\.3 s"):
+    with pytest.raises(JobDeadlineError, match=r"start of slow-start\.service: not finished within 0\.3 s"):
         manager.run(UnitVerb.START, "slow-start.service", timeout_s=0.3)
 
 
 def _started(manager: UnitManager, name: str) -> UnitState:
     assert manager.run(UnitVerb.START, name, timeout_s=10) is JobResult.DONE
     return manager.unit(name)
+
+
+def test_a_start_given_up_on_goes_on_until_it_is_ended_and_has_failed_then(manager: UnitManager) -> None:
+    """As the test of a configuration that takes too long is."""
+    with pytest.raises(JobDeadlineError):
+        manager.run(UnitVerb.START, "endless-start.service", timeout_s=1.5)
+    assert manager.unit("endless-start.service").active is ActiveState.ACTIVATING
+    assert manager.run(UnitVerb.STOP, "endless-start.service", timeout_s=30) is JobResult.DONE
+    ended = manager.unit("endless-start.service")
+    assert (ended.active, ended.result) == (ActiveState.FAILED, "signal"), "until it is reset"
+    manager.reset_failed("endless-start.service")
+    assert manager.unit("endless-start.service").active is ActiveState.INACTIVE

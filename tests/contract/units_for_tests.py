@@ -39,6 +39,31 @@ UNITS: Final = {
         Type=oneshot
         ExecStart=/bin/false
     """,
+    "killed-start.service": """
+        [Unit]
+        DefaultDependencies=no
+        CollectMode=inactive
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sh -c 'kill -KILL $$$$'
+    """,
+    "late-start.service": """
+        [Unit]
+        DefaultDependencies=no
+        CollectMode=inactive
+        [Service]
+        Type=oneshot
+        TimeoutStartSec=1
+        ExecStart=/bin/sleep 60
+    """,
+    "endless-start.service": """
+        [Unit]
+        DefaultDependencies=no
+        CollectMode=inactive
+        [Service]
+        Type=oneshot
+        ExecStart=/bin/sleep infinity
+    """,
     "slow-start.service": """
         [Unit]
         DefaultDependencies=no

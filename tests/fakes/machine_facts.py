@@ -34,6 +34,8 @@ class FakeMachineFacts:
         self.connections = connections
         self.name_servers = resolvers
         self.cables = attached
+        self.journals: dict[str, list[str]] = {}
+        """What each unit's processes logged, whenever that was."""
 
     def nginx_versions(self) -> tuple[Version, Version]:
         if self.nginx is None:
@@ -48,6 +50,9 @@ class FakeMachineFacts:
 
     def nginx_complaint(self, since_s: float) -> str | None:
         return self.complaint
+
+    def journal(self, unit: str, since_s: float) -> tuple[str, ...]:
+        return tuple(self.journals.get(unit, ()))
 
     def listener(self, port: int) -> str | None:
         return self.listeners.get(port)

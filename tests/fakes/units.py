@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubagent.errors import UnitError
+from hubagent.errors import JobDeadlineError, UnitError
 from hubagent.ports import ActiveState, JobResult, LoadState, UnitState, UnitVerb
 from tests.fakes.clock import ManualClock
 
@@ -23,6 +23,7 @@ class _Fault:
     delay_s: float = 0.0
     never: bool = False
     is_carried_out: bool = True
+    ended: str = "exit-code"
 
 
 class FakeUnitManager:
@@ -40,8 +41,10 @@ class FakeUnitManager:
         *,
         without_reload: Collection[str] = (),
         clock: ManualClock | None = None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = clock or ManualClock()
+        self.on_wait = on_wait
         self.journal: list[tuple[str, str]] = []
         self._without_reload = frozenset(without_reload)
         self._units: dict[str, UnitState] = {}
@@ -65,14 +68,16 @@ class FakeUnitManager:
         queue = self._faults[verb, name]
         fault = queue.popleft() if queue else _Fault()
         if fault.never or fault.delay_s > timeout_s:
-            self.clock.advance(timeout_s)
-            raise UnitError(f"{verb.value} of {name}: not finished within {timeout_s:g} s")
-        self.clock.advance(fault.delay_s)
+            if verb is UnitVerb.START:
+                self.change(name, active=ActiveState.ACTIVATING, sub="start")
+            self._wait(timeout_s)
+            raise JobDeadlineError(f"{verb.value} of {name}: not finished within {timeout_s:g} s")
+        self._wait(fault.delay_s)
         if fault.result in (JobResult.DONE, JobResult.LOST):
             if fault.is_carried_out:
                 self._carry_out(verb, name)
         elif verb in (UnitVerb.START, UnitVerb.RESTART) and fault.result is not JobResult.CANCELED:
-            self.crash(name)
+            self.crash(name, result=fault.ended)
         return fault.result
 
     def reset_failed(self, name: str) -> None:
@@ -97,9 +102,9 @@ class FakeUnitManager:
     def mask(self, name: str) -> None:
         self.change(name, load=LoadState.MASKED, file_state="masked")
 
-    def crash(self, name: str) -> None:
-        """The main process is gone and systemd gave up on it."""
-        self.change(name, active=ActiveState.FAILED, sub="failed", main_pid=0, result="exit-code")
+    def crash(self, name: str, *, result: str = "exit-code") -> None:
+        """The main process is gone and systemd gave up on it; `result` says how it ended."""
+        self.change(name, active=ActiveState.FAILED, sub="failed", main_pid=0, result=result)
 
     def kill(self, name: str) -> None:
         """Somebody killed the main process, and systemd will start it again (Restart=always)."""
@@ -114,9 +119,16 @@ class FakeUnitManager:
         self._effects[name].append(effect)
 
     def fail(
-        self, verb: UnitVerb, name: str, result: JobResult = JobResult.FAILED, *, times: int = 1
+        self,
+        verb: UnitVerb,
+        name: str,
+        result: JobResult = JobResult.FAILED,
+        *,
+        times: int = 1,
+        ended: str = "exit-code",
     ) -> None:
-        self._script(verb, name, _Fault(result=result), times)
+        """`ended` is the unit's Result when a start fails."""
+        self._script(verb, name, _Fault(result=result, ended=ended), times)
 
     def hang(self, verb: UnitVerb, name: str, *, times: int = 1) -> None:
         """The job does not end before the caller's deadline."""
@@ -156,6 +168,13 @@ class FakeUnitManager:
         else:
             self.change(name, active=unit, sub="failed" if unit is ActiveState.FAILED else "dead")
 
+    def _wait(self, seconds: float) -> None:
+        """With a sign of life each second."""
+        end_s = self.clock.monotonic() + seconds
+        while (left_s := end_s - self.clock.monotonic()) > 1e-9:
+            self.clock.advance(min(left_s, 1.0))
+            self.on_wait()
+
     def _script(self, verb: UnitVerb, name: str, fault: _Fault, times: int) -> None:
         self._faults[verb, name].extend([fault] * times)
 
@@ -181,6 +200,8 @@ class FakeUnitManager:
         is_active = self._units[name].active is ActiveState.ACTIVE
         if verb is UnitVerb.RESTART or (verb is UnitVerb.START and not is_active):
             self._enter_active(name)
+        elif verb is UnitVerb.STOP and self._units[name].active is ActiveState.ACTIVATING:
+            self.crash(name, result="signal")
         elif verb is UnitVerb.STOP:
             self.change(name, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
         for effect in self._effects[name]:

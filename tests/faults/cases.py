@@ -55,7 +55,8 @@ BY_HAND = "tests/machine/test_docker_by_hand.py"
 class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
-    id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots, N for what is around
+    id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots,
+    # N for the kernel and Docker around, B for busy machines
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -1076,4 +1077,124 @@ THE_SURROUNDINGS = Chapter(
         ),
     ),
 )
-CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, THE_SURROUNDINGS)
+BUSY = "tests/unit/converge/test_busy_machine.py"
+BEAT = "tests/unit/converge/test_beat.py"
+FIRST_LOGIN = "tests/contract/test_first_login.py"
+
+A_BUSY_MACHINE = Chapter(
+    "A busy machine, and what is said of it",
+    (
+        Case(
+            "B1",
+            "The test of a new configuration takes longer than it may, once or for ever, also at the first installation",
+            "Told as a time-out with the time of the next try, which is longer, up to a bound; the file is neither refused nor "
+            "set aside, and what breaks meanwhile is repaired.",
+            (
+                *_tests(
+                    BUSY,
+                    "a_test_that_takes_long_is_told_so_and_gets_more_time",
+                    "a_test_that_never_ends_is_bounded_and_repairs_go_on",
+                    "a_first_install_on_a_busy_machine_comes_up",
+                    "what_was_needed_once_is_given_again",
+                    "another_edit_does_not_wait_for_the_one_before",
+                    "the_test_of_another_package_that_takes_long_leaves_the_hub_alone_and_is_made_again",
+                ),
+                *_tests(EDITS, "a_machine_too_busy_for_the_hubs_test_is_told_so_and_gets_there"),
+            ),
+        ),
+        Case(
+            "B2",
+            "The test of a new configuration is killed, runs out of memory, is cancelled, or is left over from an agent that ended",
+            "That says nothing against the file: it is tested again.",
+            _tests(
+                BUSY,
+                "a_test_that_was_killed_says_nothing_against_the_file",
+                "a_test_that_was_not_made_says_nothing_against_the_file",
+                "a_test_that_an_ended_agent_left_behind_is_not_taken_for_ours",
+            ),
+        ),
+        Case(
+            "B3",
+            "A service answers, starts or reloads late, or never",
+            "Taken back, told as a time-out, and tried again by itself with more time, ever less often; `apply` does not wait.",
+            _tests(
+                BUSY,
+                "a_service_that_answers_late_gets_more_time",
+                "a_job_that_takes_long_gets_more_time",
+                "a_unit_at_its_own_time_limit_says_nothing_against_the_file",
+                "a_hub_that_never_answers_is_tried_ever_less_often",
+                "a_repair_that_takes_long_says_nothing_against_the_file",
+            ),
+        ),
+        Case(
+            "B4",
+            "Everything in one look takes long; one call never comes back",
+            "Each call that came back feeds the watchdog, one that hangs does not.",
+            (
+                *_tests(
+                    BEAT,
+                    "a_look_in_which_everything_takes_long_feeds_the_watchdog",
+                    "a_test_that_runs_out_of_its_longest_time_feeds_the_watchdog",
+                    "a_call_that_does_not_come_back_feeds_nothing",
+                    "what_other_threads_do_is_no_progress_of_this_one",
+                    "every_port_is_among_those_that_beat",
+                ),
+                *_tests(PROCESS, "calls_that_take_long_feed_the_watchdog_each"),
+                *_tests(NOTIFY, "a_start_that_gets_on_may_last"),
+            ),
+        ),
+        Case(
+            "B5",
+            "The agent is told to end in the middle of anything, also while something does not answer",
+            "It ends within its unit's 30 s; the next start goes on from there, and nothing counts against the file.",
+            (
+                *_tests(
+                    BEAT,
+                    "told_to_end_at_any_step_of_a_look_it_ends_there_and_the_next_start_goes_on",
+                    "told_to_end_while_systemd_is_at_work_it_does_not_wait_for_that",
+                ),
+                *_tests(PROCESS, "a_call_that_never_ends_does_not_feed_the_watchdog_nor_keep_the_agent"),
+                *_tests(SYSTEMD, "who_waits_for_a_job_gives_signs_of_life_and_can_be_called_away"),
+            ),
+        ),
+        Case(
+            "B6",
+            "A service or its test ends with an error of its own",
+            "The line that names it is in the status: one line, bounded, without secrets and control characters.",
+            (
+                *_tests(BUSY, "what_a_service_says_of_its_own_end_is_told"),
+                *_tests(
+                    "tests/unit/state/test_complaint.py",
+                    "the_line_that_names_the_fault",
+                    "what_looks_like_a_secret_is_not_shown",
+                    "known_secrets_are_not_shown_in_any_place",
+                    "a_terminal_obeys_nothing_of_it",
+                    "any_text_becomes_one_bounded_line",
+                ),
+                *_tests(EDITS, "the_hubs_own_words_are_in_the_status"),
+            ),
+        ),
+        Case(
+            "B7",
+            "A first password is sent to a pipe that nobody reads, a full disk, /dev/null or a closed terminal",
+            "It is kept until it was delivered; used ones are said to be used.",
+            (
+                *_tests(
+                    FIRST_LOGIN,
+                    "it_is_shown_to_whoever_reads_and_then_gone",
+                    "what_nobody_saw_is_kept",
+                    "who_reads_one_line_has_one_password",
+                    "a_file_on_a_full_disk_takes_none",
+                    "a_terminal_takes_it",
+                    "sent_is_not_taken",
+                ),
+                *_tests(
+                    "tests/unit/test_first_login.py",
+                    "the_states_of_a_first_password",
+                    "a_new_one_is_asked_for_as_the_hub_expects_it",
+                ),
+            ),
+        ),
+    ),
+)
+CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, THE_SURROUNDINGS, A_BUSY_MACHINE)

@@ -7,7 +7,9 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,8 @@ import pytest
 from hubagent.observability.status_json import from_json
 from tests.contract.waiting import wait_until
 from tests.faults.agent_process import START_S, Broken, ended
+
+STOP_S = 30.0  # TimeoutStopSec of hubagent.service
 
 
 @pytest.fixture
@@ -126,3 +130,71 @@ def _in_the_way(broken: Broken, why: str) -> Iterator[Callable[[], object]]:
             yield lambda: mount("remount,nr_inodes=100")
         finally:
             subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
+def notified(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where the agent tells systemd of its progress."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(str(tmp_path / "notify"))
+        receiver.settimeout(START_S)
+        yield receiver
+
+
+@contextmanager
+def _slow_docker(agent: subprocess.Popen[bytes], broken: Broken, how: str) -> Iterator[None]:
+    """In the agent's own namespaces."""
+    wait_until((broken.root / "run/hubagent").exists, START_S, broken.explain)  # its /run is there, too
+    here = Path(__file__).with_name("slow_docker.py")
+    entered = ["nsenter", f"--target={agent.pid}", "--mount", "--net", "--", sys.executable, str(here)]
+    with subprocess.Popen([*entered, "/run/docker.sock", str(broken.root / "notify"), how]) as docker:
+        try:
+            yield
+        finally:
+            docker.kill()
+
+
+def test_calls_that_take_long_feed_the_watchdog_each(broken: Broken, notified: socket.socket) -> None:
+    """A look asks Docker several things, here for the network and, later, for containers. Ordered, not timed."""
+    broken.edit("host: hub.example.org\n")
+    environment = {"NOTIFY_SOCKET": str(broken.root / "notify"), "WATCHDOG_USEC": "60000000"}
+    with broken.agent(environment) as agent, _slow_docker(agent, broken, "2.5"):
+        _until(notified, "ANSWERED networks")
+        said = _until(notified, "READY=1")
+        assert "WATCHDOG=1" in said, said
+        assert ended(agent, STOP_S) == 0
+
+
+def test_a_call_that_never_ends_does_not_feed_the_watchdog_nor_keep_the_agent(
+    broken: Broken, notified: socket.socket
+) -> None:
+    """Docker sends a byte now and then, so that no time-out of a connection helps. Told to end the agent does so."""
+    broken.edit("host: hub.example.org\n")
+    environment = {"NOTIFY_SOCKET": str(broken.root / "notify"), "WATCHDOG_USEC": "2000000"}
+    with broken.agent(environment) as agent, _slow_docker(agent, broken, "trickle"):
+        _until(notified, "ASKED networks")
+        assert ended(agent, STOP_S) == 0
+        notified.setblocking(False)
+        told = b"".join(_all(notified))
+        assert b"READY=1" not in told, "the look did not come to its end"
+    assert "something did not answer yet" in broken.log
+
+
+def _until(receiver: socket.socket, last: str) -> list[str]:
+    """What is told until this is."""
+    said: list[str] = []
+
+    def heard() -> bool:
+        said.append(receiver.recv(4096).decode().partition("\n")[0])
+        return said[-1].startswith(last)
+
+    wait_until(heard, 2 * START_S, lambda: repr(said))
+    return said
+
+
+def _all(receiver: socket.socket) -> Iterator[bytes]:
+    try:
+        while True:
+            yield receiver.recv(4096)
+    except BlockingIOError:
+        return

@@ -85,7 +85,8 @@ def up(suite: Suite, flavour: Flavour) -> int:
         print(f"\nThe machine's journal is in {LOG}; the machine is removed.", file=sys.stderr)
         machine.close()
         raise
-    print(f"\nUp in {stages.elapsed_s:.0f} s.")
+    print(f"\nUp in {stages.elapsed_s:.0f} s.\n")
+    print(machine.run(["hubagent", "first-login"], check=False).stdout.rstrip())
     return status()
 
 

@@ -237,3 +237,66 @@ def test_status_and_doctor_speak_to_people(pristine: Hub) -> None:
     doctor = pristine.machine.run(["hubagent", "doctor"], check=False)
     assert "host" in doctor.stdout
     assert "set `host` in /etc/hubagent.yaml" in doctor.stdout
+
+
+def test_a_machine_too_busy_for_the_hubs_test_is_told_so_and_gets_there(pristine: Hub) -> None:
+    """The test takes 45 s where 40 are allowed at first. The agent is stopped in the middle of it, too."""
+    machine = pristine.machine
+    drop_in = "/run/systemd/system/hubagent-hub-test@.service.d"
+    machine.run(["mkdir", "-p", drop_in])
+    machine.write(f"{drop_in}/slow.conf", "[Service]\nExecStartPre=/bin/sleep 45\n")
+    machine.run(["systemctl", "daemon-reload"])
+    try:
+        generation = pristine.status()["generation"]
+        pristine.replace("signup: approval", "signup: closed")
+        until(lambda: _testing(pristine), 60.0, "the test to be under way")
+        machine.run(["systemctl", "stop", "hubagent"])
+        shown = machine.run(["systemctl", "show", "-p", "Result,ActiveState", "hubagent"]).stdout.split()
+        assert sorted(shown) == ["ActiveState=inactive", "Result=success"], "not killed after TimeoutStopSec"
+        machine.run(["systemctl", "start", "--no-block", "hubagent"])
+        until(
+            lambda: "took longer than 40 s" in (pristine.status()["last_failure"] or ""),
+            150.0,
+            "the time-out",
+        )
+        status = pristine.status()
+        assert status["generation"] == generation
+        assert "next try with 80 s" in status["last_failure"]
+        assert "refuses" not in status["last_failure"]
+        assert pristine.metric("hubagent_config_last_reload_successful") == 1
+        assert pristine.get("/hub/login")[0] == 200
+        until(
+            lambda: pristine.status()["generation"] > generation, 180.0, "the edit to be in force by itself"
+        )
+        assert pristine.status()["config_errors"] == []
+    finally:
+        machine.run(["rm", "-r", drop_in])
+        machine.run(["systemctl", "daemon-reload"])
+
+
+def _testing(hub: Hub) -> bool:
+    shown = hub.machine.run(
+        ["systemctl", "list-units", "--no-legend", "--state=activating", "hubagent-hub-test@*"]
+    )
+    return bool(shown.stdout.strip())
+
+
+def test_the_hubs_own_words_are_in_the_status(pristine: Hub) -> None:
+    """What it dies of is in its journal; of the token in it, and of colours, nothing is shown."""
+    machine = pristine.machine
+    token = machine.read("/var/lib/hubagent/current/proxy/token").strip()
+    program = f"raise RuntimeError('\\x1b[31mno such table: users_extra\\x1b[0m with {token}')"
+    machine.write("/srv/dies.py", program + "\n")
+    drop_in = "/run/systemd/system/jupyterhub.service.d"
+    machine.run(["mkdir", "-p", drop_in])
+    machine.write(f"{drop_in}/dies.conf", "[Service]\nExecStart=\nExecStart=/usr/bin/python3 /srv/dies.py\n")
+    machine.run(["systemctl", "daemon-reload"])
+    try:
+        pristine.replace("signup: approval", "signup: closed")
+        code, status = pristine.apply()
+        assert code == 1
+        assert "RuntimeError: no such table: users_extra with [secret]" in status["last_failure"]
+        assert token not in json.dumps(status)
+    finally:
+        machine.run(["rm", "-r", drop_in, "/srv/dies.py"])
+        machine.run(["systemctl", "daemon-reload"])

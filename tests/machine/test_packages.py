@@ -238,7 +238,22 @@ def _reinstalled(hub: Hub) -> None:
 def _purged(hub: Hub, before: set[str]) -> None:
     """Purging leaves the machine as it was, and users' volumes."""
     machine = hub.machine
+    # One that ends badly on its way out, as a killed one does.
+    machine.run(["mkdir", "-p", "/run/systemd/system/hubagent.service.d"])
+    machine.write("/run/systemd/system/hubagent.service.d/bad.conf", "[Service]\nExecStopPost=/bin/false\n")
+    machine.run(["systemctl", "daemon-reload"])
     _apt(machine, "purge", "--autoremove", "hubagent")
+    machine.run(["rm", "-r", "/run/systemd/system/hubagent.service.d"])
+    left = [
+        "systemctl",
+        "list-units",
+        "--all",
+        "--no-legend",
+        "hubagent*",
+        "jupyterhub*",
+        "configurable-http*",
+    ]
+    assert machine.run(left).stdout == "", "such as one that is not found, and failed"
     after = _everything(machine)
     assert (sorted(after - before), sorted(before - after)) == ([], [])
     assert not machine.run(["getent", "passwd", "jupyterhub"], check=False).ok

@@ -21,7 +21,7 @@ def _help(*command: str) -> str:
 
 
 def _commands() -> list[str]:
-    return re.findall(r"^    ([a-z]+)  ", _help(), re.MULTILINE)
+    return re.findall(r"^    ([a-z][a-z-]*)(?:  |\n)", _help(), re.MULTILINE)
 
 
 def _options(command: str) -> set[str]:
@@ -31,7 +31,7 @@ def _options(command: str) -> set[str]:
 def test_man_page_describes_every_command_and_option() -> None:
     page = (ROOT / "packaging/man/hubagent.8.scd").read_text()
     commands = _commands()
-    assert len(commands) == 9
+    assert len(commands) == 10
     for command in commands:
         entry = re.search(rf"^\*{command}\*(.*)\n", page, re.MULTILINE)
         assert entry, command
@@ -57,7 +57,8 @@ def test_completion_offers_what_the_program_takes(typed: list[str], offered: set
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "check", "plan", "apply", "status", "rollback", "doctor", "backup", "restore"]
+    "command",
+    ["run", "check", "plan", "apply", "status", "first-login", "rollback", "doctor", "backup", "restore"],
 )
 def test_completion_knows_the_options_of(command: str) -> None:
     script = (

@@ -111,8 +111,8 @@ class Site(Waiting):
 
 
 def admin(hub: Hub) -> Person:
-    """The first admin, signed in by the one-time password that `hubagent status` shows once."""
-    shown = hub.machine.run(["hubagent", "status"], check=False).stdout
+    """The first admin, signed in by the one-time password that `hubagent first-login` shows."""
+    shown = hub.machine.run(["hubagent", "first-login"], check=False).stdout
     found = re.search(r"First login as admin: (\S+)", shown)
     assert found is not None, shown
     person = Person(hub, "admin", found[1])

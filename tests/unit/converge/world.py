@@ -64,6 +64,7 @@ class World:
         self.through: Callable[[Any], Any] = (
             lambda port: port
         )  # what the next agent reaches the machine through
+        self.with_tools: Callable[[Tools], Tools] = lambda tools: tools  # and how it uses it
         self.clock = ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
@@ -97,7 +98,7 @@ class World:
         """A new agent process on the same machine."""
         self.served_metrics = None
         self.metrics = Metrics(now=self.clock.time)
-        self.tools = tools = Tools(
+        reached = Tools(
             units=self.through(self.units),
             engine=self.through(self.engine),
             files=self.through(self.files),
@@ -108,6 +109,7 @@ class World:
             layout=self.layout,
             templates=TEMPLATES,
         )
+        self.tools = tools = self.with_tools(reached)
         self.generations = Generations(tools.files, self.layout)
         observer = Observer(tools, self.generations, version="1.0")
         self.reconciler = Reconciler(

@@ -7,6 +7,8 @@ from hubagent.observability.status import (
     CertificateStatus,
     ComponentStatus,
     Figures,
+    ImageState,
+    ImageStatus,
     PoolStatus,
     Problem,
     Reason,
@@ -97,6 +99,13 @@ def healthy() -> Status:
         figures=FIGURES,
         disk_free_bytes=212 * 1024**3,
     )
+
+
+IMAGES = (
+    ImageStatus(
+        "julia", "hubagent/julia", ImageState.PRESENT, since_s=NOW_S - DAY_S, usable=True, build_s=1800.0
+    ),
+)
 
 
 def degraded() -> Status:
