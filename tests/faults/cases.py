@@ -1189,7 +1189,7 @@ A_BUSY_MACHINE = Chapter(
                     "sent_is_not_taken",
                 ),
                 *_tests(
-                    "tests/unit/test_first_login.py",
+                    "tests/contract/test_first_login_states.py",
                     "the_states_of_a_first_password",
                     "a_new_one_is_asked_for_as_the_hub_expects_it",
                 ),
