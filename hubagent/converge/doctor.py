@@ -101,12 +101,15 @@ def _unit(tools: Tools, name: str) -> Finding:
 
 
 def _live_restore(tools: Tools) -> Finding:
-    on = tools.engine.facts().live_restore
+    facts = tools.engine.facts()
+    remedy = 'set "live-restore": true in /etc/docker/daemon.json, systemctl reload docker'
+    if facts.in_swarm:
+        remedy = "docker swarm leave: in a swarm Docker does not start with live-restore, so do not set it"
     return Finding(
         "live-restore",
-        ok=on,
-        found="on" if on else "off: a restart of Docker stops all user servers",
-        remedy="" if on else 'set "live-restore": true in /etc/docker/daemon.json, systemctl reload docker',
+        ok=facts.live_restore,
+        found="on" if facts.live_restore else "off: a restart of Docker stops all user servers",
+        remedy="" if facts.live_restore else remedy,
     )
 
 

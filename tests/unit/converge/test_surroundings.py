@@ -9,6 +9,7 @@ import json
 import pytest
 
 from hubagent.config.model import Drift
+from hubagent.converge.doctor import examine
 from hubagent.converge.look import Order
 from hubagent.converge.networks import fault
 from hubagent.layout import BRIDGE, DOCKER, FIREWALL, bridge_of
@@ -209,6 +210,18 @@ def test_in_a_swarm_live_restore_is_never_written() -> None:
     assert world.units.verbs(DOCKER) == []
     assert world.look().result is Result.NOOP
     assert "docker swarm leave" in problems(world)
+
+
+def test_doctor_does_not_advise_live_restore_in_a_swarm() -> None:
+    world = in_swarm()
+    findings = examine(world.tools, world.reconciler, world.survey.status(world.look()))
+    (finding,) = [one for one in findings if one.check == "live-restore"]
+    assert not finding.ok
+    assert finding.remedy.startswith("docker swarm leave")
+    world.engine.swarm_state = "inactive"
+    findings = examine(world.tools, world.reconciler, None)
+    (finding,) = [one for one in findings if one.check == "live-restore"]
+    assert '"live-restore": true' in finding.remedy
 
 
 @pytest.mark.parametrize("state", ["pending", "active", "error", "locked"])
