@@ -116,6 +116,11 @@ class RunningHub:
         assert self._hub is not None
         return self._hub.pid
 
+    @property
+    def proxy_pid(self) -> int:
+        assert self._proxy is not None
+        return self._proxy.pid
+
     def one_time_password(self, name: str = "admin") -> str:
         return (self.folder / "state" / "one-time" / name).read_text().strip()
 
@@ -146,7 +151,15 @@ class RunningHub:
         with (self.folder / "hub.log").open("ab") as log:
             self._hub = subprocess.Popen(
                 # As systemd starts it. A shell has its background jobs ignore SIGINT, by which the hub ends its culler.
-                ["env", "--default-signal", sys.executable, "-m", "jupyterhub", "-f", str(self.config)],
+                [
+                    "env",
+                    "--default-signal",
+                    sys.executable,
+                    "-m",
+                    "hubagent.hub.application",
+                    "-f",
+                    str(self.config),
+                ],
                 env=environment,
                 cwd=self.folder,
                 stdout=log,

@@ -71,6 +71,37 @@ class Scene:
         assert status == 200
         return bool(body["servers"].get("", {}).get("ready"))
 
+    def model(self, user: str) -> dict[str, Any]:
+        """The hub's model of the user's default server; empty while it is stopped."""
+        status, body = self.api("GET", f"users/{user}")
+        assert status == 200
+        model: dict[str, Any] = body["servers"].get("", {})
+        return model
+
+    def routes(self) -> dict[str, Any]:
+        """What the proxy knows, by path."""
+        status, body = call(f"{self.hub.proxy_api_url}/api/routes", token=self.hub.secrets["proxy_token"])
+        assert status == 200
+        routes: dict[str, Any] = json.loads(body)
+        return routes
+
+    def runs(self, container: str) -> bool:
+        found = self.docker.named(container)
+        return found is not None and found.running
+
+    def became(self, container: str) -> bool:
+        """Whether its launcher has been told whose server it is."""
+        found = self.docker.named(container)
+        return found is not None and found.became_file.exists()
+
+    def containers(self, prefix: str) -> list[str]:
+        return [one.name for one in list(self.docker.containers.values()) if one.name.startswith(prefix)]
+
+    def left_of(self, user: str) -> list[str]:
+        """The containers that are the user's server."""
+        slots = list(self.agent.slots.all.values())
+        return self.containers(f"jupyter-{user}") + [slot.name for slot in slots if slot.user == user]
+
     def edit(self, **servers: dict[str, object]) -> None:
         """Write these servers, the first as the default, beneath the running hub."""
         self.hub.servers.update(servers=servers, default=next(iter(servers)))
@@ -85,6 +116,7 @@ def staged(folder: Path) -> Iterator[Scene]:
     """All of it, running, in this folder; the service `tester` has TOKEN."""
     port = free_ports(1)[0]
     docker = DockerDaemon(folder, port)
+    docker.images["late"] = Image(behaviour="late")
     docker.images["fails"] = Image("1000:100", "fail")
     docker.images["eats"] = Image("1000", "eat")
     docker.images["stillborn"] = Image(behaviour="stillborn")
