@@ -6,6 +6,7 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
+from hubagent.hub import activity
 from hubagent.hub.server_handlers import REPLACED
 
 
@@ -17,6 +18,12 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
     def init_handlers(self) -> None:
         super().init_handlers()
         self.handlers = [_replaced(*handler) for handler in self.handlers]
+
+    async def update_last_activity(self) -> None:
+        """JupyterHub's, every `last_activity_interval`; see `activity`. The routes are asked for again to be checked:
+        servers may have come and gone meanwhile."""
+        await activity.store(self.db, await self.proxy.get_all_routes(), self.log)
+        await self.proxy.check_routes(self.users, self._service_map)
 
 
 def _replaced(path: str, handler: type, *settings: Any) -> tuple[Any, ...]:

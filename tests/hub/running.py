@@ -63,8 +63,17 @@ def call(
 class RunningHub:
     """The agent's files, the proxy and the hub. `settings` and `secrets` may be changed between starts."""
 
-    def __init__(self, folder: Path, *, hub_host: str = "127.0.0.1", config: Path = CONFIG) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        hub_host: str = "127.0.0.1",
+        config: Path = CONFIG,
+        program: str = "hubagent.hub.application",
+    ) -> None:
+        """`program` is the module that runs as the hub."""
         self.folder = folder
+        self.program = program
         self.config = config
         proxy, api, metrics, hub = free_ports(4)
         self.url = f"http://127.0.0.1:{proxy}"
@@ -156,7 +165,7 @@ class RunningHub:
                     "--default-signal",
                     sys.executable,
                     "-m",
-                    "hubagent.hub.application",
+                    self.program,
                     "-f",
                     str(self.config),
                 ],
