@@ -203,6 +203,11 @@ class SpawnServer:
             log.warning("spawn socket: %s", error)
             _reply(connection, wire.Refused("message", str(error)), self._request_s)
             return
+        if _has_gone(
+            connection
+        ):  # a hub that was killed while this waited for its turn; the next one decides anew
+            log.warning("spawn socket: nobody waits for the answer to %s any more", type(request).__name__)
+            return
         try:
             answer = self._answer(request)
         except Exception:  # a fault of ours must not cost a worker
@@ -239,6 +244,17 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    """Whether the peer, which has said all that it says, has closed its side."""
+    connection.settimeout(0.0)  # a timeout would be waited for in spite of MSG_DONTWAIT
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _reply(connection: socket.socket, message: object, timeout_s: float) -> bool:

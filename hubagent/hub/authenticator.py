@@ -6,6 +6,7 @@ comer take an admin's name, and changes accounts by GET; nothing of its handlers
 
 from __future__ import annotations
 
+import asyncio
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,10 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
         self.failed_logins = FailedLogins(self.allowed_failed_logins, float(self.seconds_before_next_try))
         self.one_time_files = OneTimeFiles(Path(self.one_time_dir))
 
-    def normalize_username(self, username: str) -> str:
+    def normalize_username(self, username: object) -> str:
+        """Raises HTTPError (400) for what is no text: a request to the API may hold anything."""
+        if not isinstance(username, str):
+            raise web.HTTPError(400, f"A user name is text, and not {str(username)[:100]}.")
         name: str = super().normalize_username(usernames.normalise(username))
         return name
 
@@ -141,6 +145,9 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
 
     async def add_user(self, user: User) -> None:
         """JupyterHub's hook, for every user at its start and for each new one. Admins get their account."""
+        await asyncio.sleep(
+            0
+        )  # of very many new ones at once, too, JupyterHub makes one after the other in one go
         super().add_user(user)
         if user.name in self.admins:
             await self._seed_admin(user.name)

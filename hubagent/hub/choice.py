@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hubagent.hub.failures import failure
 from hubagent.hub.servers import ServerDefinition, Servers
+
+OPTION: Final = "server"
+"""The only start option; the name of the form's field, too."""
+
+_BODY: Final = frozenset({"display_name", "user_options"})
+"""What JupyterHub's own API takes beside the options."""
 
 _TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
@@ -45,3 +51,37 @@ def chosen(servers: Servers, name: object, *, asked_now: Callable[[], bool]) -> 
     if name is None or (not known and not asked_now()):
         return servers.definitions[servers.default]
     return named(servers, name)
+
+
+def of_options(servers: Servers, options: Mapping[str, object]) -> dict[str, str]:
+    """The start options, as they are stored. Raises SpawnException (400) unless they are a server that exists, or
+    none."""
+    for name in options:
+        if name != OPTION:
+            _refuse(servers, f"There is no start option {name[:100]!r} here")
+    return {OPTION: named(servers, options[OPTION]).name} if OPTION in options else {}
+
+
+def of_form(servers: Servers, form: Mapping[str, list[object]]) -> dict[str, str]:
+    """The same from a form or a query, where each option has a list of values."""
+    values = form.get(OPTION, [])
+    if len(values) > 1:
+        _refuse(servers, f"The start option {OPTION!r} is there {len(values)} times")
+    return of_options(servers, {name: values[0] if values else None for name, values in form.items()})
+
+
+def of_body(servers: Servers, body: Mapping[str, object]) -> dict[str, str]:
+    """The same from the body of a request to JupyterHub's API: the options themselves, or what it calls
+    user_options."""
+    if not _BODY & body.keys():
+        return of_options(servers, body)
+    for name in body.keys() - _BODY:
+        _refuse(servers, f"There is no {name[:100]!r} beside user_options")
+    options = body.get("user_options")
+    return of_options(servers, options) if isinstance(options, dict) else {}  # JupyterHub refuses other types
+
+
+def _refuse(servers: Servers, problem: str) -> NoReturn:
+    available = ", ".join(sorted(servers.definitions))
+    message = f"{problem}; available: {OPTION!r}, one of {available}."
+    raise failure(message, reason="unknown_option", status=400)

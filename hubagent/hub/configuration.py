@@ -104,10 +104,12 @@ def _proxy(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
 
 
 def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
-    # Who is at work is asked more often than the culler looks: what it then hears is at most this old, and
-    # a notebook left open says something every 30 seconds. It is how often lost routes are noticed, too.
-    look_every = _look_every_s(settings)
-    config.JupyterHub.last_activity_interval = max(1, look_every // 2)
+    # Who is at work: what the culler hears is older than the truth by at most this, a twentieth of what it waits for,
+    # and a notebook left open says something every 30 seconds. Lost routes the agent notices, at its every look.
+    timeout = max(1, math.ceil(settings.stop_idle_after_s))
+    config.JupyterHub.last_activity_interval = (
+        max(1, min(timeout // 20, 60)) if settings.stop_idle_after_s else 60
+    )
     services: list[dict[str, object]] = [{"name": AGENT, "api_token": secrets.agent_token}]
     roles: list[dict[str, object]] = [
         # A named list of users: whoever is taken off the list is no admin any more.
@@ -115,19 +117,13 @@ def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> Non
         {"name": AGENT, "services": [AGENT], "scopes": list(AGENT_SCOPES)},
     ]
     if settings.stop_idle_after_s > 0:
-        timeout = max(1, math.ceil(settings.stop_idle_after_s))
+        look_every = max(1, min(timeout // 2, 60))
         command = [sys.executable, "-m", "hubagent.hub.culler"]
         command += [f"--timeout={timeout}", f"--cull-every={look_every}"]
         services.append({"name": "idle-culler", "command": command})
         roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": list(CULLER_SCOPES)})
     config.JupyterHub.services = services
     config.JupyterHub.load_roles = roles
-
-
-def _look_every_s(settings: HubSettings) -> int:
-    """How often the culler looks, where it does."""
-    timeout = math.ceil(settings.stop_idle_after_s)
-    return max(1, min(timeout // 2, 60)) if timeout else 60
 
 
 def _spawner(config: Config, settings: HubSettings) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_path_join
 from traitlets import Any as AnyTrait
@@ -20,11 +19,12 @@ from traitlets import Bool, Integer, Unicode, default
 
 from hubagent import naming, wire
 from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
-from hubagent.hub.choice import choice_form, chosen, named
-from hubagent.hub.failures import failure, of_agent, of_end
+from hubagent.hub.choice import OPTION, chosen
+from hubagent.hub.choosing import Choosing
+from hubagent.hub.failures import of_agent, of_end
 from hubagent.hub.readiness import answers, wait_for_answer
-from hubagent.hub.reading import SettingsError
-from hubagent.hub.servers import ServerDefinition, Servers, load_servers
+from hubagent.hub.removals import END_S, REMOVALS
+from hubagent.hub.servers import ServerDefinition, Servers
 from hubagent.layout import Layout
 
 ALIVE_S: Final = 1.0
@@ -42,22 +42,15 @@ CREATE_S: Final = 110.0
 ASK_S: Final = 15.0
 """How long it may take to look at a container (seconds)."""
 
-END_S: Final = 90.0
-"""How long it may take to stop or remove one, after what is under way for the same user (seconds)."""
-
 LOG_LINES: Final = 20
 """How much of a container's output the hub's log keeps when the container ends while it starts."""
 
 
-class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is untyped
-    """Reads servers.json at every start and for every form, so no edit of `servers` restarts the hub.
-
-    `object_name` is what the agent calls the server's container: a name of its own for one that was warm,
-    else the one that every start begins with. The agent knows every server by the latter, too. The choice is
-    `{"server": name}` in the user options, whether it comes from the form, the query string or the API.
+class HubagentSpawner(Choosing):
+    """`object_name` is what the agent calls the server's container: a name of its own for one that was warm,
+    else the one that every start begins with. The agent knows every server by the latter, too.
     """
 
-    servers_file = Unicode("/var/lib/hubagent/current/hub/servers.json", config=True)
     agent_socket = Unicode(str(Layout().spawn_socket), config=True)
 
     # Defaults of DockerSpawner and JupyterHub, changed here rather than by configuration, so that
@@ -75,58 +68,49 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agent = AgentClient(Path(self.agent_socket))
+        self.interrupted = False  # between the end of a start that was cancelled and the stop that follows
+        self._has_failed = False  # the last start, and somebody waits to be told of it
+        self._asked: asyncio.Task[wire.Started] | None = None  # of the agent by the last start
 
     def docker(self, method: str, *_: Any, **__: Any) -> NoReturn:
         """What of DockerSpawner would call Docker has been replaced here."""
         raise RuntimeError(f"the hub has no way to Docker, so it cannot {method}; the agent has")
 
-    @default("object_name")
-    def _object_name_default(self) -> str:
+    @property
+    def _own_name(self) -> str:
         return naming.container_name(self.user.name, self.name)
 
-    # What can be started
+    @default("object_name")
+    def _object_name_default(self) -> str:
+        return self._own_name
 
-    @default("options_form")
-    def _default_options_form(self) -> Callable[[HubagentSpawner], str]:
-        return HubagentSpawner.form
-
-    def form(self) -> str:
-        return choice_form(self._servers(), (self.orm_spawner.user_options or {}).get("server"))
-
-    def options_from_form(self, form: Mapping[str, list[str]]) -> dict[str, str]:
-        """From the form or the query string. Raises SpawnException for a server that does not exist."""
-        wanted = form.get("server", [])
-        return {"server": named(self._servers(), wanted[0]).name} if wanted else {}
-
-    def _servers(self) -> Servers:
-        try:
-            return load_servers(Path(self.servers_file))
-        except SettingsError as error:
-            self.log.error("%s", error)
-            raise failure(
-                "The list of servers cannot be read; the hub's log says why.", reason="servers"
-            ) from None
-
-    def _asked_by_api(self) -> bool:
-        body = getattr(self.handler, "get_json_body", None)
-        return body is not None and bool(body())
+    @property
+    def pending(self) -> str | None:
+        """What JupyterHub waits for. It takes a server whose start was cancelled for a ready one until it stops it."""
+        pending: str | None = super().pending
+        return pending or ("stop" if self.interrupted else None)
 
     # Starting
 
     async def start(self) -> str:
         """The server's URL, once the server answers there: a warm slot's, else that of a new container."""
         servers = self._servers()
-        definition = chosen(servers, self.user_options.get("server"), asked_now=self._asked_by_api)
+        definition = chosen(servers, self.user_options.get(OPTION), asked_now=self._asked_by_api)
         self._adopt(definition, servers)
-        self.object_name = self._object_name_default()  # not that of the last slot
+        self._has_failed, self._asked = False, None
+        self.object_name = self._own_name  # not that of the last slot
         environment = {name: str(value) for name, value in self.get_env().items() if value is not None}
         command = (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args())
         try:
+            await REMOVALS.give_way(self._own_name)
             return await self._claim(definition, environment, command) or await self._create(
                 definition, environment, command
             )
         except BaseException as error:
-            await self._give_up()
+            self._has_failed = isinstance(error, Exception)
+            self._remove()
+            if self._has_failed:
+                await REMOVALS.tried(self._own_name)
             if isinstance(error, AgentAwayError | RefusedError):
                 self.log.error("Cannot start %s: %s", self._log_name, error)
                 raise of_agent(error) from error
@@ -147,7 +131,7 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         request = wire.Claim(self.user.name, self.name, definition.name, environment, command)
         try:
             # No second try: an agent that went away in the middle has to be asked for a cold start.
-            started = await self.agent.ask(request, wire.Started, timeout_s=CLAIM_S, patience_s=0.0)
+            started = await self._ask_to_start(request, timeout_s=CLAIM_S, patience_s=0.0)
         except RefusedError as error:
             if error.reason != "no_slot":
                 self.log.warning("No warm server for %s: %s", self._log_name, error)
@@ -163,21 +147,23 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         request = wire.Create(
             self.user.name, self.name, definition.name, environment, command, port=self.port
         )
-        url = self._started(await self.agent.ask(request, wire.Started, timeout_s=CREATE_S))
+        url = self._started(await self._ask_to_start(request, timeout_s=CREATE_S, patience_s=PATIENCE_S))
         await self._wait_until_up(url)
         return url
+
+    async def _ask_to_start(
+        self, request: wire.Claim | wire.Create, *, timeout_s: float, patience_s: float
+    ) -> wire.Started:
+        """Whoever cancels this does not wait for the answer, but `_remove` does: before it, there may be nothing yet
+        that could be removed."""
+        self._asked = asyncio.create_task(
+            self.agent.ask(request, wire.Started, timeout_s=timeout_s, patience_s=patience_s)
+        )
+        return await asyncio.shield(self._asked)
 
     def _started(self, started: wire.Started) -> str:
         self.object_id, self.object_name = started.id, started.name
         return self._url(started.address)
-
-    async def _give_up(self) -> None:
-        """After a failure: what cannot be removed now is removed by the next start."""
-        try:
-            await self.agent.ask(wire.Remove(self.object_name), wire.Done, timeout_s=END_S, patience_s=0.0)
-        except (AgentAwayError, RefusedError) as error:
-            self.log.warning("Cannot remove %s after its failed start: %s", self.object_name, error)
-        self.object_id = ""
 
     async def _wait_until_up(self, url: str) -> None:
         """Return once the server answers. Raises SpawnException when it ends before."""
@@ -216,8 +202,10 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     # Running and stopping
 
     async def poll(self) -> int | str | None:
-        """None while the container runs, and as long as nobody can tell: JupyterHub takes any other answer,
-        and any error, as the end of the server, and would cut it off."""
+        """None while the container runs or is being removed, and as long as nobody can tell: JupyterHub takes any
+        other answer, and any error, as the end of the server, and would cut it off."""
+        if REMOVALS.under_way(self._own_name):
+            return None  # `stop` waits for it
         try:
             found = await self._inspect()
             if not found.present:
@@ -263,15 +251,28 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         return f"http://{host}:{self.port}{self.server.base_url}"
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
-        """Stop and remove the container."""
-        if not now:
-            await self._end(wire.Stop(self.object_name))
-        await self._end(wire.Remove(self.object_name))
-        self.object_id = ""
+        """Stop and remove the container. Returns once it is gone; after a start that failed, once that was tried:
+        JupyterHub tells of it only then."""
+        self._remove(gently=not now and not self._has_failed)
+        if self._has_failed:
+            await REMOVALS.tried(self._own_name)
+        else:
+            await self.removed()
         self.clear_state()
 
-    async def _end(self, request: wire.Stop | wire.Remove) -> None:
-        # After a start that failed because the agent is away, JupyterHub stops what it did not start; to wait
-        # for the agent again would only keep the user from being told.
-        patience_s = PATIENCE_S if self.object_id else 0.0
-        await self.agent.ask(request, wire.Done, timeout_s=END_S, patience_s=patience_s)
+    async def removed(self) -> None:
+        """Return once nothing is being removed."""
+        await REMOVALS.done(self._own_name)
+
+    def give_up_check(self) -> None:
+        """Have the container removed that JupyterHub waits for after its restart; it then gives up soon, and stops the
+        server."""
+        self.http_timeout = 1
+        self._remove(gently=True)
+
+    def _remove(self, *, gently: bool = False) -> None:
+        """Have the container removed, if that is not under way, without waiting for it."""
+        name = self.object_name
+        requests = (wire.Stop(name), wire.Remove(name)) if gently else (wire.Remove(name),)
+        REMOVALS.begin(self._own_name, self.agent, requests, self.log, after=self._asked)
+        self.object_id = ""

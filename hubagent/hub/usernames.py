@@ -26,7 +26,8 @@ def problem(name: str) -> str | None:
     """What is wrong with a normalised name, as a sentence for the person who chose it; None if nothing."""
     if not name:
         return "Please give a user name."
-    if len(name) > MAX_CHARACTERS or len(quote(name, safe="")) > MAX_ENCODED:
+    # A lone surrogate, which JSON may hold, has no encoding; below it is no character of a name either.
+    if len(name) > MAX_CHARACTERS or len(quote(name, safe="", errors="replace")) > MAX_ENCODED:
         return f"This user name is too long; at most {MAX_CHARACTERS} letters, fewer in some scripts."
     if not name[0].isalnum():
         return "A user name starts with a letter or a digit."

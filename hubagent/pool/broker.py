@@ -79,6 +79,7 @@ class Broker:
         self._slots = slots
         self._expect = expect
         self._locks = NamedLocks()
+        self._starting = NamedLocks()  # held as long as a server of this name is being started
 
     def answer(self, request: Request) -> object:
         """The answer, one of the messages of wire; failures are Refused."""
@@ -112,14 +113,18 @@ class Broker:
         with self._locks.held(name, timeout_s=TURN_S) as our_turn:
             if not our_turn:
                 return wire.Refused("busy", "An earlier start of this server is still under way.")
-            if isinstance(request, wire.Claim):
-                return self._warm.claim(request)
-            try:
-                with self._warm.cold_start(request.user, request.server_name):
-                    return self._cold.start(server, request)
-            except HubagentError as error:
-                log.error("cannot start %s: %s", name, error)
-                return refusal(error, image=server.image)
+            with self._starting.held(name, timeout_s=TURN_S):
+                if isinstance(request, wire.Claim):
+                    return self._warm.claim(request)
+                return self._start_cold(server, name, request)
+
+    def _start_cold(self, server: Server, name: str, request: wire.Create) -> object:
+        try:
+            with self._warm.cold_start(request.user, request.server_name):
+                return self._cold.start(server, request)
+        except HubagentError as error:
+            log.error("cannot start %s: %s", name, error)
+            return refusal(error, image=server.image)
 
     def _declared(self, name: str) -> Server:
         config = self._config()
@@ -130,13 +135,16 @@ class Broker:
         return server
 
     def _inspect(self, name: str) -> wire.Inspected:
+        # A hub that was killed and is back may ask about a start that it does not wait for any more. To call that ended
+        # would leave the hub without the server that is there a moment later.
+        is_starting = self._starting.is_held(name)
         found = self._ours(name)
         if found is None:
-            return wire.Inspected(present=False)
+            return wire.Inspected(present=is_starting, running=is_starting)
         return wire.Inspected(
             present=True,
             id=found.id,
-            running=found.running,
+            running=found.running or is_starting,
             exit_code=found.exit_code,
             out_of_memory=found.out_of_memory,
             address=found.address,

@@ -32,3 +32,9 @@ class NamedLocks:
                     del self._locks[name]
                 else:
                     self._locks[name] = (lock, wanted - 1)
+
+    def is_held(self, name: str) -> bool:
+        """Whether somebody has it at this moment."""
+        with self._guard:
+            lock, _ = self._locks.get(name, (None, 0))
+            return lock is not None and lock.locked()

@@ -20,7 +20,7 @@ PYTHONS = ("3.11", "3.13")  # Debian 12, Debian 13
 PREFIX = "/usr/lib/hubagent-jupyterhub"  # where the folder lies in the end
 ROOT = Path(__file__).resolve().parents[2]
 
-SCRIPTS = {"jupyterhub": "jupyterhub.app", "jupyterhub-idle-culler": "jupyterhub_idle_culler"}
+SCRIPTS = {"jupyterhub": "hubagent.hub.application", "jupyterhub-idle-culler": "jupyterhub_idle_culler"}
 SCRIPT = """\
 #!{prefix}/bin/python3
 import sys

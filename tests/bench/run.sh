@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 make venv repo || exit 1
 py=build/venv/bin/python
 failed=()
-rm -f build/bench/{edit,rest,hub_restart,failed_reload,nginx_reload,login,spawn,browser,kernel,homes}.json
+rm -f build/bench/{edit,rest,hub_restart,failed_reload,nginx_reload,login,spawn,browser,kernel,homes,crowd}.json
 mkdir -p build/bench
 
 bench() { # NAME SECONDS COMMAND...: bounded, with its words in build/bench/NAME.log
@@ -24,6 +24,7 @@ tests/guest_venv.sh || failed+=(guest_venv)
 bench kernel 1200 build/guest-venv/bin/python -m tests.bench.kernel
 bench homes 300 "$py" -m tests.bench.homes
 bench login 600 build/hub-venv/bin/python tests/hub/bench_login.py build/bench/login.json
+bench crowd 1800 build/hub-venv/bin/python tests/hub/bench_crowd.py build/bench/crowd.json
 
 printf '\n== table\n'
 "$py" -m tests.bench.table | tee build/bench/table.txt || failed+=(table)

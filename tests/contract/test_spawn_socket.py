@@ -160,6 +160,28 @@ def test_a_peer_that_goes_away_costs_nothing(path: Path) -> None:
         assert isinstance(_ask(path, wire.Inspect("b")), wire.Inspected)
 
 
+def test_nothing_is_begun_for_a_peer_that_has_gone(path: Path) -> None:
+    """A hub that was killed while its requests waited for their turn: its successor decides anew what is wanted."""
+    gate = threading.Event()
+    asked: list[object] = []
+
+    def answer(request: object) -> object:
+        asked.append(request)
+        gate.wait(20.0)
+        return _inspected(request)
+
+    with _serving(path, answer, workers=1):
+        with _connect(path) as first:
+            wire.send(first, wire.Inspect("begun"), timeout_s=5.0)
+            wait_until(lambda: bool(asked), 20.0)
+            with _connect(path) as gone:
+                wire.send(gone, wire.Inspect("gone"), timeout_s=5.0)
+            gate.set()
+            assert isinstance(wire.receive(first, wire.Inspected, timeout_s=20.0), wire.Inspected)
+        assert isinstance(_ask(path, wire.Inspect("next")), wire.Inspected)
+    assert asked == [wire.Inspect("begun"), wire.Inspect("next")]
+
+
 def test_as_many_as_there_are_workers_are_answered_side_by_side(path: Path) -> None:
     meeting = threading.Barrier(8)
 

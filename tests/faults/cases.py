@@ -33,6 +33,7 @@ HOMES = "tests/contract/test_homes_helper.py"
 NGINX = "tests/nginx/test_reload.py"
 HUB = "tests/hub/test_hub.py"
 SPAWNER = "tests/hub/test_spawner.py"
+INTERRUPTED = "tests/hub/test_interrupted_starts.py"
 EDITS = "tests/machine/test_edits.py"
 SERVERS = "tests/machine/test_servers.py"
 POOL = "tests/machine/test_pool.py"
@@ -994,6 +995,43 @@ THE_POOL = Chapter(
                     POOL,
                     "a_slot_that_warms_up_stands_still_while_somebody_clicks",
                     "docker_has_its_weight_again_though_who_asked_or_did_it_dies",
+                ),
+            ),
+        ),
+        Case(
+            "S14",
+            "A server is stopped, or its user deleted, at any moment of its start, cold or warm, the agent or the hub gone as well",
+            "204, or 202 and then gone: no container, no route, not ready, and the next start works. What cannot be removed "
+            "now is removed when the agent is back. Whoever asked for the start has an answer.",
+            (
+                *_tests(
+                    INTERRUPTED,
+                    "delete",
+                    "the_user_is_deleted",
+                    "a_stop_that_takes_long",
+                    "an_open_progress_page_is_told",
+                    "the_agent_is_away_when_it_ends",
+                    "the_hub_is_killed",
+                    "a_server_that_the_hub_looks_for_after_its_restart",
+                    "a_deleted_users_named_servers_end",
+                ),
+                *_tests("tests/unit/pool/test_broker.py", "a_server_that_is_being_started_counts_as_running"),
+                *_tests(SOCKET, "nothing_is_begun_for_a_peer_that_has_gone"),
+            ),
+        ),
+        Case(
+            "S15",
+            "A start asks for options that there are not",
+            "400, with what there is; nothing is started or stored. Remembered options that are gone mean the default.",
+            (
+                *_tests(
+                    "tests/hub/test_start_options.py",
+                    "unknown_options",
+                    "bodies_that_are_no_options",
+                    "options_that_are_stored_for_later",
+                    "unknown_parameters_of_the_page",
+                    "unknown_fields_of_the_form",
+                    "remembered_options_that_are_gone_are_no_fault",
                 ),
             ),
         ),

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from docker_daemon import DockerDaemon
+from holding import Hold
 
 from hubagent import wire
 from hubagent.adapters.clock import SystemClock
@@ -21,7 +22,7 @@ from hubagent.config.hub import Hub
 from hubagent.config.model import Config
 from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
-from hubagent.pool.broker import REQUESTS, Broker
+from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
@@ -120,14 +121,20 @@ class Agent:
             slots=lambda: self.slots.all.values(),
             expect=self.expected.append,
         )
-        self._server = SpawnServer(
-            self.socket, self.broker.answer, requests=REQUESTS, owner=getpass.getuser()
-        )
+        self.hold = Hold()
+        self._server = SpawnServer(self.socket, self._answer, requests=REQUESTS, owner=getpass.getuser())
 
     def config(self) -> Config:
         entries = self.declared["servers"].items()
         servers = tuple(_server(name, entry) for name, entry in entries)
         return Config(servers=servers, hub=Hub(traits=self.traits))
+
+    def _answer(self, request: Request) -> object:
+        kind = type(request).__name__
+        self.hold.here(f"before {kind}")
+        answer = self.broker.answer(request)
+        self.hold.here(f"after {kind}")
+        return answer
 
     def start(self) -> None:
         self._server.start()

@@ -21,6 +21,8 @@ from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from holding import Hold
+
 from hubagent import wire
 
 USER_SERVER = Path(__file__).with_name("user_server.py")
@@ -53,7 +55,7 @@ class Container:
 @dataclass(frozen=True)
 class Image:
     user: str = "jovyan"
-    behaviour: str = "serve"  # of a container's launcher and server: serve, fail, eat, or stillborn
+    behaviour: str = "serve"  # of a container's launcher and server: serve, late, fail, eat, or stillborn
 
 
 class DockerDaemon:
@@ -70,6 +72,7 @@ class DockerDaemon:
         self.given: list[tuple[str, str, bytes]] = []  # volume, path and tar archive
         self.fault: int | None = None
         self.calls: list[str] = []
+        self.hold = Hold()
         self._made = 0
         self._server: _Server | None = None
 
@@ -109,6 +112,7 @@ class DockerDaemon:
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, object]:
         """Status and JSON value (or bytes) for one call."""
         self.calls.append(f"{method} {path}")
+        self.hold.here(path.rpartition("/")[2])
         if self.fault is not None:
             return self.fault, {"message": "something is wrong with the daemon"}
         if path == "/version":

@@ -63,8 +63,17 @@ def call(
 class RunningHub:
     """The agent's files, the proxy and the hub. `settings` and `secrets` may be changed between starts."""
 
-    def __init__(self, folder: Path, *, hub_host: str = "127.0.0.1", config: Path = CONFIG) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        hub_host: str = "127.0.0.1",
+        config: Path = CONFIG,
+        program: str = "hubagent.hub.application",
+    ) -> None:
+        """`program` is the module that runs as the hub."""
         self.folder = folder
+        self.program = program
         self.config = config
         proxy, api, metrics, hub = free_ports(4)
         self.url = f"http://127.0.0.1:{proxy}"
@@ -116,6 +125,11 @@ class RunningHub:
         assert self._hub is not None
         return self._hub.pid
 
+    @property
+    def proxy_pid(self) -> int:
+        assert self._proxy is not None
+        return self._proxy.pid
+
     def one_time_password(self, name: str = "admin") -> str:
         return (self.folder / "state" / "one-time" / name).read_text().strip()
 
@@ -146,7 +160,15 @@ class RunningHub:
         with (self.folder / "hub.log").open("ab") as log:
             self._hub = subprocess.Popen(
                 # As systemd starts it. A shell has its background jobs ignore SIGINT, by which the hub ends its culler.
-                ["env", "--default-signal", sys.executable, "-m", "jupyterhub", "-f", str(self.config)],
+                [
+                    "env",
+                    "--default-signal",
+                    sys.executable,
+                    "-m",
+                    self.program,
+                    "-f",
+                    str(self.config),
+                ],
                 env=environment,
                 cwd=self.folder,
                 stdout=log,

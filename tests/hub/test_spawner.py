@@ -3,7 +3,6 @@ server. The agent's part runs here, on a Docker that is scripted."""
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import os
@@ -11,119 +10,22 @@ import signal
 import tarfile
 import threading
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import quote
 
 import pytest
-from agent import Agent
 from browser import Browser
 from conftest import ADMIN_PASSWORD, choose_first_password
-from docker_daemon import Container, DockerDaemon, Image
-from running import RunningHub, call, free_ports, server, wait_until
-
-TOKEN = "tester-token-tester-token"
+from docker_daemon import Container
+from running import call, server, wait_until
+from scene import TOKEN, Scene, staged
 
 # Docker's SDK leaves a socket that cannot connect to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-class Scene:
-    """A hub with an agent and a Docker, and what a test does there."""
-
-    def __init__(self, hub: RunningHub, agent: Agent, docker: DockerDaemon) -> None:
-        self.hub = hub
-        self.agent = agent
-        self.docker = docker
-
-    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        status, answer = call(
-            f"{self.hub.url}/hub/api/{path}",
-            method=method,
-            token=TOKEN,
-            body=None if body is None else json.dumps(body).encode(),
-            timeout_s=60,
-        )
-        return status, json.loads(answer or b"null")
-
-    def start(self, user: str, options: object = None, name: str = "") -> tuple[int, Any]:
-        self.api("POST", f"users/{quote(user)}")
-        target = f"servers/{name}" if name else "server"
-        return self.api("POST", f"users/{quote(user)}/{target}", options)
-
-    def refusal(self, user: str, options: object = None) -> str:
-        """The message of a start that fails."""
-        status, body = self.start(user, options)
-        assert status >= 400, (status, body)
-        message: str = body["message"]
-        return message
-
-    def stop(self, user: str, name: str = "") -> None:
-        target = f"servers/{name}" if name else "server"
-        assert self.api("DELETE", f"users/{quote(user)}/{target}")[0] in {202, 204}
-
-    def container(self, user: str, options: object = None) -> Container:
-        """The container of a start that succeeds."""
-        status, body = self.start(user, options)
-        assert status == 201, body
-        return next(
-            item
-            for item in self.docker.containers.values()
-            if item.created["Labels"].get("hubagent.user") == user
-        )
-
-    def given(self, user: str) -> list[tuple[str, bytes]]:
-        """What a user's new home was given."""
-        volume = f"jupyterhub-user-{user.replace('.', '-2e')}"
-        return [(path, content) for name, path, content in self.docker.given if name == volume]
-
-    def ready(self, user: str) -> bool:
-        status, body = self.api("GET", f"users/{user}")
-        assert status == 200
-        return bool(body["servers"].get("", {}).get("ready"))
-
-    def edit(self, **servers: dict[str, object]) -> None:
-        """Write these servers, the first as the default, beneath the running hub."""
-        self.hub.servers.update(servers=servers, default=next(iter(servers)))
-        self.hub.write()
-
-    def answers(self, user: str) -> bool:
-        return call(f"{self.hub.url}/user/{user}/api")[0] == 200
-
-
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("docker")
-    port = free_ports(1)[0]
-    docker = DockerDaemon(folder, port)
-    docker.images["fails"] = Image("1000:100", "fail")
-    docker.images["eats"] = Image("1000", "eat")
-    docker.images["stillborn"] = Image(behaviour="stillborn")
-    docker.images["root"] = Image("")
-    docker.images["stranger"] = Image("nobody-knows")
-    hub = RunningHub(folder / "hub")
-    agent = Agent(folder / "agent", docker, hub.servers)
-    agent.traits = {"DockerSpawner": {"extra_host_config": {"shm_size": "256m"}}}
-    scopes = ["admin:users", "admin:servers", "servers", "read:users"]
-    hub.settings["traits"] = {
-        "JupyterHub": {
-            "allow_named_servers": True,
-            "services": [{"name": "tester", "api_token": TOKEN}],
-            "load_roles": [{"name": "tester", "services": ["tester"], "scopes": scopes}],
-        },
-        "Spawner": {"port": port, "poll_interval": 1},
-        "HubagentSpawner": {"agent_socket": str(agent.socket)},
-        **agent.traits,
-    }
-    try:
-        docker.start()
-        agent.start()
-        hub.start()
-        yield Scene(hub, agent, docker)
-    finally:
-        hub.stop()
-        agent.close()
-        docker.close()
-        gc.collect()
+    with staged(tmp_path_factory.mktemp("docker")) as scene:
+        yield scene
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,8 @@ def test_allowed(name: str) -> None:
         ("a\u202eb", "letters, digits and"),
         ("a\u200bb", "letters, digits and"),
         ("a,b", "letters, digits and"),
+        ("a\ud800b", "letters, digits and"),
+        ("\ud800", "starts with a letter or a digit"),
         ("<script>", "starts with a letter or a digit"),
         ("a<b", "letters, digits and"),
         ("a{b}", "letters, digits and"),

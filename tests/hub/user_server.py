@@ -3,8 +3,8 @@
     user_server.py GUEST_SOCKET BECAME_FILE BEHAVIOUR ADDRESS PORT HOLD_FILE
 
 Listens on GUEST_SOCKET until it is told whose server to be, and writes that into BECAME_FILE. Then it answers
-on its address (BEHAVIOUR serve) or ends (anything else). While HOLD_FILE exists, connections are accepted and
-not answered, as by a server whose processor is busy.
+on its address (BEHAVIOUR serve or late) or ends (anything else). While HOLD_FILE exists, connections are accepted and
+not answered, as by a server whose processor is busy, and BEHAVIOUR late does not listen yet.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def become() -> tuple[wire.Become, socket.socket]:
+    while BEHAVIOUR == "late" and Path(HOLD_FILE).exists():
+        time.sleep(0.02)
     os.chdir(Path(GUEST_SOCKET).parent)  # the path may be too long for a socket's address
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(Path(GUEST_SOCKET).name)
@@ -58,7 +60,7 @@ def become() -> tuple[wire.Become, socket.socket]:
 if __name__ == "__main__":
     message, peer = become()
     Path(BECAME_FILE).write_bytes(wire.to_json(message))
-    server = ThreadingHTTPServer((ADDRESS, int(PORT)), Handler) if BEHAVIOUR == "serve" else None
+    server = ThreadingHTTPServer((ADDRESS, int(PORT)), Handler) if BEHAVIOUR in {"serve", "late"} else None
     wire.send(peer, wire.Done(), timeout_s=1.0)
     peer.close()
     if server is None:

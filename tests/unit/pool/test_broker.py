@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +39,7 @@ class Pool:
         self.answer: wire.Started | wire.Refused = wire.Refused("no_slot", "none is ready")
         self.slots: list[Slot] = []
         self.asked: list[str] = []
+        self.at_cold_start: Callable[[], object] = lambda: None  # before and after it
 
     def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused:
         self.asked.append(f"claim {claim.user}")
@@ -47,7 +48,9 @@ class Pool:
     @contextmanager
     def cold_start(self, user: str, server_name: str) -> Iterator[None]:
         self.asked.append(f"cold {user} {server_name}")
+        self.at_cold_start()
         yield
+        self.at_cold_start()
 
     def gone(self, container: str) -> None:
         self.asked.append(f"gone {container}")
@@ -140,6 +143,21 @@ def test_the_life_of_a_server(world: World) -> None:
     assert world.ask(wire.Remove(started.name)) == wire.Done()
     assert world.ask(wire.Inspect(started.name)) == wire.Inspected(present=False)
     assert not world.guests.known(), "nothing of it is left"
+
+
+def test_a_server_that_is_being_started_counts_as_running(world: World) -> None:
+    """A hub that was killed asks for it when it is back, and would take any other answer for the server's end."""
+    seen: list[object] = []
+    world.pool.at_cold_start = lambda: seen.append(world.ask(wire.Inspect("jupyter-ada")))
+    started = world.running()
+    assert seen == [
+        wire.Inspected(present=True, running=True),
+        wire.Inspected(present=True, id=started.id, running=True, address=started.address),
+    ]
+    world.containers.stop(started.id, timeout_s=1)
+    answer = world.ask(wire.Inspect(started.name))
+    assert isinstance(answer, wire.Inspected)
+    assert not answer.running, "its start is over"
 
 
 def test_a_claim_is_the_pools(world: World) -> None:

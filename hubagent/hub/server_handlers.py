@@ -1,0 +1,130 @@
+"""JupyterHub's requests that start and stop servers, where its own answers would leave something behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jupyterhub.apihandlers.users import UserAPIHandler, UserServerAPIHandler
+from jupyterhub.handlers.pages import SpawnHandler
+from jupyterhub.scopes import needs_scope
+from jupyterhub.user import User
+from tornado import web
+
+from hubagent.hub.interruption import Interrupting
+
+_PARAMETERS: Final = frozenset({"_xsrf", "token"})
+"""Of a query or form, JupyterHub's own besides those that it takes out itself."""
+
+_CHANGEABLE: Final = frozenset({"name", "display_name", "user_options"})
+
+
+class ServerApi(UserServerAPIHandler, Interrupting):  # type: ignore[misc]  # jupyterhub's handlers are untyped
+    """users/NAME/server and users/NAME/servers/NAME."""
+
+    def get_json_body(self) -> dict[str, Any] | None:
+        """Raises HTTPError (400) for anything but an object or nothing."""
+        body = super().get_json_body()
+        if body is not None and not isinstance(body, dict):
+            raise web.HTTPError(400, "Body must be a JSON object")
+        return body
+
+    @needs_scope("start:servers")  # type: ignore[untyped-decorator]
+    async def post(self, user_name: str, server_name: str = "") -> None:
+        self._check_options(user_name)
+        await super().post(user_name, server_name)
+
+    @needs_scope("start:servers")  # type: ignore[untyped-decorator]
+    async def put(self, user_name: str, server_name: str = "") -> None:
+        self._check_options(user_name)
+        await super().put(user_name, server_name)
+
+    @needs_scope("start:servers")  # type: ignore[untyped-decorator]
+    async def patch(self, user_name: str, server_name: str = "") -> None:
+        body = self.get_json_body() or {}
+        for name, value in body.items():
+            if name not in _CHANGEABLE:
+                raise web.HTTPError(
+                    400, f"There is no {name[:100]!r} to change; there are: {', '.join(sorted(_CHANGEABLE))}"
+                )
+            if name != "user_options" and not isinstance(value, str):
+                raise web.HTTPError(400, f"{name} must be a string")
+        self._check_options(user_name, {"user_options": body.get("user_options")})
+        await super().patch(user_name, server_name)
+
+    @needs_scope("delete:servers")  # type: ignore[untyped-decorator]
+    async def delete(self, user_name: str, server_name: str = "") -> None:
+        self.get_json_body()
+        user = self.find_user(user_name)
+        if user is not None and server_name in user.spawners:
+            await self.interrupt(user, server_name)
+            if user.spawners[server_name].pending == "check":
+                self.set_header("Content-Type", "text/plain")
+                self.set_status(202)
+                return
+        await super().delete(user_name, server_name)
+
+    def _check_options(self, user_name: str, body: Mapping[str, object] | None = None) -> None:
+        body = self.get_json_body() if body is None else body
+        user = self.find_user(user_name)
+        if body and user is not None:
+            user.spawner.check_body(body)
+
+
+class UserApi(UserAPIHandler, Interrupting):  # type: ignore[misc]  # jupyterhub's handlers are untyped
+    """users/NAME."""
+
+    @needs_scope("delete:users")  # type: ignore[untyped-decorator]
+    async def delete(self, user_name: str) -> None:
+        """JupyterHub stops the default server alone, and that only if it is ready."""
+        user = self.find_user(user_name)
+        if user is not None and user.name != self.current_user.name:
+            await self._stop_all(user)
+        await super().delete(user_name)
+
+    async def _stop_all(self, user: User) -> None:
+        for name in list(user.spawners):
+            if not await self.interrupt(user, name) and user.spawners[name].ready:
+                await self.stop_single_user(user, name)
+        if any(spawner.active for spawner in user.spawners.values()):
+            raise web.HTTPError(400, f"{user.name}'s server is in the process of stopping, please wait.")
+
+
+class SpawnPage(SpawnHandler, Interrupting):  # type: ignore[misc]  # jupyterhub's handlers are untyped
+    """/hub/spawn."""
+
+    _asked: Mapping[str, list[str]] = {}
+
+    def _get_user_options(self, query_options: dict[str, list[str]]) -> Mapping[str, list[str]]:
+        """JupyterHub takes options with and without a prefix; it drops the latter where there are both."""
+        options = {name: values for name, values in query_options.items() if name not in _PARAMETERS}
+        asked: dict[str, list[str]] = {}
+        for name, values in options.items():
+            asked.setdefault(name.removeprefix("opt-"), []).extend(values)
+        self._asked = asked
+        super()._get_user_options(options)  # it refuses a prefix without a name, and logs what is out of date
+        return self._asked
+
+    async def _wrap_spawn_single_user(
+        self,
+        user: User,
+        server_name: str,
+        display_name: str,
+        spawner: Any,
+        pending_url: str,
+        options: object = None,
+    ) -> Any:
+        """Where there is no form, JupyterHub starts the default server after options that were refused."""
+        if options is None and self._asked:
+            spawner.options_from_query(self._asked)  # refuses them again
+        return await super()._wrap_spawn_single_user(
+            user, server_name, display_name, spawner, pending_url, options
+        )
+
+
+REPLACED: Final[Mapping[type, type]] = {
+    UserServerAPIHandler: ServerApi,
+    UserAPIHandler: UserApi,
+    SpawnHandler: SpawnPage,
+}
+"""Which of JupyterHub's handlers ours stand for."""
