@@ -114,6 +114,7 @@ class Survey:
                 *look.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *image_problems.problems(_declared(in_force) if in_force else {}, images, self._absent),
+                *self._of_the_database(),
                 *server_problems.problems(self._pools.fault() if self._pools else "", pools),
                 *certificate_problems,
                 *disk_problems,
@@ -229,6 +230,11 @@ class Survey:
         if free >= _DISK_WARN_BYTES:
             return free, ()
         return free, (Problem(None, Reason.DISK, f"{path}: only {free // 1024**2} MiB free on this disk"),)
+
+    def _of_the_database(self) -> tuple[Problem, ...]:
+        """What the hub said of its database when it started."""
+        notice = self._observer.hub_notice()
+        return (Problem(Component.HUB, Reason.DATABASE, notice),) if notice else ()
 
     def _ask_services(self, in_force: Desired | None) -> Figures:
         if in_force is None:
