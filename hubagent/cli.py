@@ -28,7 +28,6 @@ from hubagent.agent import Agent
 from hubagent.config.advice import advice
 from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
-from hubagent.config.notices import not_yet
 from hubagent.converge import doctor
 from hubagent.converge.look import Order
 from hubagent.converge.reported import last_status
@@ -138,7 +137,7 @@ def _check(arguments: argparse.Namespace, layout: Layout) -> int:
             raise ConfigError((f"{path}: does not exist",))
         content = state.content
     config = load(content, path=str(path))
-    for notice in (*not_yet(config), *advice(config)):
+    for notice in advice(config):
         print(f"{path}: {notice}", file=sys.stderr)
     print(f"{path}: valid")
     return OK

@@ -79,9 +79,10 @@ class Observer:
             return None
         return self._line(_LOADED[component], 0) or None
 
-    def hub_notice(self) -> str:
-        """What the hub said when it started that a person should know; empty for nothing."""
-        return self._line(_HUB_NOTICE, 0)
+    def hub_notices(self) -> tuple[str, ...]:
+        """What the hub said when it started that a person should know."""
+        content = self._content(self._tools.layout.root / _HUB_NOTICE) or b""
+        return tuple(content.decode(errors="replace").splitlines())
 
     def outdated(self, component: Component, unit: UnitState) -> str:
         """That another build of it is installed than the one that runs, in words; else empty."""
@@ -119,7 +120,7 @@ class Observer:
     def _line(self, path: str, number: int) -> str:
         """One line of a small file; empty when it has no such line."""
         content = self._content(self._tools.layout.root / path) or b""
-        lines = content.decode(errors="replace").splitlines()
+        lines = content.decode("ascii", "replace").splitlines()
         return lines[number].strip() if number < len(lines) else ""
 
     def _content(self, path: Path) -> bytes | None:

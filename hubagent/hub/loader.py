@@ -17,8 +17,8 @@ from hubagent.hub.settings import Places, load_hub, load_secrets
 
 
 def load(config: Config) -> None:
-    """Fill `config` from the agent's files and say so in the `loaded` marker; what a person should know of the
-    database goes into `notice`.
+    """Fill `config` from the agent's files and say so in the `loaded` marker; what a person should know
+    besides goes into `notice`, line by line.
 
     Ends the process with one line on standard error when the files cannot be used: JupyterHub without
     its configuration would start with an empty database and everybody locked out.
@@ -28,8 +28,10 @@ def load(config: Config) -> None:
         places = Places.from_environment()
         settings = load_hub(places.hub_json)
         secrets = load_secrets(places.secrets_json)
-        config.merge(build_config(settings, secrets, places.state))
-        notice = moving.bring_over(settings, secrets, places.state)
+        built, left_out = build_config(settings, secrets, places.state, tolerant=True)
+        config.merge(built)
+        notices = [f"{reason}; it is left out" for reason in left_out]
+        notices.append(moving.bring_over(settings, secrets, places.state))
         bring_up_to_date(config.JupyterHub.db_url)
         moving.settle(settings, secrets, places.state)
         forget_tokens(config.JupyterHub.db_url, AGENT, but=secrets.agent_token)
@@ -38,7 +40,7 @@ def load(config: Config) -> None:
     if settings.database == "sqlite":
         prepare_sqlite()
     if places.runtime is not None:
-        _write(places.runtime / "notice", notice)
+        _write(places.runtime / "notice", "".join(f"{notice}\n" for notice in notices if notice))
         _write(places.runtime / "loaded", f"{settings.sha256}\n{_release()}")
 
 

@@ -162,7 +162,9 @@ def test_signed_in_people_notice_nothing_of_a_move_and_of_the_way_back(tmp_path:
         assert ada.signed_in
         assert Browser(hub.url).sign_in("later", USER_PASSWORD).status == 200
         assert Browser(hub.url).sign_in("admin", ADMIN_PASSWORD).status == 200
-        (aside,) = (hub.folder / "state").glob("jupyterhub.sqlite.left-*")
+        state = hub.folder / "state"
+        assert stat.S_IMODE((state / "jupyterhub.sqlite").stat().st_mode) == 0o600
+        (aside,) = state.glob("jupyterhub.sqlite.left-*")
         with closing(sqlite3.connect(aside)) as database:
             assert database.execute("SELECT name FROM users ORDER BY id").fetchall() == [("admin",), ("ada",)]
 
@@ -226,7 +228,6 @@ def test_every_table_arrives_as_it_was(starts: Starts, postgres: Postgres, empty
     assert _dump(starts.url(other)) == before
     starts.start("sqlite")
     assert _dump(starts.url("sqlite")) == before
-    assert stat.S_IMODE(starts.file.stat().st_mode) == 0o600
 
 
 def test_a_database_with_accounts_of_its_own_is_refused_and_named(starts: Starts, empty: str) -> None:
@@ -324,8 +325,13 @@ def test_accounts_that_cannot_be_read_are_not_left_behind_unsaid(
         starts.rehearse(empty)
 
 
-@pytest.mark.parametrize("to_file", [False, True], ids=["to a server", "to a file"])
-@pytest.mark.parametrize("call_number", range(8))
+@pytest.mark.parametrize(
+    ("to_file", "call_number"),
+    [*((False, number) for number in range(3)), *((True, number) for number in range(7))],
+    ids=lambda value: {False: "to a server", True: "to a file"}[value]
+    if isinstance(value, bool)
+    else str(value),
+)
 def test_killed_at_any_moment_nobody_is_lost(
     starts: Starts, empty: str, to_file: bool, call_number: int
 ) -> None:
@@ -343,7 +349,7 @@ def test_killed_at_any_moment_nobody_is_lost(
         timeout=120,
         check=False,
     )
-    assert ended.returncode in (-signal.SIGKILL, 0)
+    assert ended.returncode == -signal.SIGKILL, "there are so many such calls"
     if call_number % 2:  # taken back: the agent starts it with the settings before
         starts.start(source)
         assert starts.people(source) == everybody

@@ -79,14 +79,14 @@ def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
     assert not world.survey.status(world.look()).degraded
 
 
-def test_what_the_hub_says_of_its_database_is_a_problem_until_it_starts_without() -> None:
+def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -> None:
     world = World(CONFIG)
     world.look()
     notice = Path("/run/jupyterhub/notice")
     world.files.write(notice, "hub.database: what came later is in Zürich\n".encode(), mode=0o644)
     (problem,) = world.survey.status(world.look()).problems
     assert (problem.reason, problem.message) == (
-        Reason.DATABASE,
+        Reason.SETTINGS,
         "hub.database: what came later is in Zürich",
     )
     world.files.write(notice, b"", mode=0o644)
