@@ -24,11 +24,13 @@ from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
 from hubagent.adapters.log import JournalLog
+from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.agent import Agent
+from hubagent.config import host_names
 from hubagent.config.advice import advice
 from hubagent.config.document import MAX_BYTES
 from hubagent.config.loader import load
-from hubagent.config.notices import not_yet
+from hubagent.config.model import Config
 from hubagent.converge import doctor
 from hubagent.converge.look import Order
 from hubagent.converge.reported import last_status
@@ -40,6 +42,7 @@ from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
 from hubagent.observability.terminal import clean
+from hubagent.ports import MachineFacts
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
 _ANSWER_S = 1800.0  # on a busy machine; an agent that is gone is noticed before
@@ -138,8 +141,9 @@ def _check(arguments: argparse.Namespace, layout: Layout) -> int:
             raise ConfigError((f"{path}: does not exist",))
         content = state.content
     config = load(content, path=str(path))
-    for notice in (*not_yet(config), *advice(config)):
+    for notice in advice(config):
         print(f"{path}: {notice}", file=sys.stderr)
+    _say_where_it_leads(config, LocalMachineFacts())
     print(f"{path}: valid")
     return OK
 
@@ -155,9 +159,19 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
         print(json.dumps(plan_json(prepared.plan), indent=1))
     else:
         print(plan_text(prepared.plan, colour=_colour()), end="")
+    if any(change.key == "host" for change in prepared.plan.changes):
+        _say_where_it_leads(prepared.intent.config, agent.tools.machine)
     for message in prepared.errors:
         print(message, file=sys.stderr)
     return USAGE if prepared.errors else OK
+
+
+def _say_where_it_leads(config: Config, machine: MachineFacts) -> None:
+    """Before people are locked out under every other name."""
+    if config.host is not None:
+        notice = host_names.judge(config.host, machine.addresses(config.host))
+        if notice is not None:
+            print(notice, file=sys.stderr)
 
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:

@@ -326,3 +326,8 @@ class MachineFacts(Protocol):
     def attached(self) -> tuple[str, ...]:
         """The networks on this machine's own cables, such as 192.0.2.0/24: where it has an address itself."""
         ...
+
+    def addresses(self, name: str) -> Mapping[str, bool] | None:
+        """Where a name leads, each address with whether it is this machine's; empty for a name that is not known,
+        None when nobody answers within two seconds."""
+        ...

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from typing import Final
 
-from hubagent.adapters import journal, listeners
+from hubagent.adapters import journal, listeners, name_lookup
 from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
 from hubagent.state.nginx import Version
+
+_LOOK_UP_S: Final = 2.0
 
 
 class LocalMachineFacts:
@@ -49,3 +53,6 @@ class LocalMachineFacts:
 
     def attached(self) -> tuple[str, ...]:
         return self._network.attached()
+
+    def addresses(self, name: str) -> Mapping[str, bool] | None:
+        return name_lookup.addresses(name, timeout_s=_LOOK_UP_S)

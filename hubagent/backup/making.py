@@ -111,7 +111,7 @@ class Making:
             if state is None:
                 continue
             try:
-                config = loader.load(state.content, path=str(path))
+                config = loader.load(state.content, path=str(path), in_force=True)
             except ConfigError as error:
                 faults = error.messages
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hubagent.config import trait_files
 from hubagent.config.model import Config, TlsMode
 from hubagent.layout import Layout
 
@@ -17,10 +18,5 @@ def named_files(config: Config, layout: Layout) -> tuple[Path, ...]:
     if metrics is not None:
         found += [metrics.certificate, metrics.key]
     named = {Path(path) for path in found if path is not None}
-    named |= {
-        Path(str(value))
-        for traits in hub.traits.values()
-        for name, value in traits.items()
-        if name.endswith("_file")
-    }
+    named |= {Path(path) for path in trait_files.named_files(hub.traits)}
     return tuple(sorted(layout.root.joinpath(*path.parts[1:]) for path in named))

@@ -66,7 +66,9 @@ def small_files(stream: BinaryIO, layout: Layout, files: FileStore) -> SmallFile
     if source is None:
         raise BackupError(f"the backup has no {layout.config}; it was not made by hubagent")
     try:
-        config = loader.load(source.content[: MAX_BYTES + 1], path=f"{layout.config} in the backup")
+        config = loader.load(
+            source.content[: MAX_BYTES + 1], path=f"{layout.config} in the backup", in_force=True
+        )
     except ConfigError as error:
         older = "the backup's configuration is not one for this version of hubagent; restore it with the one"
         raise ConfigError((f"{older} that made it, then upgrade", *error.messages)) from error

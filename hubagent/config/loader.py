@@ -18,8 +18,9 @@ from hubagent.errors import ConfigError
 _ROOT: Final = Section(Config)
 
 
-def load(content: bytes, *, path: str) -> Config:
-    """Read and check a configuration file. `path` is only for the messages.
+def load(content: bytes, *, path: str, in_force: bool = False) -> Config:
+    """Read and check a configuration file. `path` is only for the messages. `in_force`: of a generation that serves,
+    perhaps since an earlier hubagent that took more than this one.
 
     Raises ConfigError with one message for each fault, in the order of the file:
     `PATH:LINE:COLUMN: key.path: what is wrong; what to do`.
@@ -28,7 +29,7 @@ def load(content: bytes, *, path: str) -> Config:
         root = document.parse(content)
     except document.DocumentError as error:
         raise _config_error([Fault(place, (), message) for place, message in error.faults], path) from None
-    walk = Walk(advice)
+    walk = Walk(advice, in_force)
     config = Config()
     try:
         config = _ROOT.read(root, At(walk))
@@ -49,7 +50,8 @@ def _apply_rules(config: Config, walk: Walk) -> None:
     broken_now = (
         Fault(_place(walk, broken.path), broken.path, broken.message)
         for broken in broken_rules(config)
-        if not any(_touches(about, path) for about in (broken.path, *broken.others) for path in faulty)
+        if not (walk.in_force and broken.was_taken)
+        and not any(_touches(about, path) for about in (broken.path, *broken.others) for path in faulty)
     )
     walk.faults.extend(itertools.islice(broken_now, MAX_FAULTS))
 

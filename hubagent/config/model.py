@@ -86,7 +86,8 @@ class Tls:
         default=TlsMode.SELF_SIGNED,
         metadata=setting(
             Choice(TlsMode),
-            "Where the certificate comes from: made at first boot, from your files, or from Let's Encrypt.",
+            "Where the certificate comes from: made at first boot, or from your files. letsencrypt is for a"
+            " later version, and refused.",
         ),
     )
     certificate: PurePosixPath | None = field(
@@ -100,11 +101,11 @@ class Tls:
     )
     email: str | None = field(
         default=None,
-        metadata=setting(kinds.EMAIL, "With `letsencrypt`: where warnings about the certificate go."),
+        metadata=setting(kinds.EMAIL, "For `letsencrypt`, a later version's."),
     )
     acme_directory: str | None = field(
         default=None,
-        metadata=setting(kinds.HTTPS, "With `letsencrypt`: another ACME server. Not set: Let's Encrypt."),
+        metadata=setting(kinds.HTTPS, "For `letsencrypt`, a later version's."),
     )
 
 

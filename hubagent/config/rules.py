@@ -18,6 +18,7 @@ class Broken:
     path: Path
     message: str
     others: tuple[Path, ...] = ()
+    was_taken: bool = False  # by an earlier hubagent, so a file with it may be in force
 
 
 def broken_rules(config: Config) -> Iterator[Broken]:
@@ -35,21 +36,25 @@ def broken_rules(config: Config) -> Iterator[Broken]:
 
 def _tls(config: Config) -> Iterator[Broken]:
     tls, mode = config.tls, config.tls.mode
-    needed = {TlsMode.FILES: ("certificate", "key"), TlsMode.LETSENCRYPT: ("email",), TlsMode.SELF_SIGNED: ()}
-    belongs = {"certificate": TlsMode.FILES, "key": TlsMode.FILES} | dict.fromkeys(
-        ("email", "acme_directory"), TlsMode.LETSENCRYPT
-    )
-    for name in needed[mode]:
-        if getattr(tls, name) is None:
-            message = f"{mode.value} needs {name}; write tls.{name}, or choose another mode"
+    if mode is TlsMode.LETSENCRYPT:
+        message = (
+            "letsencrypt is not built in yet; get the certificate with certbot or another program and write mode:"
+            " files with certificate and key (their renewal is noticed), or mode: self-signed"
+        )
+        yield Broken(("tls", "mode"), message, was_taken=True)
+        return
+    for name in ("certificate", "key"):
+        given = getattr(tls, name) is not None
+        if mode is TlsMode.FILES and not given:
+            message = f"files needs {name}; write tls.{name}, or choose another mode"
             yield Broken(("tls", "mode"), message, (("tls", name),))
-    for name, owner in belongs.items():
-        if getattr(tls, name) is not None and mode is not owner:
-            message = f"is only used with mode: {owner.value}; set tls.mode to that, or remove the line"
+        if mode is not TlsMode.FILES and given:
+            message = "is only used with mode: files; set tls.mode to that, or remove the line"
             yield Broken(("tls", name), message, (("tls", "mode"),))
-    if mode is TlsMode.LETSENCRYPT and (config.host is None or "." not in config.host):
-        message = "letsencrypt needs the server's public name; write `host: hub.example.org` at the top"
-        yield Broken(("tls", "mode"), message, (("host",),))
+    for name in ("email", "acme_directory"):
+        if getattr(tls, name) is not None:
+            message = "is of letsencrypt, which is not built in yet; remove the line"
+            yield Broken(("tls", name), message, (("tls", "mode"),))
 
 
 def _hub(hub: Hub) -> Iterator[Broken]:

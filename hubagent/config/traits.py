@@ -1,7 +1,7 @@
 """`hub.traits`: what else JupyterHub and its classes can be told, as data.
 
-Names are checked, values are free JSON. What hubagent itself sets is refused with the key that does it, and
-secrets come by file: a trait `x_file` with an absolute path stands for a secret trait `x`.
+What hubagent itself sets, and what only Python code can be, is refused with what to do instead (hubagent.traits).
+Secrets come by file: a trait `x_file` with an absolute path stands for a secret trait `x`, where there is no `x_file`.
 """
 
 from __future__ import annotations
@@ -17,55 +17,13 @@ from hubagent.config.refusal import RefusedError, shown
 from hubagent.config.scalars import MASK, Schema
 from hubagent.config.secrecy import names_secret
 from hubagent.config.walk import At, UnreadableError
+from hubagent.traits import known, verdict
 
 CLASS_PATTERN: Final = r"[A-Z][A-Za-z0-9_]{0,99}"
 _TRAIT: Final = r"[A-Za-z][A-Za-z0-9_]{0,99}"
 _TEXT_LIMIT: Final = 65536
-
-_SET_BY_HUBAGENT: Final = {
-    "admin_users": "hub.admins",
-    "allow_all": "hub.signup",
-    "allowed_failed_logins": "hub.passwords.max_failed_logins",
-    "ask_email_on_signup": "hub.ask_email",
-    "authenticator_class": "hub.authenticator",
-    "check_common_password": "hub.passwords.check_common",
-    "cpu_limit": "servers.NAME.cpus",
-    "db_url": "hub.database",
-    "default_url": "hub.landing",
-    "enable_signup": "hub.signup",
-    "environment": "servers.NAME.environment",
-    "image": "servers.NAME.image",
-    "mem_limit": "servers.NAME.memory",
-    "minimum_password_length": "hub.passwords.min_length",
-    "notebook_dir": "servers.NAME.home",
-    "open_signup": "hub.signup",
-    "seconds_before_next_try": "hub.passwords.lockout",
-    "volumes": "servers.NAME.volume and servers.NAME.mounts",
-}
-_HUBAGENTS_OWN: Final = {
-    *(
-        "bind_url",
-        "cleanup_proxy",
-        "cleanup_servers",
-        "config_file",
-        "cookie_secret",
-        "cookie_secret_file",
-        "hub_bind_url",
-    ),
-    *(
-        "hub_connect_url",
-        "hub_ip",
-        "hub_port",
-        "hub_connect_ip",
-        "ip",
-        "load_roles",
-        "network_name",
-        "port",
-        "proxy_class",
-    ),
-    *("services", "spawner_class", "ssl_cert", "ssl_key"),
-}
-_OWN_CLASSES: Final = {"ConfigurableHTTPProxy", "Proxy"}
+TOKEN_FILE: Final = "api_token_file"  # noqa: S105 - a key
+"""In an entry of JupyterHub.services: the file that holds its api_token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +55,9 @@ class Traits:
             raise RefusedError(
                 f"{shown(name)} is not a class of JupyterHub; write one such as GitHubOAuthenticator"
             )
-        if name in _OWN_CLASSES:
-            raise RefusedError("is set by hubagent; remove it")
+        reason = verdict.of_class(name)
+        if reason is not None and not at.walk.in_force:
+            raise RefusedError(reason)
         if not isinstance(node, Entries):
             raise RefusedError("is not a mapping; write traits and their values, such as {client_id: abc}")
         traits: dict[str, object] = {}
@@ -107,7 +66,7 @@ class Traits:
             here = at.child(trait.text)
             here.passed(trait.place, child)
             try:
-                traits[trait.text] = _read_trait(name, trait.text, child)
+                traits[trait.text] = _read_trait(name, trait.text, child, in_force=at.walk.in_force)
             except RefusedError as error:
                 here.report(trait.place, str(error))
                 complete = False
@@ -129,23 +88,56 @@ class Traits:
         }
 
 
-def _read_trait(class_name: str, trait: str, node: Node) -> object:
+def _read_trait(class_name: str, trait: str, node: Node, *, in_force: bool) -> object:
+    """Of a file in force the grammar counts alone: an earlier hubagent may have taken what this one refuses."""
     if not re.fullmatch(_TRAIT, trait):
         raise RefusedError(f"{shown(trait)} is not a trait; write a name such as client_id")
-    if trait in _SET_BY_HUBAGENT:
-        raise RefusedError(f"is set by {_SET_BY_HUBAGENT[trait]}; write it there")
-    if class_name == "JupyterHub" and trait in _HUBAGENTS_OWN:
-        raise RefusedError("is set by hubagent; remove it")
     value = _json(node)
-    if names_secret(trait) and isinstance(value, str):
-        raise RefusedError(
-            f"holds a secret in plain text; write {trait}_file with the path of a file that holds it"
-        )
-    if trait.endswith("_file"):
+    if in_force:
+        return value
+    names, traits = known.ancestry(class_name), known.traits(class_name)
+    secret = verdict.secret_of(names, trait, traits)
+    kinds = known.kinds(names, secret or trait)
+    reason = verdict.of_trait(names, secret or trait, kinds)
+    if reason is not None:
+        raise RefusedError(reason)
+    if secret is not None:
         if not isinstance(value, str):
             raise RefusedError("is not a path; write an absolute path such as /etc/hubagent/client-secret")
         parse_path(value)
+        return value
+    if _is_secret(class_name, trait, value):
+        raise RefusedError(
+            f"holds a secret in plain text; write {trait}_file with the path of a file that holds it"
+        )
+    reason = verdict.of_value(names, trait, kinds, value)
+    if reason is not None:
+        raise RefusedError(reason)
+    if trait == "services" and class_name == "JupyterHub":
+        _services(value)
     return value
+
+
+def _is_secret(class_name: str, trait: str, value: object) -> bool:
+    if (class_name, trait) == ("CryptKeeper", "keys"):
+        return bool(value)
+    return names_secret(trait) and isinstance(value, str)
+
+
+def _services(value: object) -> None:
+    """Their tokens come by file, too."""
+    for entry in value if isinstance(value, list) else ():
+        if not isinstance(entry, Mapping):
+            continue
+        if "api_token" in entry:
+            raise RefusedError(
+                "api_token holds a secret in plain text; write api_token_file with the path of a file that holds it"
+            )
+        path = entry.get(TOKEN_FILE)
+        if path is not None:
+            if not isinstance(path, str):
+                raise RefusedError(f"{TOKEN_FILE} is not a path; write an absolute one")
+            parse_path(path)
 
 
 def _masked(name: str, value: object) -> object:

@@ -35,6 +35,7 @@ class Walk:
     """Collects faults, and the places of all keys read, for rules that look at several keys."""
 
     advice: Callable[[Path], str | None]  # what to say of an unknown key that has a home elsewhere
+    in_force: bool = False  # what an earlier hubagent took is read, too
     faults: list[Fault] = field(default_factory=list)
     places: dict[Path, Place] = field(default_factory=dict)
 

@@ -39,7 +39,7 @@ class Declared:
 
 def _parse(desired: Desired) -> Config | None:
     try:
-        return loader.load(desired.source, path="the configuration in force")
+        return loader.load(desired.source, path="the configuration in force", in_force=True)
     except ConfigError as error:  # an earlier version of hubagent accepted what this one does not
         log.warning("%s", error)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hubagent.config import host_names
 from hubagent.converge.look import Order, Prepared
 from hubagent.converge.observe import UNITS
 from hubagent.converge.reconciler import Reconciler
@@ -44,7 +45,7 @@ def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tupl
         ("nginx version", lambda: _nginx(tools)),
         ("nginx connections", lambda: _connections(tools, status)),
         ("ports", lambda: _ports(tools)),
-        ("host", lambda: _host(reconciler)),
+        ("host", lambda: _host(tools, reconciler)),
         ("disk", lambda: _disk(tools)),
     ]
     findings = []
@@ -141,7 +142,7 @@ def _ports(tools: Tools) -> Finding:
     return Finding("ports", ok=True, found="80 and 443 are nginx's")
 
 
-def _host(reconciler: Reconciler) -> Finding:
+def _host(tools: Tools, reconciler: Reconciler) -> Finding:
     host = reconciler.preview(Order()).intent.config.host
     if host is None:
         return Finding(
@@ -150,7 +151,12 @@ def _host(reconciler: Reconciler) -> Finding:
             found="not set: any name is served, with a self-signed certificate",
             remedy="set `host` in /etc/hubagent.yaml to this server's name",
         )
-    return Finding("host", ok=True, found=host)
+    addresses = tools.machine.addresses(host)
+    notice = host_names.judge(host, addresses)
+    if notice is None:
+        return Finding("host", ok=True, found=host)
+    remedy = "make its DNS entry, or correct `host`" if addresses == {} else ""
+    return Finding("host", ok=addresses != {}, found=notice.message, remedy=remedy)
 
 
 def _disk(tools: Tools) -> Finding:

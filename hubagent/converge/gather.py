@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hubagent.config.extras import extras
 from hubagent.config.model import Config, Hub, TlsMode
+from hubagent.config.trait_files import secret_files, services_with_tokens
 from hubagent.converge import networks
 from hubagent.converge.docker_settings import docker_settings
 from hubagent.converge.tools import Tools
@@ -29,7 +30,8 @@ def gather(config: Config, tools: Tools, *, in_force: Desired | None, config_in_
     What `in_force` knows stands in while Docker does not answer. Raises PreflightError for certificates
     that cannot serve, TemporaryError when the machine does not answer.
     """
-    certificate, key, facts = _certificate(config, tools)
+    in_use = in_force.certificate.fingerprint_sha256 if in_force else None
+    certificate, key, facts = _certificate(config, tools, in_use)
     nginx_version, openssl_version = tools.machine.nginx_versions()
     found = networks.ensure(config, tools, known=_known(in_force), also=config_in_force)
     return Facts(
@@ -73,25 +75,39 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _certificate(config: Config, tools: Tools) -> tuple[Path, Path, CertificateFacts]:
+def _certificate(config: Config, tools: Tools, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
     if config.tls.mode is TlsMode.FILES and config.tls.certificate and config.tls.key:
         certificate, key = Path(config.tls.certificate), Path(config.tls.key)
         facts = tools.certificates.inspect(certificate, key)
         _check(facts, certificate, config.host, now_s=tools.clock.time())
         return certificate, key, facts
-    return _self_signed(config, tools)
+    return _self_signed(config, tools, in_use)
 
 
-def _self_signed(config: Config, tools: Tools) -> tuple[Path, Path, CertificateFacts]:
-    certificate, key = tools.layout.tls / "self-signed.crt", tools.layout.tls / "self-signed.key"
-    try:
-        facts = tools.certificates.inspect(certificate, key)
-        if facts.not_after_s - tools.clock.time() > _RENEW_BEFORE_S and _covers(facts, config.host):
+def _self_signed(config: Config, tools: Tools, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
+    """One of two pairs: that of the generation in force (`in_use`, its fingerprint) is never overwritten, since that
+    generation may have to serve again, and a name that is taken back finds the certificate that people know."""
+    free: list[tuple[Path, Path]] = []
+    for name in ("self-signed", "self-signed-2"):
+        certificate, key = tools.layout.tls / f"{name}.crt", tools.layout.tls / f"{name}.key"
+        try:
+            facts = tools.certificates.inspect(certificate, key)
+        except PreflightError:  # not made yet, or damaged: it is ours alone, so it is made anew
+            free.insert(0, (certificate, key))
+            continue
+        is_fresh = facts.not_after_s - tools.clock.time() > _RENEW_BEFORE_S
+        if is_fresh and _is_made_for(facts, config.host):
             return certificate, key, facts
-    except PreflightError:
-        pass  # not made yet, or damaged: it is ours alone, so it is made anew
+        if facts.fingerprint_sha256 != in_use:
+            free.append((certificate, key))
+    certificate, key = free[0]
     tools.certificates.create_self_signed(certificate, key, host=config.host)
     return certificate, key, tools.certificates.inspect(certificate, key)
+
+
+def _is_made_for(facts: CertificateFacts, host: str | None) -> bool:
+    """Where any name is served, it is the machine's own, which names `localhost` too: not that of an earlier host."""
+    return "localhost" in facts.names if host is None else facts.names == (host,)
 
 
 def _check(facts: CertificateFacts, certificate: Path, host: str | None, *, now_s: float) -> None:
@@ -121,13 +137,13 @@ def read_secrets(hub: Hub, tools: Tools, in_force: Desired | None, *, new_tokens
 
     The tokens of the generation in force stay in use: what runs has them, and a file that got lost or was
     damaged is no reason to drop every websocket. `new_tokens` makes others, which nothing has yet."""
-    traits: dict[str, dict[str, str]] = {}
-    for cls, values in hub.traits.items():
-        for name, value in values.items():
-            if name.endswith("_file"):
-                traits.setdefault(cls, {})[name.removesuffix("_file")] = _secret_file(
-                    tools, Path(str(value)), f"hub.traits.{cls}.{name}"
-                )
+    traits: dict[str, dict[str, object]] = {}
+    for one in secret_files(hub.traits):
+        text = _secret_file(tools, Path(one.path), one.key)
+        traits.setdefault(one.cls, {})[one.trait] = text.split() if one.is_list else text
+    services = services_with_tokens(hub.traits, lambda path, key: _secret_file(tools, Path(path), key))
+    if services is not None:
+        traits.setdefault("JupyterHub", {})["services"] = services
     password = None
     if hub.database_password_file is not None:
         password = _secret_file(tools, Path(hub.database_password_file), "hub.database_password_file")

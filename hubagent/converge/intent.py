@@ -61,7 +61,7 @@ class Intents:
         self._postponed = postponed
         self._generations = generations
         self._quarantine = quarantine
-        self._parsed: dict[bytes, Config] = {}
+        self._parsed: dict[tuple[bytes, bool], Config] = {}
         self._rendered: tuple[tuple[bytes, Facts, Secrets], Desired] | None = None
 
     def today(self, *, new_tokens: bool = False) -> Intent:
@@ -141,13 +141,14 @@ class Intents:
             raise ConfigError((fault,))
         return state.content
 
-    def _parse(self, source: bytes) -> Config:
+    def _parse(self, source: bytes, *, in_force: bool = False) -> Config:
         """The Config of these bytes; remembered, since most looks find the bytes of the look before."""
-        if source not in self._parsed:
+        made_from = (source, in_force)
+        if made_from not in self._parsed:
             if len(self._parsed) >= _REMEMBERED:
                 self._parsed.clear()
-            self._parsed[source] = load(source, path=str(self._tools.layout.config))
-        return self._parsed[source]
+            self._parsed[made_from] = load(source, path=str(self._tools.layout.config), in_force=in_force)
+        return self._parsed[made_from]
 
     def _render(
         self, config: Config, source: bytes, in_force: Desired | None, *, new_tokens: bool
@@ -193,7 +194,7 @@ class Intents:
         if generation is None:
             return Config()
         try:
-            return self._parse(generation.source)
+            return self._parse(generation.source, in_force=True)
         except ConfigError:  # written by an older hubagent whose keys have gone since
             return Config()
 

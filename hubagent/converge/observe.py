@@ -29,6 +29,7 @@ _LOADED = {
     Component.HUB: "run/jupyterhub/loaded",
     Component.PROXY: "run/configurable-http-proxy/loaded",
 }
+_HUB_NOTICE = "run/jupyterhub/notice"
 _RELEASES = {
     Component.HUB: "usr/lib/hubagent-jupyterhub/release",
     Component.PROXY: "usr/lib/hubagent-proxy/release",
@@ -77,6 +78,11 @@ class Observer:
         if unit.main_pid == 0:
             return None
         return self._line(_LOADED[component], 0) or None
+
+    def hub_notices(self) -> tuple[str, ...]:
+        """What the hub said when it started that a person should know."""
+        content = self._content(self._tools.layout.root / _HUB_NOTICE) or b""
+        return tuple(content.decode(errors="replace").splitlines())
 
     def outdated(self, component: Component, unit: UnitState) -> str:
         """That another build of it is installed than the one that runs, in words; else empty."""

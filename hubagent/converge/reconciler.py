@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from hubagent.config.model import Drift
 from hubagent.config.model import Metrics as ServedMetrics
-from hubagent.config.notices import not_yet
 from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
@@ -193,8 +192,6 @@ class Reconciler:
         else:
             self._quarantine.release()
         log.info("generation %d is in force: %s", number, _words(prepared.plan))
-        for notice in not_yet(prepared.intent.config):
-            log.info("%s", notice)
         return Look(Result.OK, prepared, prepared.problems)
 
     def _repair(self, prepared: Prepared, wished: Desired) -> Look:

@@ -114,6 +114,7 @@ class Survey:
                 *look.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *image_problems.problems(_declared(in_force) if in_force else {}, images, self._absent),
+                *self._said_by_the_hub(),
                 *server_problems.problems(self._pools.fault() if self._pools else "", pools),
                 *certificate_problems,
                 *disk_problems,
@@ -229,6 +230,11 @@ class Survey:
         if free >= _DISK_WARN_BYTES:
             return free, ()
         return free, (Problem(None, Reason.DISK, f"{path}: only {free // 1024**2} MiB free on this disk"),)
+
+    def _said_by_the_hub(self) -> tuple[Problem, ...]:
+        return tuple(
+            Problem(Component.HUB, Reason.SETTINGS, notice) for notice in self._observer.hub_notices()
+        )
 
     def _ask_services(self, in_force: Desired | None) -> Figures:
         if in_force is None:

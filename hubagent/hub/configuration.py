@@ -42,8 +42,11 @@ SPAWN_BUCKETS: Final = "0.05,0.1,0.2,0.3,0.5,0.75,1,2.5,5,10,30,60,120,300,inf"
 before any configuration file, so it has to be in the unit's environment."""
 
 
-def build_config(settings: HubSettings, secrets: HubSecrets, state: Path) -> Config:
-    """The whole of JupyterHub's configuration. Raises SettingsError."""
+def build_config(
+    settings: HubSettings, secrets: HubSecrets, state: Path, *, tolerant: bool = False
+) -> tuple[Config, tuple[str, ...]]:
+    """The whole of JupyterHub's configuration, and what of `hub.traits` was left out: nothing unless `tolerant`, see
+    `merge_traits`. Raises SettingsError."""
     authenticator = authenticator_class(settings.authenticator)
     config = Config()
     _hub(config, settings, state)
@@ -52,8 +55,14 @@ def build_config(settings: HubSettings, secrets: HubSecrets, state: Path) -> Con
     _services(config, settings, secrets)
     _spawner(config, settings)
     _authenticator(config, settings, authenticator)
-    merge_traits(config, settings.traits, secrets.traits, classes=(authenticator, HubagentSpawner))
-    return config
+    left_out = merge_traits(
+        config,
+        settings.traits,
+        secrets.traits,
+        classes=(authenticator, HubagentSpawner),
+        tolerant=tolerant,
+    )
+    return config, left_out
 
 
 def authenticator_class(name: str) -> type[Authenticator]:

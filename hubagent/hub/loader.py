@@ -8,6 +8,7 @@ from pathlib import Path
 from traitlets.config import Config
 
 from hubagent import request_log
+from hubagent.hub import moving
 from hubagent.hub.configuration import AGENT, build_config
 from hubagent.hub.database import forget_tokens, prepare_sqlite
 from hubagent.hub.reading import SettingsError
@@ -16,7 +17,8 @@ from hubagent.hub.settings import Places, load_hub, load_secrets
 
 
 def load(config: Config) -> None:
-    """Fill `config` from the agent's files and say so in the `loaded` marker.
+    """Fill `config` from the agent's files and say so in the `loaded` marker; what a person should know
+    besides goes into `notice`, line by line.
 
     Ends the process with one line on standard error when the files cannot be used: JupyterHub without
     its configuration would start with an empty database and everybody locked out.
@@ -26,15 +28,20 @@ def load(config: Config) -> None:
         places = Places.from_environment()
         settings = load_hub(places.hub_json)
         secrets = load_secrets(places.secrets_json)
-        config.merge(build_config(settings, secrets, places.state))
+        built, left_out = build_config(settings, secrets, places.state, tolerant=True)
+        config.merge(built)
+        notices = [f"{reason}; it is left out" for reason in left_out]
+        notices.append(moving.bring_over(settings, secrets, places.state))
         bring_up_to_date(config.JupyterHub.db_url)
+        moving.settle(settings, secrets, places.state)
         forget_tokens(config.JupyterHub.db_url, AGENT, but=secrets.agent_token)
     except SettingsError as error:
         sys.exit(f"jupyterhub: {error}")
     if settings.database == "sqlite":
         prepare_sqlite()
     if places.runtime is not None:
-        _write_marker(places.runtime / "loaded", settings.sha256, _release())
+        _write(places.runtime / "notice", "".join(f"{notice}\n" for notice in notices if notice))
+        _write(places.runtime / "loaded", f"{settings.sha256}\n{_release()}")
 
 
 def _release() -> str:
@@ -45,7 +52,7 @@ def _release() -> str:
         return ""
 
 
-def _write_marker(path: Path, sha256: str, release: str) -> None:
+def _write(path: Path, content: str) -> None:
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(f"{sha256}\n{release}")
+    temporary.write_text(content)
     temporary.replace(path)

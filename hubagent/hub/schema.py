@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -67,6 +67,28 @@ def bring_up_to_date(url: str) -> None:
             f"hub.database: the schema of {shown} could not be brought up to date {to}: {reason_of(error)}; "
             f"{'the database is as it was' if file is not None else 'restore it from a dump if need be'}"
         ) from error
+
+
+def is_behind(url: str) -> bool:
+    """Whether an earlier JupyterHub has made the schema. Raises SettingsError for a later one's."""
+    return _behind(make_url(url)) is not None
+
+
+def snapshot(file: Path, into: sqlite3.Connection) -> None:
+    """An SQLite database as it is at one moment, also while somebody writes to it. Raises sqlite3.Error."""
+    with closing(_open(file)) as live:
+        live.backup(into)
+
+
+def set_aside(file: Path) -> Path:
+    """Give an SQLite database that nobody uses any more a name with the time (UTC). Raises sqlite3.Error, OSError."""
+    with closing(sqlite3.connect(file, timeout=_PATIENCE_S)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
+    now = datetime.now(UTC)
+    while (aside := file.with_name(f"{file.name}.left-{now:%Y-%m-%d-%H%M%S}")).exists():
+        now += timedelta(seconds=1)
+    file.rename(aside)
+    return aside
 
 
 def copies(file: Path) -> tuple[Path, ...]:
@@ -152,7 +174,7 @@ def _replace(file: Path) -> Path:
             shutil.copy(before, work)
             _migrate(f"sqlite:///{work}")
             kept = file.with_name(f"{file.name}.{datetime.now(UTC):%Y-%m-%d-%H%M%S}")
-            _sync(before)
+            sync(before)
             before.rename(kept)
             with closing(sqlite3.connect(work)) as changed:
                 changed.backup(live)  # one transaction: all of it or nothing, whatever happens
@@ -170,7 +192,8 @@ def _new(file: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA journal_mode=DELETE")
 
 
-def _sync(file: Path) -> None:
+def sync(file: Path) -> None:
+    """Let a power cut not undo what was written to this file, or its name. Raises OSError."""
     for path in (file, file.parent):
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:

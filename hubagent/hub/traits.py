@@ -3,168 +3,137 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Final
+import functools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from jupyterhub.app import JupyterHub
 from traitlets.config import Config, Configurable
 
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import Traits
+from hubagent.traits import known, rules, verdict
 
-_SERVERS: Final = "it comes from the `servers` entries"
-_DOCKER: Final = "the agent talks to Docker, not the hub"
-_FIXED: Final = "hubagent sets it, so that servers, routes and logins survive restarts"
-
-RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
-    "JupyterHub": {
-        "admin_users": "use hub.admins",
-        "authenticator_class": "use hub.authenticator",
-        "bind_url": _FIXED,
-        "cleanup_proxy": _FIXED,
-        "cleanup_servers": _FIXED,
-        "config_file": _FIXED,
-        "cookie_secret_file": _FIXED,
-        "db_url": "use hub.database",
-        "hub_bind_url": _FIXED,
-        "internal_ssl": "the hub and the servers share one machine",
-        "proxy_class": _FIXED,
-        "reset_db": "it would delete every account",
-        "spawner_class": _FIXED,
-        "upgrade_db": _FIXED,
-    },
-    "Authenticator": {"admin_users": "use hub.admins"},
-    "ConfigurableHTTPProxy": {"api_url": _FIXED, "auth_token": _FIXED, "should_start": _FIXED},
-    "DockerSpawner": {
-        **dict.fromkeys(
-            ("allowed_images", "image", "mounts", "network_name", "read_only_volumes", "volumes"), _SERVERS
-        ),
-        **dict.fromkeys(("cpu_limit", "image_whitelist", "mem_limit"), _SERVERS),
-        **dict.fromkeys(
-            (
-                "client_kwargs",
-                "tls",
-                "tls_assert_hostname",
-                "tls_ca",
-                "tls_cert",
-                "tls_config",
-                "tls_key",
-                "tls_verify",
-                "use_docker_client_env",
-            ),
-            _DOCKER,
-        ),
-        **dict.fromkeys(
-            (
-                "certs_volume_name",
-                "container_image",
-                "container_ip",
-                "container_name_template",
-                "container_port",
-                "container_prefix",
-                "escape",
-                "format_volume_name",
-                "host_ip",
-                "hub_ip_connect",
-                "links",
-                "move_certs_image",
-                "name_template",
-                "post_start_cmd",
-                "prefix",
-                "pull_policy",
-                "remove",
-                "remove_containers",
-                "use_internal_hostname",
-                "use_internal_ip",
-            ),
-            _FIXED,
-        ),
-    },
-    "HubagentAuthenticator": {"admins": "use hub.admins", "one_time_dir": _FIXED},
-    "HubagentSpawner": {"servers_file": _FIXED},
-    "Spawner": {
-        **dict.fromkeys(("notebook_dir", "options_form"), _SERVERS),
-        **dict.fromkeys(("apply_user_options", "options_from_form"), _FIXED),
-    },
-    "NativeAuthenticator": dict.fromkeys(
-        (
-            "allow_2fa",
-            "allow_self_approval_for",
-            "import_from_firstuse",
-            "recaptcha_key",
-            "recaptcha_secret",
-            "secret_key",
-            "self_approval_email",
-            "self_approval_server",
-            "tos",
-        ),
-        "the sign-in pages of hubagent do not offer it",
-    ),
-}
-"""What `hub.traits` may not set, by the class that defines it, with what to do instead."""
-
-EXTENDED: Final = frozenset({"db_kwargs", "load_roles", "services", "template_vars"})
-"""Settings of JupyterHub to which `hub.traits` adds: replacing them would cut off the agent, for one."""
+_OURS_WIN: Final = frozenset({"db_kwargs"})
+_FILES: Final = frozenset({"logo_file"})
+_FOLDERS: Final = frozenset({"template_paths"})
 
 
-def merge_traits(config: Config, *sources: Traits, classes: Iterable[type[Configurable]] = ()) -> None:
+def merge_traits(
+    config: Config,
+    *sources: Traits,
+    classes: Iterable[type[Configurable]] = (),
+    tolerant: bool = False,
+) -> tuple[str, ...]:
     """Put every trait of `sources` into `config`, later sources over earlier ones.
 
     `classes` are those in use besides the ones that JupyterHub knows itself. Raises SettingsError for
-    an unknown class or trait, a value that the trait does not take, and a trait that is reserved.
+    an unknown class or trait, a value that the trait does not take, and a trait that is reserved. `tolerant`: these
+    are left out and returned, each with its reason. A file that is in force may hold what an earlier hubagent took,
+    and a hub that does not start for it would lock everybody out.
     """
-    known = _known_classes(classes)
+    there = _known_classes(classes)
+    left_out: list[str] = []
     for source in sources:
         for class_name, values in source.items():
-            cls = known.get(class_name)
-            if cls is None:
-                raise SettingsError(f"hub.traits.{class_name}: no such class{_suggest(class_name, known)}")
+            try:
+                _check_class(there, class_name)
+            except SettingsError as error:
+                if not tolerant:
+                    raise
+                left_out.append(str(error))
+                continue
             for name, value in values.items():
-                _check(cls, class_name, name, value)
+                try:
+                    _check(there, class_name, name, value)
+                except SettingsError as error:
+                    if not tolerant:
+                        raise
+                    left_out.append(str(error))
+                    continue
                 section = config[class_name]
                 section[name] = _extended(section, class_name, name, value)
+    return tuple(left_out)
 
 
 def _known_classes(extra: Iterable[type[Configurable]]) -> dict[str, type[Configurable]]:
-    known: dict[str, type[Configurable]] = {}
+    found: dict[str, type[Configurable]] = {}
     for root in (*extra, JupyterHub, *JupyterHub().classes):
         for cls in root.__mro__:
             if issubclass(cls, Configurable) and cls is not Configurable:
-                known.setdefault(cls.__name__, cls)
-    return known
+                found.setdefault(cls.__name__, cls)
+    return found
 
 
-def _check(cls: type[Configurable], class_name: str, name: str, value: object) -> None:
-    traits = cls.class_traits(config=True)
+def _check_class(there: Mapping[str, type[Configurable]], name: str) -> None:
+    if name not in there and not known.is_class(name):
+        raise SettingsError(f"hub.traits.{name}: no such class{_suggest(name, there)}")
+    reason = verdict.of_class(name)
+    if reason is not None:
+        raise SettingsError(f"hub.traits.{name}: {reason}")
+
+
+def _check(there: Mapping[str, type[Configurable]], class_name: str, name: str, value: object) -> None:
+    cls = there.get(class_name)
     where = f"hub.traits.{class_name}.{name}"
+    names = known.ancestry(class_name) if cls is None else [one.__name__ for one in cls.__mro__]
+    traits = known.traits(class_name) if cls is None else _traits_of(cls)
     if name not in traits:
         raise SettingsError(f"{where}: {class_name} has no such setting{_suggest(name, traits)}")
-    for ancestor in cls.__mro__:
-        advice = RESERVED.get(ancestor.__name__, {}).get(name)
-        if advice is not None:
-            raise SettingsError(f"{where}: cannot be set here: {advice}")
+    kinds = known.kinds(names, name)
+    reason = verdict.of_trait(names, name, kinds) or verdict.of_value(names, name, kinds, value)
+    reason = reason or next(_absent(name, value), None)
+    if reason is not None:
+        raise SettingsError(f"{where}: {reason}")
+    if cls is not None:
+        _try_out(cls, name, value, where)
+
+
+def _try_out(cls: type[Configurable], name: str, value: object, where: str) -> None:
     # An instance without __init__: validators and observers run, constructors with side effects do not.
-    probe = cls.__new__(cls)
+    probe: Any = cls.__new__(cls)
     try:
         setattr(probe, name, value)
     except Exception as error:  # these classes are not ours and raise what they like
         # The value may be a secret, and traitlets' messages repeat it.
+        expected = _traits_of(cls)[name].info()
         raise SettingsError(
-            f"{where}: this value is not accepted ({type(error).__name__}): {traits[name].info()} is expected"
+            f"{where}: this value is not accepted ({type(error).__name__}): {expected} is expected"
         ) from None
 
 
+def _absent(name: str, value: object) -> Iterator[str]:
+    """Files and folders that the hub cannot read: JupyterHub says nothing of them, and shows nothing."""
+    if name in _FILES and not (
+        isinstance(value, str) and os.access(value, os.R_OK) and Path(value).is_file()
+    ):
+        yield f"{value} cannot be read by the hub; it needs a file that everybody may read, outside /home and /root"
+    for path in value if name in _FOLDERS and isinstance(value, list) else ():
+        if not (isinstance(path, str) and os.access(path, os.R_OK | os.X_OK) and Path(path).is_dir()):
+            yield f"{path} is not a folder that the hub can read; everybody has to be allowed, outside /home and /root"
+
+
 def _extended(section: Config, class_name: str, name: str, value: object) -> object:
+    """In place of what is there, or with it: ours comes first, and pages of ours are found before others."""
     present = section.get(name)
-    if class_name != "JupyterHub" or name not in EXTENDED:
+    if class_name != "JupyterHub" or name not in rules.ADDED:
         return value
     if isinstance(value, list) and isinstance(present, list):
         return [*present, *value]
     if isinstance(value, dict) and isinstance(present, dict):
-        return {**present, **value}
+        return {**value, **present} if name in _OURS_WIN else {**present, **value}
     return value
 
 
-def _suggest(name: str, known: Iterable[str]) -> str:
-    matches = difflib.get_close_matches(name, sorted(known), n=1)
+@functools.cache
+def _traits_of(cls: type[Configurable]) -> Mapping[str, Any]:
+    """JupyterHub looks through all members of the class each time."""
+    traits: Mapping[str, Any] = cls.class_traits(config=True)
+    return traits
+
+
+def _suggest(name: str, there: Iterable[str]) -> str:
+    matches = difflib.get_close_matches(name, sorted(there), n=1)
     return f"; did you mean {matches[0]}?" if matches else ""

@@ -21,6 +21,14 @@ NOTICE: Final[Mapping[Level, str]] = {
 }
 """What users notice of each level."""
 
+_MOVES: Final = (
+    "{new} gets all that the hub knows (accounts, passwords, tokens, groups, running servers), copied from {old} "
+    "while the hub restarts and compared row by row; {old} keeps what it has. If {new} holds other people's accounts, "
+    "the edit is refused"
+)
+_WORTH_KNOWING: Final[Mapping[str, str]] = {"hub.database": _MOVES}
+"""What a change of a key does beyond its steps; `{old}` and `{new}` are its values."""
+
 LEAVE: Final = (
     "To let this through now: hubagent apply --allow-disruption. "
     "Or set apply.disruptive: window, and it happens in apply.window."
@@ -35,6 +43,8 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
         lines.append(f"Users notice: {NOTICE[plan.level]}.")
     if plan.changes:
         lines += ["", "Changed keys:", *_changes(plan.changes, paint)]
+    for key, words in notes(plan).items():
+        lines += ["", f"{clean(key)}: {clean(words)}."]
     if plan.steps:
         lines += ["", "Steps:", *_steps(plan.steps, paint)]
     if plan.pending:
@@ -42,6 +52,15 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
         lines += ["", paint.yellow("Waits for leave:"), *_steps(plan.pending, paint)]
         lines += [f"Users would notice: {NOTICE[worst]}.", LEAVE]
     return "\n".join(lines) + "\n"
+
+
+def notes(plan: Plan) -> dict[str, str]:
+    """What a person should know of a change before it is made, by key."""
+    return {
+        change.key: _WORTH_KNOWING[change.key].format(old=change.old, new=change.new)
+        for change in plan.changes
+        if change.key in _WORTH_KNOWING
+    }
 
 
 def headline(plan: Plan) -> str:
@@ -64,6 +83,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "level": plan.level.value,
         "notice": NOTICE[plan.level],
         "changes": [{"key": change.key, "old": change.old, "new": change.new} for change in plan.changes],
+        "notes": notes(plan),
         "steps": [_step_json(step) for step in plan.steps],
         "pending": [_step_json(step) for step in plan.pending],
     }

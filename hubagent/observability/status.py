@@ -37,6 +37,7 @@ class Reason(enum.Enum):
     POOL = "pool"
     SPAWN = "spawn"  # the hub cannot ask for servers
     BUSY = "busy"  # something took longer than it may, and is tried again with more time
+    SETTINGS = "settings"  # what the file in force asks for and does not get
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hubagent.config.model import Hub, MountMode, Server
+from hubagent.config.trait_files import without_secrets
 from hubagent.layout import (
     HUB_PORT,
     NETWORK,
@@ -47,10 +48,7 @@ def hub_json(hub: Hub, *, gateway: str, servers_file: Path, one_time_dir: Path, 
             },
             "stop_idle_after_s": hub.stop_idle_after_s,
             "database": hub.database,
-            "traits": {
-                cls: {name: value for name, value in traits.items() if not name.endswith("_file")}
-                for cls, traits in hub.traits.items()
-            },
+            "traits": without_secrets(hub.traits),
             "servers_file": str(servers_file),
             "one_time_dir": str(one_time_dir),
             "secrets_digest": secrets_digest,

@@ -13,4 +13,4 @@ class Secrets:
     proxy_token: str = field(repr=False)  # hex; between hub, agent and proxy
     agent_token: str = field(repr=False)  # hex; the agent's service in the hub
     database_password: str | None = field(default=None, repr=False)
-    traits: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    traits: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)

@@ -91,7 +91,7 @@ def assemble(prefix: Path) -> None:
 
     code = prefix / "share/python/hubagent"
     unwanted = shutil.ignore_patterns("__pycache__")
-    for package in ("hub", "wire"):
+    for package in ("hub", "traits", "wire"):
         shutil.copytree(ROOT / "hubagent" / package, code / package, ignore=unwanted)
     for leaf in ("__init__.py", "errors.py", "layout.py", "naming.py", "request_log.py"):
         shutil.copy(ROOT / "hubagent" / leaf, code)

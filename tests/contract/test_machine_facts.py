@@ -275,3 +275,18 @@ def test_a_journal_that_cannot_be_read_says_nothing(tmp_path: Path, program: str
 def test_a_unit_without_a_log_has_no_lines() -> None:
     facts: list[MachineFacts] = [LocalMachineFacts(), FakeMachineFacts()]
     assert [each.journal("hubagent-no-such.service", time.time()) for each in facts] == [(), ()]
+
+
+def test_where_a_name_leads_is_told_in_bounded_time() -> None:
+    real: MachineFacts = LocalMachineFacts()
+    ours = real.addresses("localhost")
+    assert ours
+    assert all(ours.values())
+    assert real.addresses("192.0.2.7") == {"192.0.2.7": False}
+    assert real.addresses("no-such-name.invalid") in ({}, None)  # None where no name server answers
+    fake: MachineFacts = FakeMachineFacts(
+        names={"elsewhere": {"192.0.2.7": False}, "nowhere": {}, "late": None}
+    )
+    assert fake.addresses("elsewhere") == {"192.0.2.7": False}
+    assert fake.addresses("nowhere") == {}
+    assert fake.addresses("late") is None

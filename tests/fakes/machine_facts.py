@@ -24,6 +24,7 @@ class FakeMachineFacts:
         connections: int | None = 1536,
         resolvers: tuple[str, ...] = ("10.0.0.53",),
         attached: tuple[str, ...] = (),
+        names: Mapping[str, Mapping[str, bool] | None] | None = None,
     ) -> None:
         self.nginx = nginx
         self.openssl = openssl
@@ -36,6 +37,7 @@ class FakeMachineFacts:
         self.cables = attached
         self.journals: dict[str, list[str]] = {}
         """What each unit's processes logged, whenever that was."""
+        self.names = dict(names or {})  # others lead here
 
     def nginx_versions(self) -> tuple[Version, Version]:
         if self.nginx is None:
@@ -65,3 +67,6 @@ class FakeMachineFacts:
 
     def attached(self) -> tuple[str, ...]:
         return self.cables
+
+    def addresses(self, name: str) -> Mapping[str, bool] | None:
+        return self.names.get(name, {"192.0.2.1": True})

@@ -34,6 +34,8 @@ NGINX = "tests/nginx/test_reload.py"
 HUB = "tests/hub/test_hub.py"
 SPAWNER = "tests/hub/test_spawner.py"
 INTERRUPTED = "tests/hub/test_interrupted_starts.py"
+MOVING = "tests/hub/test_moving.py"
+TRAITS = "tests/hub/test_traits.py"
 EDITS = "tests/machine/test_edits.py"
 SERVERS = "tests/machine/test_servers.py"
 POOL = "tests/machine/test_pool.py"
@@ -473,6 +475,91 @@ THE_AGENT = Chapter(
                 ),
                 *_tests(LOCK, "a_disk_without_room_for_the_holders_name_has_room_for_the_lock"),
                 *_tests(SURVEY, "a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can"),
+            ),
+        ),
+        Case(
+            "46",
+            "`hub.database` names another database, and back; killed half-way; the present one does not answer; the other one holds "
+            "other people, or does not take a row",
+            "What the hub knows is copied, whole or not at all, and compared; the plan says so. What would lose an account is refused "
+            "with how many, before anything is touched. Where a step back finds an older database, it is said what is missing there.",
+            (
+                *_tests(
+                    MOVING,
+                    "signed_in_people_notice_nothing_of_a_move_and_of_the_way_back",
+                    "every_table_arrives_as_it_was",
+                    "a_database_with_accounts_of_its_own_is_refused_and_named",
+                    "a_copy_that_was_used_since_is_refused_one_that_was_not_is_renewed",
+                    "the_same_database_by_another_name_is_no_move",
+                    "accounts_that_cannot_be_read_are_not_left_behind_unsaid",
+                    "killed_at_any_moment_nobody_is_lost",
+                    "an_earlier_hubagents_accounts_go_along_too",
+                    "an_earlier_schema_is_brought_up_to_date_on_the_way",
+                    "a_row_that_the_new_database_does_not_take_is_told_before_anything_changes",
+                    "the_record_is_nobody_elses_and_may_be_damaged",
+                    "the_hub_is_refused_in_words_and_the_check_says_the_same",
+                ),
+                *_tests(SURVEY, "what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without"),
+                *_tests(
+                    "tests/unit/observability/test_report.py",
+                    "a_plan_says_what_becomes_of_the_accounts_when_the_database_changes",
+                ),
+            ),
+        ),
+        Case(
+            "47",
+            "`hub.traits` with unknown names, reserved ones, hooks of Python code, limits by group, settings without effect, or in "
+            "place of what is ours",
+            "`check` and the hub say the same of every trait of every class in the hub's package; roles, services, groups and pages "
+            "add to ours, and login works.",
+            (
+                *_tests(
+                    TRAITS,
+                    "the_catalogue_is_of_this_environment",
+                    "check_and_hub_say_the_same_of_every_trait",
+                    "nothing_takes_a_text_where_code_is_wanted",
+                    "rules_name_what_there_is",
+                    "what_check_refuses_the_hub_refuses",
+                    "pages_of_others_add_to_ours",
+                    "roles_groups_and_services_add_to_ours",
+                    "refused_by_name_with_what_to_use",
+                ),
+                *_tests(
+                    "tests/unit/config/test_advice.py",
+                    "classes_and_traits_that_are_not_there_are_named",
+                    "a_class_that_is_not_in_use_is_named",
+                    "keys_that_do_nothing_beside_others_are_named",
+                ),
+            ),
+        ),
+        Case(
+            "48",
+            "Packages are upgraded while a file is in force that an earlier hubagent took and this one refuses",
+            "It goes on serving, with its servers, and the hub starts without what is refused; each is a problem until the file changes.",
+            (
+                *_tests(
+                    CONVERGE,
+                    "a_file_in_force_that_an_earlier_hubagent_took_goes_on_serving_and_is_a_problem",
+                ),
+                *_tests(TRAITS, "what_an_earlier_hubagent_took_keeps_nobody_out"),
+            ),
+        ),
+        Case(
+            "49",
+            "A key, above all `host`, is set and taken back, by hand or because it did not work; a name leads nowhere, or elsewhere",
+            "Files, certificate and URL are those from before; the certificate in force is never overwritten by another's. `check`, "
+            "`plan` and `doctor` say where a name leads.",
+            (
+                *_tests(
+                    "tests/unit/converge/test_there_and_back.py",
+                    "there_and_back_is_as_before_to_the_byte",
+                    "whatever_was_before_the_facts_are_those_of_a_new_machine",
+                    "a_name_that_is_taken_back_is_not_shown_any_more",
+                    "what_is_taken_back_finds_its_certificate_untouched",
+                ),
+                *_tests("tests/unit/config/test_host_names.py", "where_a_name_leads"),
+                *_tests("tests/unit/converge/test_doctor.py", "a_name_that_leads_nowhere_is_found"),
+                *_tests(FACTS, "where_a_name_leads_is_told_in_bounded_time"),
             ),
         ),
     ),

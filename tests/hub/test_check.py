@@ -30,7 +30,7 @@ def files(tmp_path: Path) -> RunningHub:
 
 def test_good_files(files: RunningHub) -> None:
     files.settings["traits"] = {
-        "JupyterHub": {"allow_named_servers": True, "subdomain_host": "https://hub.example.org"},
+        "JupyterHub": {"allow_named_servers": True, "cookie_max_age_days": 1.5},
         "Spawner": {"environment": {"A": "b"}},
         "DockerSpawner": {"extra_host_config": {"shm_size": "1g"}},
         "GenericThing": {},
@@ -90,7 +90,7 @@ def test_secrets_come_from_the_credentials(files: RunningHub, tmp_path: Path) ->
         (
             {"traits": {"JupyterHub": {"allow_named_servers": "maybe"}}},
             {},
-            "hub.traits.JupyterHub.allow_named_servers: this value is not accepted (TraitError): a boolean",
+            "hub.traits.JupyterHub.allow_named_servers: this value is not accepted: true or false is expected",
         ),
         (
             {"traits": {"Authenticator": {"username_pattern": "("}}},
@@ -99,8 +99,8 @@ def test_secrets_come_from_the_credentials(files: RunningHub, tmp_path: Path) ->
         ),
         (
             {},
-            {"traits": {"JupyterHub": {"cookie_secret": ["canary"]}}},
-            "hub.traits.JupyterHub.cookie_secret: this value is not accepted",
+            {"traits": {"CryptKeeper": {"keys": ["canary"]}}},
+            "hub.traits.CryptKeeper.keys: this value is not accepted",
         ),
         (
             {"traits": {"JupyterHub": {"db_url": "sqlite://"}}},
@@ -110,7 +110,7 @@ def test_secrets_come_from_the_credentials(files: RunningHub, tmp_path: Path) ->
         (
             {"traits": {"HubagentSpawner": {"volumes": {}}}},
             {},
-            "hub.traits.HubagentSpawner.volumes: cannot be set here: it comes from the `servers` entries",
+            "hub.traits.HubagentSpawner.volumes: cannot be set here: use servers.NAME.volume and servers.NAME.mounts",
         ),
         ({"admins": ["a/b"]}, {}, "hub.admins: 'a/b': A user name has letters, digits and"),
         (

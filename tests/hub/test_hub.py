@@ -133,7 +133,6 @@ def test_the_page_names_its_language(hub: RunningHub) -> None:
     [
         ({"signup": "maybe"}, "hub.json: signup: must be one of"),
         ({"authenticator": "githup"}, "hub.authenticator: 'githup' is not installed"),
-        ({"traits": {"JupyterHub": {"db_url": "x"}}}, "hub.traits.JupyterHub.db_url: cannot be set here"),
     ],
 )
 def test_files_that_cannot_be_used_end_the_hub_with_one_line(

@@ -42,7 +42,7 @@ def test_hub_code_is_in_the_environment_whole(hub: Deb) -> None:
     there = f"{HUB}/share/python/hubagent"
     here = {
         f"{there}/{path.relative_to(ROOT / 'hubagent')}"
-        for package in ("hub", "wire")
+        for package in ("hub", "traits", "wire")
         for path in (ROOT / "hubagent" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }

@@ -29,3 +29,24 @@ def test_too_few_connections_come_with_the_number_that_is_needed() -> None:
     assert not finding.ok
     assert finding.found.startswith("1536 for 500 users")
     assert "worker_connections until all workers together have 5000" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_ok", "said"),
+    [
+        ({"192.0.2.1": True}, True, "hub.example.org"),
+        ({}, False, "is in no DNS"),
+        ({"203.0.113.5": False}, True, "leads to 203.0.113.5, which is not this machine"),
+        (None, True, "could not find out"),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_found(
+    addresses: dict[str, bool] | None, is_ok: bool, said: str
+) -> None:
+    world = World()
+    world.look()
+    world.machine.names["hub.example.org"] = addresses
+    finding = next(one for one in examine(world.tools, world.reconciler, None) if one.check == "host")
+    assert finding.ok is is_ok
+    assert said in finding.found
+    assert bool(finding.remedy) is not is_ok

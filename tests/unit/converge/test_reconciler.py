@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+
 import pytest
 
+from hubagent.converge.declared import Declared
+from hubagent.converge.generations import Switch
 from hubagent.converge.look import Order
 from hubagent.converge.preflight import HUB_TEST
 from hubagent.layout import HUB, NGINX, PROXY
@@ -415,3 +420,42 @@ def test_an_answer_that_is_no_table_of_routes_is_no_reason_to_stop(world: World,
     world.probe.serve("http://127.0.0.1:8001/api/routes", body=body)
     assert world.look().result is Result.OK
     assert world.taken == [(Component.PROXY, "resync")]
+
+
+_TAKEN_BEFORE = [
+    CONFIG + "tls: {mode: letsencrypt, email: a@example.org}\n",
+    CONFIG + "hub: {traits: {Spawner: {mem_guarantee: 1G, pre_spawn_hook: print()}}}\n",
+    CONFIG + "hub: {traits: {JupyterHub: {ssl_cert: 7}, SwarmSpawner: {x_file: [1]}}}\n",
+]
+
+
+@pytest.mark.parametrize("text", _TAKEN_BEFORE)
+def test_a_file_in_force_that_an_earlier_hubagent_took_goes_on_serving_and_is_a_problem(text: str) -> None:
+    """As after an upgrade of the packages: its servers, its admins, its database are those that count."""
+    text += "servers: {big: {memory: 16G}}\n"
+    world = World(CONFIG + "servers: {big: {memory: 16G}}\n")
+    world.look()
+    first = world.generations.desired()
+    assert first is not None
+    world.edit(text)
+    world.generations.stage(dataclasses.replace(first, source=text.encode()), 2)
+    world.generations.begin(Switch(1, 2, hashlib.sha256(text.encode()).hexdigest()))
+    world.generations.commit()
+    world.reboot_agent()
+    for _ in range(2):
+        look = world.look()
+        assert look.result is Result.REJECTED
+        assert look.prepared is not None
+        assert world.taken in ([], [(Component.METRICS, "reload")])
+        assert [server.name for server in look.prepared.intent.config.servers] == ["big"]
+    declared = Declared(world.generations).config()
+    assert declared is not None
+    assert [server.name for server in declared.servers] == ["big"]
+    status = world.survey.status(look)
+    assert status.degraded
+    assert status.config_errors
+    world.edit(BODY)
+    assert world.look().result is Result.OK
+    world.edit(text)
+    assert world.look().result is Result.REJECTED
+    assert world.generations.current() == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.observability.status import PoolStatus, Reason
@@ -75,4 +76,18 @@ def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
         f"no server can be started: {pools.trouble}"
     ]
     pools.trouble = ""
+    assert not world.survey.status(world.look()).degraded
+
+
+def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -> None:
+    world = World(CONFIG)
+    world.look()
+    notice = Path("/run/jupyterhub/notice")
+    world.files.write(notice, "hub.database: what came later is in Zürich\n".encode(), mode=0o644)
+    (problem,) = world.survey.status(world.look()).problems
+    assert (problem.reason, problem.message) == (
+        Reason.SETTINGS,
+        "hub.database: what came later is in Zürich",
+    )
+    world.files.write(notice, b"", mode=0o644)
     assert not world.survey.status(world.look()).degraded

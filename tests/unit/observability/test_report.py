@@ -137,6 +137,15 @@ happens in apply.window.
     )
 
 
+def test_a_plan_says_what_becomes_of_the_accounts_when_the_database_changes() -> None:
+    change = Change("hub.database", "sqlite", "postgresql://hub@db/hub")
+    plan = dataclasses.replace(samples.plan(), changes=(*samples.plan().changes, change))
+    said = "gets all that the hub knows (accounts, passwords, tokens, groups, running servers), copied from sqlite"
+    assert f"\nhub.database: {change.new} {said}" in plan_text(plan, False)
+    assert said in plan_json(plan)["notes"]["hub.database"]
+    assert plan_json(samples.plan())["notes"] == {}
+
+
 def test_an_empty_plan() -> None:
     assert plan_text(Plan(None, ()), False) == "Nothing to do: everything is as the file says.\n"
 

@@ -1,0 +1,1 @@
+"""What `hub.traits` may hold. A leaf: `hubagent check` and the hub judge by the same tables."""
