@@ -15,15 +15,16 @@ from hubagent import wire
 from hubagent.config.model import Config
 from hubagent.config.servers import Server
 from hubagent.config.types import ServerName
+from hubagent.pool.accounts import Account
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
-from hubagent.pool.volumes import Volumes
 from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock
+from tests.unit.pool.volumes import volumes_on
 
 SERVER = Server(name=ServerName("julia"), title="Julia")
 CREATE = wire.Create(
@@ -59,7 +60,8 @@ class World:
         self.containers, self.guests, self.pool = FakeContainers(), FakeGuests(), Pool()
         self.homes = FakeHomes()
         self.precedence = Precedence(self.homes, ManualClock())
-        self.expected: list[str] = []
+        self.expected: list[Account] = []
+        volumes = volumes_on(self.containers)
         self.broker = Broker(
             config=lambda: self.config,
             containers=self.containers,
@@ -68,13 +70,14 @@ class World:
                 containers=self.containers,
                 guests=self.guests,
                 specs=Specs(lambda: self.config, program=Path("/program")),
-                volumes=Volumes(self.containers),
+                volumes=volumes,
                 clock=ManualClock(),
                 proof=lambda image: None,
             ),
             warm=self.pool,
             precedence=self.precedence,
             slots=lambda: self.pool.slots,
+            volumes=volumes,
             expect=self.expected.append,
         )
 
@@ -121,8 +124,8 @@ def world() -> World:
 
 
 def test_who_has_signed_in_is_expected(world: World) -> None:
-    assert world.ask(wire.Expect("ada")) == wire.Done()
-    assert world.expected == ["ada"]
+    assert world.ask(wire.Expect("ada", "a" * 32, 7.0)) == wire.Done()
+    assert world.expected == [Account("ada", "a" * 32, 7.0)]
 
 
 def test_the_life_of_a_server(world: World) -> None:
