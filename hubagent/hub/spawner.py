@@ -22,6 +22,7 @@ from hubagent import naming, wire
 from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
 from hubagent.hub.choice import choice_form, chosen, named
 from hubagent.hub.failures import failure, of_agent, of_end
+from hubagent.hub.identity import identity
 from hubagent.hub.readiness import answers, wait_for_answer
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.servers import ServerDefinition, Servers, load_servers
@@ -144,7 +145,16 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
     ) -> str | None:
         """The URL of a slot that has become this server and answers; None when there is none."""
-        request = wire.Claim(self.user.name, self.name, definition.name, environment, command)
+        who = identity(self.user)
+        request = wire.Claim(
+            self.user.name,
+            self.name,
+            definition.name,
+            environment,
+            command,
+            account=who.account,
+            account_since_s=who.since_s,
+        )
         try:
             # No second try: an agent that went away in the middle has to be asked for a cold start.
             started = await self.agent.ask(request, wire.Started, timeout_s=CLAIM_S, patience_s=0.0)
@@ -160,8 +170,16 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
     async def _create(
         self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
     ) -> str:
+        who = identity(self.user)
         request = wire.Create(
-            self.user.name, self.name, definition.name, environment, command, port=self.port
+            self.user.name,
+            self.name,
+            definition.name,
+            environment,
+            command,
+            port=self.port,
+            account=who.account,
+            account_since_s=who.since_s,
         )
         url = self._started(await self.agent.ask(request, wire.Started, timeout_s=CREATE_S))
         await self._wait_until_up(url)

@@ -14,6 +14,7 @@ from docker_daemon import DockerDaemon
 from hubagent import wire
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.containers import DockerContainers
+from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.guests import SocketGuests
 from hubagent.adapters.homes import HomesClient
 from hubagent.adapters.spawn_socket import SpawnServer
@@ -21,8 +22,10 @@ from hubagent.config.hub import Hub
 from hubagent.config.model import Config
 from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
+from hubagent.pool.accounts import Account
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
+from hubagent.pool.owners import Owners
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
@@ -101,12 +104,14 @@ class Agent:
         self.guests = SocketGuests(folder / "guests")
         self.specs = Specs(self.config, program=program)
         self.slots = Slots(self)
-        self.expected: list[str] = []  # who has signed in
+        self.expected: list[Account] = []  # who has signed in
+        self.owners = Owners(LocalFileStore(), folder / "homes")
+        self.volumes = Volumes(self.containers, self.owners, SystemClock())
         cold = ColdStarts(
             containers=self.containers,
             guests=self.guests,
             specs=self.specs,
-            volumes=Volumes(self.containers),
+            volumes=self.volumes,
             clock=SystemClock(),
             proof=lambda image: None,
         )
@@ -118,6 +123,7 @@ class Agent:
             warm=self.slots,
             precedence=Precedence(HomesClient(folder / "no helper"), SystemClock()),  # no slot is made here
             slots=lambda: self.slots.all.values(),
+            volumes=self.volumes,
             expect=self.expected.append,
         )
         self._server = SpawnServer(
