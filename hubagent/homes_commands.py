@@ -53,7 +53,7 @@ def add_commands(command: Callable[..., Any]) -> None:
     verbs = parser.add_subparsers(metavar="DECISION")
     for verb, sentence in _WORDS.items():
         sub = verbs.add_parser(verb.value, help=sentence, description=sentence)
-        sub.add_argument("name", metavar="NAME", help="a user, or a volume as `hubagent homes` lists it")
+        sub.add_argument("names", metavar="NAME", nargs="+", help="a user, or a volume as listed")
         sub.add_argument("--json", action="store_true", help="print JSON")
         sub.set_defaults(command=_decide, verb=verb)
 
@@ -74,7 +74,21 @@ def _list(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def _decide(arguments: argparse.Namespace, layout: Layout) -> int:
     _require_root()
-    answer = _ask(arguments.verb, arguments.name, layout)
+    done: list[str] = []
+    try:
+        for name in arguments.names:
+            words = _done(_ask(arguments.verb, name, layout))
+            done += words
+            if not arguments.json:
+                print(clean("\n".join(words)), flush=True)
+    finally:
+        if arguments.json:
+            print(json.dumps({"done": done}, indent=1), flush=True)
+    return 0
+
+
+def _done(answer: Answer) -> tuple[str, ...]:
+    """What was done; raises what says why it was not."""
     text = "\n".join(answer.words)
     if answer.outcome is Outcome.USAGE:
         raise UsageError(text)
@@ -82,8 +96,7 @@ def _decide(arguments: argparse.Namespace, layout: Layout) -> int:
         raise TemporaryError(text)
     if answer.outcome is Outcome.FAILED:
         raise HubagentError(text)
-    print(json.dumps({"done": list(answer.words)}, indent=1) if arguments.json else clean(text))
-    return 0
+    return answer.words
 
 
 def _ask(verb: Verb, name: str, layout: Layout) -> Answer:
