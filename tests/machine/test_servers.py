@@ -318,7 +318,9 @@ def test_who_is_renamed_keeps_the_home_and_an_older_one_is_adopted(classroom: Cl
     boss = _boss(classroom)
     fay = classroom.person("fay")
     until(lambda: "jupyterhub-user-fay" in _homes(classroom), 60.0, "the home that is made ahead")
-    until(lambda: not classroom.docker("ps", "-aq", "--filter", "label=hubagent.home"), 60.0, "its being done")
+    until(
+        lambda: not classroom.docker("ps", "-aq", "--filter", "label=hubagent.home"), 60.0, "its being done"
+    )
     # As an older hubagent made it: nothing says which account it is for.
     classroom.docker("volume", "rm", "jupyterhub-user-fay")
     classroom.hub.machine.run(["rm", "-rf", "/var/lib/hubagent/homes"])

@@ -270,3 +270,38 @@ def test_starts_of_different_users_run_side_by_side(world: World) -> None:
     with ThreadPoolExecutor(5) as pool:
         answers = pool.map(lambda user: world.ask(dataclasses.replace(CREATE, user=user)), users)
         assert all(isinstance(answer, wire.Started) for answer in answers)
+
+
+def test_the_hub_says_whose_the_homes_are_and_who_is_gone(world: World) -> None:
+    world.containers.volumes["jupyterhub-user-ada"] = {"hubagent.user": "ada"}
+    world.containers.volumes_made_s["jupyterhub-user-ada"] = 50.0
+    assert world.ask(wire.Known((wire.Person("ada", "a" * 32, 7.0),))) == wire.Done()
+    owned = dataclasses.replace(CREATE, account="a" * 32, account_since_s=7.0)
+    assert isinstance(world.ask(owned), wire.Started)
+    assert world.ask(wire.Gone("ada", "a" * 32)) == wire.Done()
+    later = dataclasses.replace(CREATE, account="b" * 32, account_since_s=1e9)
+    assert world.refusal(later).reason == "foreign_home"
+    world.containers.stop_engine()
+    assert world.refusal(wire.Known((wire.Person("ada", "a" * 32, 7.0), wire.Person("x", "c", 0.0)))).reason
+
+
+def test_a_decision_waits_for_starts_of_its_user_alone(world: World) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def slow(user: str, server_name: str) -> Iterator[None]:
+        begun.set()
+        go_on.wait(10.0)
+        yield
+
+    world.pool.cold_start = slow  # type: ignore[assignment, method-assign]
+    starts_ended = world.broker.starts_ended
+    assert starts_ended({"ada"}, timeout_s=0.0)
+    with ThreadPoolExecutor(1) as pool:
+        start = pool.submit(world.ask, CREATE)
+        assert begun.wait(10.0)
+        assert not starts_ended({"ada", "eve"}, timeout_s=0.0)
+        assert starts_ended({"eve"}, timeout_s=0.0)
+        go_on.set()
+        assert isinstance(start.result(10.0), wire.Started)
+    assert starts_ended({"ada"}, timeout_s=10.0)

@@ -22,8 +22,9 @@ from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.precedence import Precedence
+from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
-from hubagent.pool.volumes import Home
+from hubagent.pool.volumes import FOREIGN, Home
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import FakeContainers
 from tests.fakes.files import MemoryFileStore
@@ -112,6 +113,7 @@ class World:
         self.program = "1"
         self.claim_within_s = CLAIM_S
         self.no_home_for: set[str] = set()
+        self.foreign_for: set[str] = set()
         self.only_docker_mounts: set[str] = set()
         self.pool = self.restart()
 
@@ -144,6 +146,8 @@ class World:
 
     def home_of(self, server: Server, account: Account) -> Home:
         user = account.user
+        if user in self.foreign_for:
+            raise SpawnError("foreign_home", FOREIGN)
         if user in self.no_home_for:
             raise HomeError(f"{user} has no home")
         volume = volume_name(server.volume, user)
