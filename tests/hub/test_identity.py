@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -16,8 +18,11 @@ from agent import Agent
 from browser import Browser
 from conftest import choose_first_password
 from docker_daemon import Container, DockerDaemon, Volume
-from running import RunningHub, call, free_ports, server, wait_until
+from jupyterhub import orm
+from running import RunningHub, call, free_ports, running_hub, server, wait_until
+from sqlalchemy import select
 
+from hubagent.hub.identity import identity
 from hubagent.pool.owners import How, Owner
 from hubagent.pool.volumes import FOREIGN
 
@@ -291,3 +296,67 @@ def test_an_account_that_is_discarded_takes_its_user_along(scene: Scene, admin: 
     admin.submit(admin.open("/hub/authorize").form("authorize/ida"))
     Browser(scene.hub.url).sign_in("ida", PASSWORD)
     assert scene.start("ida")[0] == 409
+
+
+def test_an_account_is_the_same_whatever_becomes_of_its_row(tmp_path: Path) -> None:
+    """Read again, renamed, and copied into another database; another one of the same number is another account."""
+    first, second = (f"sqlite:///{tmp_path / name}" for name in ("first.sqlite", "second.sqlite"))
+    with closing(orm.new_session_factory(first)()) as session:
+        ada, eve = orm.User(name="ada"), orm.User(name="eve")
+        session.add_all([ada, eve])
+        session.commit()
+        made, number, others = identity(eve), eve.id, identity(ada)
+        assert made != others
+        assert abs(made.since_s - time.time()) < 60
+        session.expire_all()
+        eve.name = "mallory"
+        session.commit()
+        assert identity(eve) == made
+        copied = session.execute(select(orm.User.__table__)).mappings().all()
+    with closing(orm.new_session_factory(second)()) as session:
+        session.execute(orm.User.__table__.insert(), [dict(row) for row in copied])
+        session.commit()
+        eve = session.scalars(select(orm.User).where(orm.User.name == "mallory")).one()
+        assert identity(eve) == made
+        session.delete(eve)
+        session.commit()
+        again = orm.User(name="mallory")
+        session.add(again)
+        session.commit()
+        assert again.id == number, "SQLite gives it away again"
+        assert identity(again) != made
+
+
+def test_other_authenticators_do_the_same(tmp_path: Path) -> None:
+    """Whatever signs people in; also without an agent to tell."""
+    scopes = ["admin:users", "delete:users", "read:users"]
+    traits = {
+        "JupyterHub": {
+            "services": [{"name": "tester", "api_token": TOKEN}],
+            "load_roles": [{"name": "tester", "services": ["tester"], "scopes": scopes}],
+        },
+        "DummyAuthenticator": {"password": PASSWORD},
+        "HubagentSpawner": {"agent_socket": str(tmp_path / "nobody.sock")},
+    }
+    with running_hub(tmp_path / "hub", authenticator="dummy", signup="open", traits=traits) as hub:
+
+        def ask(method: str, path: str, body: object = None) -> tuple[int, Any]:
+            content = None if body is None else json.dumps(body).encode()
+            status, answer = call(
+                f"{hub.url}/hub/api/{path}", method=method, token=TOKEN, body=content, timeout_s=60
+            )
+            return status, json.loads(answer or b"null")
+
+        someone = Browser(hub.url)
+        assert someone.sign_in("Ada Lovelace", PASSWORD).path == "hub/home"
+        assert ask("PATCH", "users/ada%20lovelace", {"name": "ada lovelace"})[1]["name"] == "ada lovelace"
+        for name in (*NAMELESS, "a\0b", "a\nb", "x" * 256, "a/b"):
+            assert ask("PATCH", "users/ada%20lovelace", {"name": name})[0] == 400, name
+            if name and "/" not in name:
+                assert ask("POST", f"users/{quote(name, safe='')}")[0] == 400, name
+        assert ask("POST", "users/ADA%20LOVELACE")[0] == 409
+        assert ask("PATCH", "users/ada%20lovelace", {"name": "Countess"})[1]["name"] == "countess"
+        assert ask("DELETE", "users/countess")[0] == 204
+        assert "Did not tell the agent Gone" not in hub.log, "it is waited for"
+        hub.restart_hub()
+        assert ask("GET", "users")[1] == [] or [user["name"] for user in ask("GET", "users")[1]] == ["admin"]
