@@ -42,7 +42,7 @@ class Reporter:
     def __init__(self, agent: AgentClient) -> None:
         self._agent = agent
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio keeps no task alive by itself
-        self._gathered: dict[str, wire.Person] = {}
+        self._gathered: dict[int, Any] = {}  # users, by number
         self._arriving: set[str] = set()
 
     def arriving(self, name: str) -> None:
@@ -63,8 +63,7 @@ class Reporter:
             return
         if not self._gathered:
             self._begin(self._tell_gathered())
-        who = person(user)
-        self._gathered[who.account] = who
+        self._gathered[user.id] = user
 
     async def know(self, user: Any) -> None:
         """The agent has heard what this user is called now, or does not answer, when this returns."""
@@ -73,12 +72,13 @@ class Reporter:
     def gone(self, user: Any) -> None:
         who = person(user)
         log.info("%s was deleted; the home stays on the machine, for an administrator's decision", who.user)
-        self._gathered.pop(who.account, None)
+        self._gathered.pop(user.id, None)
         self._begin(self._tell(wire.Gone(who.user, who.account), timeout_s=KNOW_S, patience_s=AWAY_S))
 
     async def _tell_gathered(self) -> None:
         await asyncio.sleep(GATHER_S)
-        people = tuple(self._gathered.values())
+        # Only now: a hub that starts fills in when its oldest users were made.
+        people = tuple(person(user) for user in self._gathered.values())
         self._gathered.clear()
         for begin in range(0, len(people), AT_ONCE):
             known = wire.Known(people[begin : begin + AT_ONCE])

@@ -1,7 +1,8 @@
 """Users made and renamed by the hub's API, which its admin page uses too: by the rules of signing up.
 
 JupyterHub 6.1 takes the name of a new user from the URL as it stands, and one who is renamed to the name that they
-have loses it altogether. It renames neither the account that its owner signs in with nor a server that runs.
+have loses it altogether. It renames neither the account that its owner signs in with nor a server that runs, and
+has later servers at the old name's URL until it is restarted.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class UserAPI(UserAPIHandler):  # type: ignore[misc]  # jupyterhub is untyped he
         except BaseException:
             self.authenticator.rename(new, user_name)
             raise
+        self.users.pop(user.id, None)  # made anew when it is asked for: this one has the old name in its URLs
         await self.authenticator.reporter.know(user)
 
     def _refuse(self, name: str, new: str, *, has_server: bool) -> None:

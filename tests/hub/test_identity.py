@@ -75,6 +75,8 @@ class Scene:
         """The volume of a server that is started and stopped again."""
         status, body = self.start(user)
         assert status == 201, body
+        answer = call(f"{self.hub.url}/user/{quote(user)}/api")[1]
+        assert b"version" in answer, "it is where its user looks for it"
         container = self.container(user)
         assert container is not None
         mounts = container.created["HostConfig"]["Mounts"]
