@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -181,7 +182,15 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
             account=who.account,
             account_since_s=who.since_s,
         )
-        url = self._started(await self.agent.ask(request, wire.Started, timeout_s=CREATE_S))
+        try:
+            started = await self.agent.ask(request, wire.Started, timeout_s=CREATE_S)
+        except RefusedError as error:
+            if error.reason != "message":
+                raise
+            # An agent whose packages were taken back, which knows no accounts.
+            older = dataclasses.replace(request, account="", account_since_s=0.0)
+            started = await self.agent.ask(older, wire.Started, timeout_s=CREATE_S)
+        url = self._started(started)
         await self._wait_until_up(url)
         return url
 

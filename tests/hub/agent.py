@@ -104,6 +104,7 @@ class Agent:
         self.guests = SocketGuests(folder / "guests")
         self.specs = Specs(self.config, program=program)
         self.slots = Slots(self)
+        self.knows_no_accounts = False  # as version 0.1
         self.expected: list[Account] = []  # who has signed in
         self.owners = Owners(LocalFileStore(), folder / "homes")
         self.volumes = Volumes(self.containers, self.owners, SystemClock())
@@ -126,9 +127,12 @@ class Agent:
             volumes=self.volumes,
             expect=self.expected.append,
         )
-        self._server = SpawnServer(
-            self.socket, self.broker.answer, requests=REQUESTS, owner=getpass.getuser()
-        )
+        self._server = SpawnServer(self.socket, self.answer, requests=REQUESTS, owner=getpass.getuser())
+
+    def answer(self, request: Any) -> object:
+        if self.knows_no_accounts and getattr(request, "account", ""):
+            return wire.Refused("message", f"{type(request).__name__}: missing or unknown: account")
+        return self.broker.answer(request)
 
     def config(self) -> Config:
         entries = self.declared["servers"].items()

@@ -204,6 +204,18 @@ def test_homes_from_before_are_told_apart_when_the_hub_starts(scene: Scene) -> N
     scene.delete("lise")
 
 
+def test_an_agent_that_was_taken_back_starts_servers_by_name(scene: Scene) -> None:
+    scene.make("otto")
+    volume = scene.home("otto")
+    scene.agent.knows_no_accounts = True
+    try:
+        assert scene.home("otto") == volume
+    finally:
+        scene.agent.knows_no_accounts = False
+    assert scene.home("otto") == volume
+    scene.delete("otto")
+
+
 NAMELESS = ["", " ", "\t\n", "\u00a0", "\u3000"]
 NO_NAMES = [
     *NAMELESS,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
+
+from hubagent.converge import server_problems
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.observability.status import PoolStatus, Reason
 from hubagent.ports import Container
@@ -76,3 +79,12 @@ def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
     ]
     pools.trouble = ""
     assert not world.survey.status(world.look()).degraded
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 home waits"), (3, "3 homes wait")])
+def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, words: str) -> None:
+    assert server_problems.problems("", ()) == ()
+    (problem,) = server_problems.problems("", (), homes_waiting=count)
+    assert problem.reason is Reason.HOME
+    assert problem.message.startswith(words)
+    assert "hubagent homes" in problem.message
