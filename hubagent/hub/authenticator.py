@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from tornado import web
 from traitlets import Integer, Set, Unicode, default
 
-from hubagent.hub import usernames
+from hubagent.hub import account_names, usernames
 from hubagent.hub.accountable import API, Accountable
 from hubagent.hub.accounts import Accounts
 from hubagent.hub.failed_logins import FailedLogins
@@ -69,10 +69,10 @@ class HubagentAuthenticator(Accountable, NativeAuthenticator):  # type: ignore[m
         return name
 
     def validate_username(self, username: str) -> bool:
-        return usernames.problem(username) is None and bool(super().validate_username(username))
+        return super().validate_username(username) and usernames.problem(username) is None
 
     def name_problem(self, name: str) -> str | None:
-        return usernames.problem(name) or super().name_problem(name)
+        return account_names.problem(name) or usernames.problem(name) or super().name_problem(name)
 
     def rename_problem(self, name: str, new: str) -> str | None:
         if name in self.admins:

@@ -233,7 +233,7 @@ NO_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [None, 7, True, [], {}, ["eve"], *NO_NAMES], ids=repr)
+@pytest.mark.parametrize("name", [None, 7, True, [], {}, ["eve"], "a\ud800b", *NO_NAMES], ids=repr)
 def test_nobody_is_renamed_to_what_is_no_name(scene: Scene, name: object) -> None:
     if "eve" not in scene.names():
         scene.make("eve")
