@@ -145,6 +145,7 @@ class Agent:
             pid=os.getpid(),
             pools=self.user_servers,
             images=self.user_servers.images,
+            homes_waiting=self.user_servers.homes_waiting,
         )
         self._backoff = Backoff()
 
@@ -228,6 +229,7 @@ class Agent:
 
     def _answer_requests(self) -> None:
         try:
+            self.user_servers.decide()
             waiting = self.requests.waiting()
         except HubagentError as error:
             log.error("%s", error)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hubagent
-from hubagent import backup_commands, first_login
+from hubagent import backup_commands, first_login, homes_commands
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
@@ -121,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument("--json", action="store_true", help="print JSON")
     doctor_ = command("doctor", _doctor, "check the whole installation; every finding with its remedy")
     doctor_.add_argument("--json", action="store_true", help="print JSON")
+    homes_commands.add_commands(command)
     backup_commands.add_commands(command, finish=_apply_restored)
     return parser
 

@@ -32,6 +32,13 @@ HUB_USER: Final = "jupyterhub"
 LABEL_SERVER: Final = "hubagent.server"
 LABEL_DIGEST: Final = "hubagent.digest"
 LABEL_USER: Final = "hubagent.user"
+LABEL_ACCOUNT: Final = "hubagent.account"
+"""Of a home's volume: the account that it was made for. A volume's labels cannot be changed; who has it now is in
+Layout.home_owners."""
+LABEL_PATTERN: Final = "hubagent.pattern"
+"""Of a home's volume: the entry of `servers.*.volume` that it was made for."""
+LABEL_VOLUME: Final = "hubagent.volume"
+"""Of a container with a home in it: the home's volume."""
 LABEL_GUEST: Final = "hubagent.guest"
 """Of every container of ours: its guest's id, which names its folder under Layout.guests."""
 LABEL_SLOT: Final = "hubagent.slot"
@@ -124,6 +131,16 @@ class Layout:
     def images(self) -> Path:
         """What is known of images: proofs by image id, build logs by tag."""
         return self.state / "images"
+
+    @property
+    def home_owners(self) -> Path:
+        """One file for each home: whose it is."""
+        return self.state / "homes"
+
+    @property
+    def home_archives(self) -> Path:
+        """Homes that nobody has any more, each as one file."""
+        return self.state / "archive"
 
     @property
     def hub_state(self) -> Path:

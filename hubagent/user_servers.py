@@ -9,28 +9,39 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import hubagent
 from hubagent.adapters.containers import DockerContainers
 from hubagent.adapters.guests import SocketGuests
+from hubagent.adapters.home_files import LocalArchiveFiles
 from hubagent.adapters.homes import HomesClient
 from hubagent.adapters.image_builder import DockerImages
 from hubagent.adapters.image_inputs import LocalInputs
 from hubagent.adapters.memory import read_memory
 from hubagent.adapters.spawn_socket import SpawnServer
+from hubagent.adapters.trees import LocalTrees
 from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
 from hubagent.observability.status import ImageStatus, PoolStatus
+from hubagent.ownership.archive import Archives
+from hubagent.ownership.clerk import Clerk
+from hubagent.ownership.desk import Desk, StartsEnded
+from hubagent.ownership.listing import uses
+from hubagent.ownership.requests import Decisions
 from hubagent.pool.arrivals import Arrivals
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
+from hubagent.pool.owners import Owners
 from hubagent.pool.pool import Pool
+from hubagent.pool.ports import Containers
 from hubagent.pool.precedence import Precedence
+from hubagent.pool.slots import Slot
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
 from hubagent.ports import Clock, FileStore
@@ -66,7 +77,9 @@ class UserServers:
             on_change=self._images_changed,
         )
         self._on_change = on_change
-        specs, volumes = Specs(self._config), Volumes(containers)
+        specs = Specs(self._config)
+        self._owners = Owners(files, layout.home_owners)
+        volumes = Volumes(containers, self._owners, clock, on_foreign=on_change)
         self._arrivals = Arrivals(self._config, volumes.home_of)
         homes = HomesClient(layout.homes_socket)
         precedence = Precedence(homes, clock)
@@ -102,8 +115,21 @@ class UserServers:
             warm=self._pool,
             precedence=precedence,
             slots=self._pool.slots.all,
+            volumes=volumes,
             expect=self._arrivals.expect,
         )
+        slots = self._pool.slots.all
+        desk = home_desk(
+            layout,
+            files=files,
+            clock=clock,
+            containers=containers,
+            owners=self._owners,
+            volumes=volumes,
+            slots=slots,
+            starts_ended=broker.starts_ended,
+        )
+        self._clerk = Clerk(desk, Decisions(files, layout), on_change=on_change)
         self._server = SpawnServer(layout.spawn_socket, broker.answer, requests=REQUESTS)
         self._fault = ""
         self._avoided: frozenset[str] = frozenset()  # Docker's networks that no server may wait in
@@ -112,6 +138,7 @@ class UserServers:
         """Never fails: what cannot be had yet is tried again by `keep`."""
         self.keep()
         self._arrivals.start()
+        self._clerk.start()
         self._pool.start()
         self._images.start()
 
@@ -119,6 +146,7 @@ class UserServers:
         """Servers and slots go on without the agent."""
         self._server.stop()
         self._arrivals.stop()
+        self._clerk.stop()
         self._pool.stop()
         self._images.stop()
 
@@ -160,6 +188,17 @@ class UserServers:
         """Whose server a slot's container is, by the container's id."""
         return self._pool.users()
 
+    def homes_waiting(self) -> int:
+        """How many homes somebody asks for whose they are not; 0 while that cannot be told."""
+        try:
+            return sum(owner.waits for owner in self._owners.all())
+        except StorageError:
+            return 0
+
+    def decide(self) -> None:
+        """Begin what `hubagent homes` asks for. Raises StorageError."""
+        self._clerk.look()
+
     def images(self) -> tuple[ImageStatus, ...]:
         return self._images.status()
 
@@ -181,6 +220,36 @@ class UserServers:
     def _images_changed(self) -> None:
         self._pool.wake()
         self._on_change()
+
+
+def home_desk(
+    layout: Layout,
+    *,
+    files: FileStore,
+    clock: Clock,
+    containers: Containers,
+    owners: Owners,
+    volumes: Volumes,
+    slots: Callable[[], Iterable[Slot]],
+    starts_ended: StartsEnded,
+) -> Desk:
+    """For the agent, and for a command while no agent runs."""
+    return Desk(
+        owners,
+        volumes=volumes,
+        containers=containers,
+        archives=Archives(
+            layout.home_archives,
+            trees=LocalTrees(),
+            files=LocalArchiveFiles(),
+            make_folder=lambda folder: files.make_dir(folder, mode=0o700),
+            host=socket.gethostname(),
+            version=hubagent.__version__,
+        ),
+        clock=clock,
+        uses=lambda: uses(containers, slots()),
+        starts_ended=starts_ended,
+    )
 
 
 class _Telling:

@@ -15,7 +15,7 @@ import docker.errors
 from hubagent.adapters.container_arguments import create_arguments, may_raise_limits
 from hubagent.adapters.docker_client import DOCKER_SOCKET, DockerClient
 from hubagent.errors import ContainerError, NameTakenError
-from hubagent.pool.ports import ContainerFacts, ContainerSpec, ImageFacts
+from hubagent.pool.ports import ContainerFacts, ContainerSpec, ImageFacts, VolumeFacts
 
 QUICK_S: Final = 10
 """Deadline of a question, and of new limits (seconds)."""
@@ -145,6 +145,12 @@ class DockerContainers:
         found = self._quick.call(f"cannot ask what memory {container} takes", _or_none(statistics))
         return None if found is None else _without_cache(found.get("memory_stats") or {})
 
+    def volume(self, name: str) -> VolumeFacts | None:
+        return self._quick.call(
+            f"cannot look for the volume {name}",
+            _or_none(lambda client: _volume(client.inspect_volume(name))),
+        )
+
     def volume_path(self, name: str) -> str | None:
         return self._quick.call(
             f"cannot look for the volume {name}",
@@ -229,6 +235,17 @@ def _address(found: Mapping[str, Any]) -> str:
     """On its network; empty while it does not run."""
     networks: Mapping[str, Mapping[str, Any]] = (found.get("NetworkSettings") or {}).get("Networks") or {}
     return next((str(network["IPAddress"]) for network in networks.values() if network["IPAddress"]), "")
+
+
+def _volume(found: Mapping[str, Any]) -> VolumeFacts:
+    # Drivers other than Docker's own need not say when; such a volume counts as older than any account.
+    created = found.get("CreatedAt")
+    return VolumeFacts(
+        name=found["Name"],
+        path=_mountpoint(found),
+        labels=dict(found.get("Labels") or {}),
+        created_s=datetime.fromisoformat(created).timestamp() if created else 0.0,
+    )
 
 
 def _mountpoint(found: Mapping[str, Any]) -> str:

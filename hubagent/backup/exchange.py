@@ -16,7 +16,7 @@ from hubagent.backup.manifest import Manifest
 from hubagent.backup.ports import Databases, Trees
 from hubagent.backup.staging import SmallFiles, Staging
 from hubagent.errors import BackupError, ContainerError
-from hubagent.layout import LABEL_GUEST, LABEL_USER, Layout
+from hubagent.layout import LABEL_GUEST, Layout
 from hubagent.pool.ports import Containers
 from hubagent.ports import FileStore
 
@@ -79,7 +79,7 @@ class Exchange:
         if not self._journal.is_done(HUB):
             self._hub()
             self._journal.done(HUB)
-        for path in sorted(self._small.found):
+        for path in self._files_to_write():
             self._file(path)
         self._trees.sync()
 
@@ -92,7 +92,7 @@ class Exchange:
             self._moved.append(f"the home {volume} to the volume {aside}")
         staged = self._staging.home(volume)
         if staged is not None:
-            self._containers.create_volume(volume, {LABEL_USER: self._manifest.users[volume]})
+            self._containers.create_volume(volume, self._small.labels(volume, self._manifest.users[volume]))
             self._trees.move(staged, self._required(volume))
         elif path is not None:
             self._containers.remove_volume(volume)
@@ -111,6 +111,19 @@ class Exchange:
             self._moved.append(f"the hub's database and what lay beside it to {aside}")
         for name in self._trees.names(self._staging.hub):
             self._trees.move(self._staging.hub / name, state / name)
+
+    def _files_to_write(self) -> list[Path]:
+        """Whose the homes are is exchanged with the homes. Where they stay, what is known of them stays, too."""
+        known = self._layout.home_owners
+        if self._manifest.homes:
+            self._files.remove(known)
+        return [
+            path
+            for path in sorted(self._small.found)
+            if self._manifest.homes
+            or not path.is_relative_to(known)
+            or self._files.read(path, max_bytes=places.MAX_FILE) is None
+        ]
 
     def _file(self, path: Path) -> None:
         if self._small.differs(path):

@@ -10,7 +10,10 @@ from hubagent.layout import Layout
 DATABASE: Final = "jupyterhub.sqlite"
 """Below Layout.hub_state, as hub.database.sqlite_file says."""
 
-KEPT_STATE: Final = ("tls",)
+HOMES: Final = "homes"
+"""Below Layout.state, as Layout.home_owners: whose each home is."""
+
+KEPT_STATE: Final = ("tls", HOMES)
 """Below Layout.state. Made anew on each machine: generations, proofs of images, and the tokens by which hub,
 proxy and agent know each other, which a proxy that goes on running would not learn."""
 

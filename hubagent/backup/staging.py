@@ -14,7 +14,8 @@ from hubagent.backup.ports import Trees
 from hubagent.config import loader
 from hubagent.config.document import MAX_BYTES
 from hubagent.errors import BackupError, ConfigError, ContainerError
-from hubagent.layout import HUB_USER, Layout
+from hubagent.layout import HUB_USER, LABEL_ACCOUNT, LABEL_USER, Layout
+from hubagent.pool import owners
 from hubagent.pool.ports import Containers
 from hubagent.ports import FileState, FileStore
 
@@ -42,6 +43,15 @@ class SmallFiles:
                 if path not in own and not path.is_relative_to(self._layout.state) and self.differs(path)
             )
         )
+
+    def labels(self, volume: str, user: str) -> Mapping[str, str]:
+        """What a home's volume carries: the account that it had on the machine of the backup, if it had one."""
+        known = self.found.get(self._layout.home_owners / owners.file_name(volume))
+        try:
+            label = owners.from_json(known.content).label if known is not None else ""
+        except ValueError:  # damaged there already; then its user's account adopts the home
+            label = ""
+        return {LABEL_USER: user, **({LABEL_ACCOUNT: label} if label else {})}
 
     def differs(self, path: Path) -> bool:
         """Something is there, and it is not what the backup has."""

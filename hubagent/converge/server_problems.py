@@ -8,8 +8,9 @@ from hubagent.observability.status import PoolStatus, Problem, Reason
 from hubagent.state.model import Component
 
 
-def problems(fault: str, pools: Sequence[PoolStatus]) -> tuple[Problem, ...]:
-    """`fault` is why the hub cannot ask for servers at all, empty when it can."""
+def problems(fault: str, pools: Sequence[PoolStatus], *, homes_waiting: int = 0) -> tuple[Problem, ...]:
+    """`fault` is why the hub cannot ask for servers at all, empty when it can. `homes_waiting` is how many homes
+    somebody asks for whose they are not."""
     unasked = Problem(Component.HUB, Reason.SPAWN, f"no server can be started: {fault}")
     cold = (
         Problem(
@@ -20,4 +21,11 @@ def problems(fault: str, pools: Sequence[PoolStatus]) -> tuple[Problem, ...]:
         for pool in pools
         if pool.is_in_trouble
     )
-    return (*((unasked,) if fault else ()), *cold)
+    many = "1 home waits" if homes_waiting == 1 else f"{homes_waiting} homes wait"
+    foreign = Problem(  # without names: anybody on the machine may read this
+        None,
+        Reason.HOME,
+        f"{many} for a decision: they are of earlier accounts, and new ones of the same name cannot start. "
+        "`hubagent homes` lists them; `hubagent homes keep`, `archive` or `set-aside` decides",
+    )
+    return (*((unasked,) if fault else ()), *cold, *((foreign,) if homes_waiting else ()))

@@ -72,8 +72,10 @@ class Survey:
         pid: int,
         pools: Pools | None = None,
         images: Callable[[], tuple[ImageStatus, ...]] | None = None,
+        homes_waiting: Callable[[], int] = lambda: 0,
     ) -> None:
         """`pools` and `images` None: nobody looks after them here, as in a command of the command line."""
+        self._homes_waiting = homes_waiting
         self._tools = tools
         self._pools = pools
         self._images = images
@@ -93,6 +95,7 @@ class Survey:
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
         containers = self._containers
         pools = self._pools.status() if self._pools else ()
+        homes_waiting = self._homes_waiting()
         images = self._images() if self._images else None
         certificate, certificate_problems = self._certificate(in_force, now_s)
         free, disk_problems = self._disk()
@@ -115,7 +118,9 @@ class Survey:
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *image_problems.problems(_declared(in_force) if in_force else {}, images, self._absent),
                 *self._said_by_the_hub(),
-                *server_problems.problems(self._pools.fault() if self._pools else "", pools),
+                *server_problems.problems(
+                    self._pools.fault() if self._pools else "", pools, homes_waiting=homes_waiting
+                ),
                 *certificate_problems,
                 *disk_problems,
             ),
@@ -126,6 +131,7 @@ class Survey:
             servers=_servers(in_force, containers or (), self._pools.users() if self._pools else {}),
             images=images or (),
             pools=pools,
+            homes_waiting=homes_waiting,
             figures=self._figures(prepared),
             dbus_up=prepared is not None,
             docker_up=containers is not None,

@@ -42,7 +42,7 @@ def email_problem(email: str) -> str | None:
 
 
 class Accounts:
-    """All changes are committed at once. Names are normalised by the caller."""
+    """Changes are committed at once, unless they say otherwise. Names are normalised by the caller."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -81,6 +81,13 @@ class Accounts:
         """Raises KeyError for an account that does not exist (any more)."""
         self._require(name).is_authorized = approved
         self._session.commit()
+
+    def rename(self, name: str, new: str) -> None:
+        """Nobody has an account under the new name; an absent one is fine. Not committed: its user is renamed with
+        it."""
+        row = self._row(name)
+        if row is not None:
+            row.username = new
 
     def remove(self, name: str) -> None:
         """Remove the account; an absent one is fine."""

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from tornado import web
 from traitlets import Integer, Set, Unicode, default
 
-from hubagent.hub import usernames
+from hubagent.hub import account_names, usernames
+from hubagent.hub.accountable import API, Accountable
 from hubagent.hub.accounts import Accounts
 from hubagent.hub.failed_logins import FailedLogins
 from hubagent.hub.one_time import OneTimeFiles
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from jupyterhub.user import User
 
 
-class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativeauthenticator is untyped
+class HubagentAuthenticator(Accountable, NativeAuthenticator):  # type: ignore[misc]  # nativeauthenticator is untyped
     """Signs in whoever has an approved native account.
 
     What NativeAuthenticator's traits say is honoured: enable_signup, open_signup, ask_email_on_signup,
@@ -72,7 +73,21 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
         return name
 
     def validate_username(self, username: str) -> bool:
-        return usernames.problem(username) is None and bool(super().validate_username(username))
+        return super().validate_username(username) and usernames.problem(username) is None
+
+    def name_problem(self, name: str) -> str | None:
+        return account_names.problem(name) or usernames.problem(name) or super().name_problem(name)
+
+    def rename_problem(self, name: str, new: str) -> str | None:
+        if name in self.admins:
+            return f"hubagent.yaml names the admin {name}: change hub.admins there instead."
+        if new in self.admins or self.accounts.find(new) is not None:
+            return f"There is an account {new} already."
+        return None
+
+    def rename(self, name: str, new: str) -> None:
+        """Whoever signed in by the old name signs in by the new one."""
+        self.accounts.rename(name, new)
 
     async def authenticate(self, handler: web.RequestHandler, data: dict[str, str]) -> str | None:
         """The user's name when name and password are right, None when not.
@@ -177,7 +192,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
     def get_handlers(self, app: JupyterHub) -> list[tuple[str, type[web.RequestHandler]]]:
         app.template_vars["native_accounts"] = True
         app.template_vars["accounts_waiting"] = self._waiting_for
-        return handlers()
+        return [*API, *handlers()]
 
     def _waiting_for(self, user: User | None) -> int:
         """How many accounts wait for this person's approval; shown in the navigation bar."""

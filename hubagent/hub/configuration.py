@@ -14,6 +14,7 @@ from traitlets import import_item
 from traitlets.config import Config
 
 from hubagent.hub import arrivals, usernames
+from hubagent.hub.accountable import accountable
 from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url
 from hubagent.hub.reading import SettingsError
@@ -148,7 +149,7 @@ def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticato
     with `signup: open` everybody whom it authenticates may come in, and otherwise the admins and those
     users that an admin added on the hub's admin page (or by traits such as `allowed_users`).
     """
-    config.JupyterHub.authenticator_class = cls
+    config.JupyterHub.authenticator_class = accountable(cls)
     config.Authenticator.post_auth_hook = arrivals.announce
     if issubclass(cls, HubagentAuthenticator):
         for name in settings.admins:

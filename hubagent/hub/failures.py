@@ -12,6 +12,9 @@ from hubagent.hub.agent_client import AgentAwayError, RefusedError
 _PASSES: Final = frozenset({"engine", "busy"})
 """Reasons of the agent's (wire.REASONS) that may be gone at the next try."""
 
+_DECIDED_BY_PEOPLE: Final = frozenset({"foreign_home"})
+"""Reasons that no further try changes."""
+
 
 def failure(message: str, *, reason: str, status: int = 500) -> SpawnException:
     """An error that JupyterHub shows as `message` alone, and counts under `reason`."""
@@ -23,6 +26,8 @@ def failure(message: str, *, reason: str, status: int = 500) -> SpawnException:
 def of_agent(error: AgentAwayError | RefusedError) -> SpawnException:
     """The agent's refusals are in words for the user already."""
     if isinstance(error, RefusedError):
+        if error.reason in _DECIDED_BY_PEOPLE:
+            return failure(str(error), reason=error.reason, status=409)
         return failure(str(error), reason=error.reason, status=503 if error.reason in _PASSES else 500)
     return failure(
         "The service that starts servers (hubagent) does not answer. Please try again in a minute.",

@@ -22,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 from traitlets.log import get_logger
 
-from hubagent.hub import identity, schema, tables
+from hubagent.hub import database_identity, schema, tables
 from hubagent.hub.database import database_url, engine_of, reason_of, sqlite_file
-from hubagent.hub.identity import Former, Marker, Record
+from hubagent.hub.database_identity import Former, Marker, Record
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import HubSecrets, HubSettings
 
@@ -66,7 +66,7 @@ class GoneError(SettingsError):
 def rehearse(settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
     """Would `bring_over` do? The whole copy is made and not kept. Raises SettingsError."""
     target = Database.of(settings.database, secrets.database_password, state)
-    move = _due(identity.read_record(state), target, state)
+    move = _due(database_identity.read_record(state), target, state)
     if move is None or schema.is_behind(move.source.url):
         return
     with _told(move), _reading(move.source) as source, _trying(target) as copy:
@@ -80,7 +80,7 @@ def bring_over(settings: HubSettings, secrets: HubSecrets, state: Path) -> str:
     lost, or cannot be copied; then nothing has changed.
     """
     target = Database.of(settings.database, secrets.database_password, state)
-    record = identity.read_record(state)
+    record = database_identity.read_record(state)
     try:
         move = _due(record, target, state)
     except GoneError as error:
@@ -111,19 +111,19 @@ def bring_over(settings: HubSettings, secrets: HubSecrets, state: Path) -> str:
 def settle(settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
     """Remember that this is the database now. Raises SettingsError when it does not answer."""
     database = Database.of(settings.database, secrets.database_password, state)
-    record = identity.read_record(state)
+    record = database_identity.read_record(state)
     try:
         with engine_of(make_url(database.url)).begin() as connection:
-            marker = identity.read_marker(connection)
+            marker = database_identity.read_marker(connection)
             if marker is None:
-                marker = Marker(identity.new_identity())
-                identity.write_marker(connection, marker)
+                marker = Marker(database_identity.new_identity())
+                database_identity.write_marker(connection, marker)
         former = (
             {one: left for one, left in record.former.items() if one != marker.identity} if record else {}
         )
         now = Record(marker.identity, database.name, secrets.database_password, former)
         if now != record:
-            identity.write_record(state, now)
+            database_identity.write_record(state, now)
     except (SQLAlchemyError, OSError) as error:
         raise SettingsError(f"hub.database: {database} cannot be written to: {reason_of(error)}") from None
 
@@ -137,7 +137,7 @@ def _due(record: Record | None, target: Database, state: Path) -> Move | None:
     if source.name == target.name:
         return None
     with _asked(target) as connection:
-        marker = identity.read_marker(connection)
+        marker = database_identity.read_marker(connection)
         there = tables.people(connection)
         held = tables.contents(connection, _names(connection))
     if marker is not None and marker.identity == record.identity:
@@ -175,8 +175,8 @@ def _first(target: Database, state: Path) -> Move | None:
     with _told(Move(source, "", target)), _reading(source) as connection:
         if not tables.people(connection):
             return None
-        marker = identity.read_marker(connection)
-    return Move(source, marker.identity if marker else identity.new_identity(), target)
+        marker = database_identity.read_marker(connection)
+    return Move(source, marker.identity if marker else database_identity.new_identity(), target)
 
 
 def _is_known(record: Record, marker: Marker | None, digest: str) -> bool:
@@ -193,13 +193,14 @@ def _left(record: Record | None, target: Database) -> str | None:
     if record is None:
         return None
     with _asked(target) as connection:
-        marker = identity.read_marker(connection)
+        marker = database_identity.read_marker(connection)
     left = record.former.get(marker.identity) if marker else None
     return left.left if left else None
 
 
 def _instead(target: Database, state: Path) -> str:
-    return f"To work with what is in {target} instead, remove {identity.record_file(state)} and run `hubagent apply`"
+    record = database_identity.record_file(state)
+    return f"To work with what is in {target} instead, remove {record} and run `hubagent apply`"
 
 
 def _people(number: int) -> str:
@@ -207,7 +208,7 @@ def _people(number: int) -> str:
 
 
 def _names(connection: Connection) -> tuple[str, ...]:
-    marker = identity.read_marker(connection)
+    marker = database_identity.read_marker(connection)
     return tables.of_the_hub(connection, marker.tables if marker else ())
 
 
@@ -301,26 +302,28 @@ def _copy(source: Connection, move: Move) -> tables.Contents:
 
 def _fill(source: Connection, target: Connection, move: Move) -> tables.Contents:
     found = tables.copy(source, target, _names(source))
-    marker = Marker(identity.new_identity(), move.source_identity, found.digest, tuple(sorted(found.rows)))
-    identity.write_marker(target, marker)
+    marker = Marker(
+        database_identity.new_identity(), move.source_identity, found.digest, tuple(sorted(found.rows))
+    )
+    database_identity.write_marker(target, marker)
     return found
 
 
 def _note(state: Path, record: Record | None, left: Former, move: Move) -> None:
     """That the source is of the past, before anything is written to the copy."""
     with _asked(move.target) as connection:
-        marker = identity.read_marker(connection)
+        marker = database_identity.read_marker(connection)
     assert marker is not None
     former = {**(record.former if record else {}), move.source_identity: left}
     password = make_url(move.target.url).password
-    identity.write_record(state, Record(marker.identity, move.target.name, password, former))
+    database_identity.write_record(state, Record(marker.identity, move.target.name, password, former))
 
 
 def _mark(move: Move) -> None:
     """Let the source be known again, which an earlier hubagent has not marked."""
     with _told(move), engine_of(make_url(move.source.url)).begin() as connection:
-        if identity.read_marker(connection) is None:
-            identity.write_marker(connection, Marker(move.source_identity))
+        if database_identity.read_marker(connection) is None:
+            database_identity.write_marker(connection, Marker(move.source_identity))
 
 
 def _remove(file: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -18,6 +19,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Integer, Unicode, default
 
 from hubagent import naming, wire
+from hubagent.hub.account_identity import identity
 from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
 from hubagent.hub.choice import OPTION, chosen
 from hubagent.hub.choosing import Choosing
@@ -128,7 +130,16 @@ class HubagentSpawner(Choosing):
         self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
     ) -> str | None:
         """The URL of a slot that has become this server and answers; None when there is none."""
-        request = wire.Claim(self.user.name, self.name, definition.name, environment, command)
+        who = identity(self.user)
+        request = wire.Claim(
+            self.user.name,
+            self.name,
+            definition.name,
+            environment,
+            command,
+            account=who.account,
+            account_since_s=who.since_s,
+        )
         try:
             # No second try: an agent that went away in the middle has to be asked for a cold start.
             started = await self._ask_to_start(request, timeout_s=CLAIM_S, patience_s=0.0)
@@ -144,10 +155,26 @@ class HubagentSpawner(Choosing):
     async def _create(
         self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
     ) -> str:
+        who = identity(self.user)
         request = wire.Create(
-            self.user.name, self.name, definition.name, environment, command, port=self.port
+            self.user.name,
+            self.name,
+            definition.name,
+            environment,
+            command,
+            port=self.port,
+            account=who.account,
+            account_since_s=who.since_s,
         )
-        url = self._started(await self._ask_to_start(request, timeout_s=CREATE_S, patience_s=PATIENCE_S))
+        try:
+            started = await self._ask_to_start(request, timeout_s=CREATE_S, patience_s=PATIENCE_S)
+        except RefusedError as error:
+            if error.reason != "message":
+                raise
+            # An agent whose packages were taken back, which knows no accounts.
+            older = dataclasses.replace(request, account="", account_since_s=0.0)
+            started = await self._ask_to_start(older, timeout_s=CREATE_S, patience_s=PATIENCE_S)
+        url = self._started(started)
         await self._wait_until_up(url)
         return url
 

@@ -19,7 +19,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from hubagent.hub.reading import SettingsError
 
 MARKER: Final = "hubagent_database"
-"""The table that hubagent keeps in each database of the hub; see hubagent.hub.identity."""
+"""The table that hubagent keeps in each database of the hub; see hubagent.hub.database_identity."""
 
 _AT_ONCE: Final = 500  # rows that are inserted by one statement
 _MODULO: Final = 2**256

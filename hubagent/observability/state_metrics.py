@@ -59,6 +59,11 @@ def families(status: Status) -> Iterator[Metric]:
     )
     yield from _certificate(status)
     yield from _servers(status)
+    yield _gauge(
+        "hubagent_homes_waiting",
+        "Homes of earlier accounts that others of the same name ask for: `hubagent homes`.",
+        float(status.homes_waiting),
+    )
     yield from image_metrics.families(status.images)
     yield from pool_metrics.families(status.pools)
     yield from _figures(status.figures)

@@ -38,6 +38,7 @@ class Reason(enum.Enum):
     SPAWN = "spawn"  # the hub cannot ask for servers
     BUSY = "busy"  # something took longer than it may, and is tried again with more time
     SETTINGS = "settings"  # what the file in force asks for and does not get
+    HOME = "home"  # somebody waits for a decision about a home
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ class Status:
     servers: tuple[ServerStatus, ...] = ()
     images: tuple[ImageStatus, ...] = ()
     pools: tuple[PoolStatus, ...] = ()
+    homes_waiting: int = 0  # homes of other accounts that somebody asks for
     figures: Figures = Figures()
     dbus_up: bool = True
     docker_up: bool = True

@@ -15,6 +15,7 @@ from typing import Final
 
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
+from hubagent.pool.accounts import Account
 from hubagent.pool.claims import HomeOf
 from hubagent.threads import NamedThread
 
@@ -30,7 +31,7 @@ class Arrivals:
     def __init__(self, config: Callable[[], Config | None], home_of: HomeOf) -> None:
         self._config = config
         self._home_of = home_of
-        self._users: queue.Queue[str | None] = queue.Queue(WAITING)
+        self._accounts: queue.Queue[Account | None] = queue.Queue(WAITING)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -41,25 +42,25 @@ class Arrivals:
         """Returns when the thread has ended, or after `timeout_s`: a call to Docker may last longer."""
         try:
             while True:
-                self._users.get_nowait()
+                self._accounts.get_nowait()
         except queue.Empty:
-            self._users.put(None)
+            self._accounts.put(None)
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def expect(self, user: str) -> None:
-        """Make this user's homes soon."""
+    def expect(self, account: Account) -> None:
+        """Make this account's homes soon."""
         try:
-            self._users.put_nowait(user)
+            self._accounts.put_nowait(account)
         except queue.Full:
             log.info("too many people sign in at once; a home is made at its first start")
 
     def _run(self) -> None:
-        while (user := self._users.get()) is not None:
+        while (account := self._accounts.get()) is not None:
             config = self._config()
             for server in homes_ahead(config.servers if config else ()):
                 try:
-                    self._home_of(server, user)
+                    self._home_of(server, account)
                 except HubagentError as error:
                     log.warning("servers.%s: a home cannot be made ahead: %s", server.name, error)
 

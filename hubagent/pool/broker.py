@@ -9,8 +9,10 @@ the server by that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
 
 from hubagent import wire
@@ -18,12 +20,14 @@ from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import container_name
+from hubagent.pool.accounts import Account
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.locks import NamedLocks
 from hubagent.pool.ports import ContainerFacts, Containers, Guests
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError, refusal
 from hubagent.pool.slots import TAKEN, Slot
+from hubagent.pool.volumes import Volumes
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +39,21 @@ TURN_S: Final = 60.0
 
 MAX_LINES: Final = 1000
 
-Request = wire.Claim | wire.Create | wire.Expect | wire.Inspect | wire.Stop | wire.Remove | wire.Output
-REQUESTS: Final = (wire.Claim, wire.Create, wire.Expect, wire.Inspect, wire.Stop, wire.Remove, wire.Output)
+Request = (
+    wire.Claim
+    | wire.Create
+    | wire.Expect
+    | wire.Known
+    | wire.Gone
+    | wire.Inspect
+    | wire.Stop
+    | wire.Remove
+    | wire.Output
+)
+REQUESTS: Final = (
+    *(wire.Claim, wire.Create, wire.Expect, wire.Known, wire.Gone),
+    *(wire.Inspect, wire.Stop, wire.Remove, wire.Output),
+)
 
 
 class Warm(Protocol):
@@ -66,10 +83,11 @@ class Broker:
         warm: Warm,
         precedence: Precedence,
         slots: Callable[[], Iterable[Slot]],
-        expect: Callable[[str], None],
+        volumes: Volumes,
+        expect: Callable[[Account], None],
     ) -> None:
         """`config` is the configuration in force, None while there is none; it is asked at every start.
-        `slots` are all there are. `expect` is told of users who have signed in, and returns at once."""
+        `slots` are all there are. `expect` is told of accounts that have signed in, and returns at once."""
         self._config = config
         self._containers = containers
         self._guests = guests
@@ -77,9 +95,12 @@ class Broker:
         self._warm = warm
         self._precedence = precedence
         self._slots = slots
+        self._volumes = volumes
         self._expect = expect
         self._locks = NamedLocks()
         self._starting = NamedLocks()  # held as long as a server of this name is being started
+        self._under_way: Counter[str] = Counter()  # starts, by user
+        self._ended = threading.Condition()
 
     def answer(self, request: Request) -> object:
         """The answer, one of the messages of wire; failures are Refused."""
@@ -87,8 +108,14 @@ class Broker:
             match request:
                 case wire.Claim() | wire.Create():
                     return self._start(request)
-                case wire.Expect(user):
-                    self._expect(user)
+                case wire.Expect():
+                    self._expect(Account.of(request))
+                    return wire.Done()
+                case wire.Known(people):
+                    self._volumes.know(self._patterns(), [Account.of(person) for person in people])
+                    return wire.Done()
+                case wire.Gone(user, account):
+                    self._volumes.gone(Account(user, account))
                     return wire.Done()
                 case wire.Inspect(name):
                     return self._inspect(name)
@@ -113,7 +140,7 @@ class Broker:
         with self._locks.held(name, timeout_s=TURN_S) as our_turn:
             if not our_turn:
                 return wire.Refused("busy", "An earlier start of this server is still under way.")
-            with self._starting.held(name, timeout_s=TURN_S):
+            with self._starting.held(name, timeout_s=TURN_S), self._counted(request.user):
                 if isinstance(request, wire.Claim):
                     return self._warm.claim(request)
                 return self._start_cold(server, name, request)
@@ -126,6 +153,25 @@ class Broker:
             log.error("cannot start %s: %s", name, error)
             return refusal(error, image=server.image)
 
+    def starts_ended(self, users: Collection[str], *, timeout_s: float) -> bool:
+        """Wait until no server of these users is about to start; False when that did not come in time."""
+        with self._ended:
+            return self._ended.wait_for(
+                lambda: not any(self._under_way[user] for user in users), timeout=timeout_s
+            )
+
+    @contextmanager
+    def _counted(self, user: str) -> Iterator[None]:
+        with self._ended:
+            self._under_way[user] += 1
+        try:
+            yield
+        finally:
+            with self._ended:
+                self._under_way[user] -= 1
+                self._under_way += Counter()  # drops who has none
+                self._ended.notify_all()
+
     def _declared(self, name: str) -> Server:
         config = self._config()
         servers = config.servers if config is not None else ()
@@ -133,6 +179,10 @@ class Broker:
         if server is None:
             raise SpawnError("not_allowed", f"The configuration has no server {name[:40]!r}.")
         return server
+
+    def _patterns(self) -> tuple[str, ...]:
+        config = self._config()
+        return tuple(str(server.volume) for server in config.servers) if config is not None else ()
 
     def _inspect(self, name: str) -> wire.Inspected:
         # A hub that was killed and is back may ask about a start that it does not wait for any more. To call that ended
@@ -187,6 +237,8 @@ def _shown(request: Request) -> str:
     """For the log: never the environment or the command, which hold secrets."""
     if isinstance(request, wire.Claim | wire.Create):
         return f"{type(request).__name__} for {request.user[:80]!r} {request.server_name[:80]!r}"
-    if isinstance(request, wire.Expect):
-        return f"Expect {request.user[:80]!r}"
+    if isinstance(request, wire.Expect | wire.Gone):
+        return f"{type(request).__name__} {request.user[:80]!r}"
+    if isinstance(request, wire.Known):
+        return f"Known, {len(request.people)} people"
     return f"{type(request).__name__} {request.name[:80]!r}"

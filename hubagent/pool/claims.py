@@ -20,10 +20,12 @@ from hubagent.config.model import MountMode, Server
 from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
+from hubagent.pool.accounts import Account
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
+from hubagent.pool.volumes import Home
 from hubagent.ports import Clock
 from hubagent.threads import NamedThread
 
@@ -42,10 +44,10 @@ _Result = TypeVar("_Result")
 
 
 class HomeOf(Protocol):
-    """Where a user's home for this server lies on the host. A home that is new is made and filled as at a cold
-    start. Empty where it cannot be told while no container uses it. Raises HubagentError."""
+    """An account's home for this server. One that is new is made and filled as at a cold start. Raises
+    HubagentError."""
 
-    def __call__(self, server: Server, user: str) -> str: ...
+    def __call__(self, server: Server, account: Account) -> Home: ...
 
 
 class Claims:
@@ -87,12 +89,14 @@ class Claims:
             return _no_slot(server)
         slot: Slot | None = None
         try:
-            source = self._in_time(lambda: self._home(server, claim, before), deadline_s)
-            slot = self._take(server, recipe, claim)
+            home = self._in_time(lambda: self._home(server, claim, before), deadline_s)
+            slot = self._take(server, recipe, claim, home)
             if slot is None:
                 return _no_slot(server)
             taken = slot
-            told_s = self._in_time(lambda: self._become(taken, server, source, claim, deadline_s), deadline_s)
+            told_s = self._in_time(
+                lambda: self._become(taken, server, home.path, claim, deadline_s), deadline_s
+            )
             if self._slots.move(slot.id, Phase.CLAIMED) is None:
                 raise GuestError("its container ended meanwhile, or it was given up")
         except futures.TimeoutError:
@@ -106,9 +110,11 @@ class Claims:
         self._took(told_s - begun_s)
         return wire.Started(slot.container, slot.name, slot.address)
 
-    def _take(self, server: Server, recipe: str, claim: wire.Claim) -> Slot | None:
+    def _take(self, server: Server, recipe: str, claim: wire.Claim, home: Home) -> Slot | None:
         """A slot in which somebody listens: one that has died unnoticed is dead, and another is taken."""
-        while (slot := self._slots.take(server.name, recipe, claim.user, claim.server_name)) is not None:
+        while (
+            slot := self._slots.take(server.name, recipe, claim.user, claim.server_name, volume=home.volume)
+        ) is not None:
             if self._is_there(slot):
                 return slot
             self._failed(slot, server, "guest", "does not answer any more")
@@ -121,7 +127,7 @@ class Claims:
             return False
         return pong is not None and pong.ready
 
-    def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> str:
+    def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> Home:
         """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
         two servers in one home would overwrite each other's files."""
         with self._precedence.of_user(patience_s=QUESTION_S):
@@ -131,10 +137,10 @@ class Claims:
             if cold is not None and LABEL_SERVER in cold.labels:
                 log.warning("removing a leftover container %s", cold.name)
                 self._containers.remove(cold.id)
-            source = self._home_of(server, claim.user)
-        if not source:
+            home = self._home_of(server, Account.of(claim))
+        if not home.path:
             raise HomeError("the volume is mounted only while a container has it; it cannot be attached")
-        return source
+        return home
 
     def _become(self, slot: Slot, server: Server, source: str, claim: wire.Claim, deadline_s: float) -> float:
         """The slot is the user's server when this returns; when the guest had been told so."""

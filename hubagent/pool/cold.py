@@ -15,6 +15,7 @@ from hubagent.config.model import Server
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
+from hubagent.pool.accounts import Account
 from hubagent.pool.making import Prove
 from hubagent.pool.ports import ContainerFacts, Containers, Guests
 from hubagent.pool.refusal import SpawnError, missing_image
@@ -67,7 +68,8 @@ class ColdStarts:
         if image is None:
             raise missing_image(server.image)
         self._remove_leftover(container_name(request.user, request.server_name))
-        self._volumes.home_of(server, request.user)
+        account = Account.of(request)
+        home = self._volumes.home_of(server, account)
         guest = secrets.token_hex(6)
         container = ""
         try:
@@ -81,7 +83,8 @@ class ColdStarts:
                 image,
                 guest=guest,
                 guest_folder=folder,
-                user=request.user,
+                account=account,
+                volume=home.volume,
                 server_name=request.server_name,
                 port=request.port,
             )

@@ -66,6 +66,17 @@ class ImageFacts:
         return self.user.partition(":")[0] in {"", "0", "root"}
 
 
+@dataclass(frozen=True, slots=True)
+class VolumeFacts:
+    name: str
+    path: str  # on the host; empty for a volume that Docker mounts only while a container uses it
+    labels: Mapping[str, str]
+    created_s: float
+    """Unix time, in whole seconds. Docker takes the last change of a folder's inode for it: of the volume's own folder,
+    or, until Docker 23, of what is mounted, whose owner changes it with each new file. So a volume is never younger
+    than this says, and may be older."""
+
+
 class Containers(Protocol):
     """Docker's containers and volumes. Every call has a deadline; calls of different threads run side by
     side. Failures are errors.ContainerError; `absent` in a name says what None means."""
@@ -104,6 +115,10 @@ class Containers(Protocol):
 
     def memory_bytes(self, container: str) -> int | None:
         """What it takes now, without page cache; None when it does not run."""
+        ...
+
+    def volume(self, name: str) -> VolumeFacts | None:
+        """None when Docker says that there is none of this name."""
         ...
 
     def volume_path(self, name: str) -> str | None:

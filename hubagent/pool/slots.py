@@ -69,6 +69,7 @@ class Slot:
     address: str = ""
     user: str = ""
     server_name: str = ""
+    volume: str = ""  # of the home that is attached; empty in one that an older agent gave away
     proven: bool = True  # when it was made, it was known what this image's server needs
 
     @property
@@ -107,7 +108,7 @@ class Slots:
             self._write(slot)
             self._slots[slot.id] = slot
 
-    def take(self, server: str, recipe: str, user: str, server_name: str) -> Slot | None:
+    def take(self, server: str, recipe: str, user: str, server_name: str, *, volume: str = "") -> Slot | None:
         """A ready slot of this server and recipe becomes this user's: in phase `claiming`, told to the disk.
 
         None when there is none, or when a slot is the user's `server_name` already. The one that has waited
@@ -121,7 +122,11 @@ class Slots:
             if not fitting:
                 return None
             slot = dataclasses.replace(
-                min(fitting, key=_age), phase=Phase.CLAIMING, user=user, server_name=server_name
+                min(fitting, key=_age),
+                phase=Phase.CLAIMING,
+                user=user,
+                server_name=server_name,
+                volume=volume,
             )
             self._write(slot)
             self._slots[slot.id] = slot

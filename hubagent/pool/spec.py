@@ -16,12 +16,15 @@ from hubagent.layout import (
     LABEL_SERVER,
     LABEL_SLOT,
     LABEL_USER,
+    LABEL_VOLUME,
     network_of,
 )
-from hubagent.naming import container_name, volume_name
+from hubagent.naming import container_name
+from hubagent.pool.accounts import Account
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import NAME_PREFIX
+from hubagent.pool.volumes import volume_labels
 from hubagent.state.hub_files import server_digest
 
 COMMAND: Final = ("/bin/sh", f"{wire.GUEST_FILES}/start")
@@ -48,20 +51,21 @@ class Specs:
         *,
         guest: str,
         guest_folder: str,
-        user: str,
+        account: Account,
+        volume: str,
         server_name: str,
         port: int,
     ) -> ContainerSpec:
-        """The container of one user's server, with the home in it from the beginning."""
-        volume = (volume_name(server.volume, user), str(server.home))
+        """The container of one user's server, with the home in it from the beginning; `volume` is that home's."""
         return self._spec(
             server,
             image,
-            name=container_name(user, server_name),
-            labels={LABEL_GUEST: guest, LABEL_USER: user},
+            name=container_name(account.user, server_name),
+            labels={LABEL_GUEST: guest, LABEL_USER: account.user, LABEL_VOLUME: volume},
             binds=(*self._own(guest_folder), *map(_bind, server.mounts)),
             cpu_shares=CPU_SHARES,
-            volume=volume,
+            volume=(volume, str(server.home)),
+            volume_labels=volume_labels(server.volume, account),
             port=port,
         )
 
@@ -104,6 +108,7 @@ class Specs:
         binds: tuple[Bind, ...],
         cpu_shares: int,
         volume: tuple[str, str] | None = None,
+        volume_labels: Mapping[str, str] | None = None,
         port: int | None = None,
     ) -> ContainerSpec:
         added = self._extras()
@@ -122,7 +127,7 @@ class Specs:
             root_capabilities=image.starts_as_root,
             binds=binds,
             volume=volume,
-            volume_labels={LABEL_USER: labels[LABEL_USER]} if volume is not None else {},
+            volume_labels=volume_labels or {},
             port=port,
             extra=added.create,
             extra_host=added.host,

@@ -31,6 +31,10 @@ class Claim:
     server: str  # key of `servers` in the configuration
     environment: Mapping[str, str]  # what the hub tells the server
     command: tuple[str, ...]  # program and arguments
+    account: str = added("")  # whose it is, whatever they are called: 32 hex digits; empty: an older hub
+    account_since_s: float = added(
+        0.0
+    )  # when the account was made (unix time); 0: before anybody wrote that down
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Create:
     environment: Mapping[str, str]
     command: tuple[str, ...]
     port: int  # that the server will listen on
+    account: str = added("")  # as in Claim
+    account_since_s: float = added(0.0)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,33 @@ class Expect:
     once; the home is made afterwards."""
 
     user: str
+    account: str = added("")  # as in Claim
+    account_since_s: float = added(0.0)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One user of the hub."""
+
+    user: str
+    account: str  # as in Claim
+    account_since_s: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """The hub has these users: homes from before accounts were told apart are theirs. Nothing is made. Answered by
+    Done."""
+
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True)
+class Gone:
+    """This account was deleted. Its homes stay. Answered by Done."""
+
+    user: str
+    account: str
 
 
 @dataclass(frozen=True)
@@ -239,6 +272,7 @@ REASONS: Final = (
     "absent",  # no such container
     "engine",  # Docker did not do it
     "home",  # the home cannot be attached
+    "foreign_home",  # where the home would be is that of another account
     "guest",  # the container's launcher did not answer, or failed
     "claimed",  # this guest was claimed before
     "busy",  # too many requests at once
@@ -287,7 +321,7 @@ class Proof:
 BY_NAME: Final[Mapping[str, type[Any]]] = {
     cls.__name__: cls
     for cls in (
-        *(Claim, Create, Started, Expect, Inspect, Inspected, Stop, Remove, Output, Text),
+        *(Claim, Create, Started, Expect, Known, Gone, Inspect, Inspected, Stop, Remove, Output, Text),
         *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots, IdleDocker, Freeze),
         *(Ping, Pong, Become, Done, Refused, GuestSettings, Proof),
     )

@@ -170,6 +170,25 @@ def test_a_volume_lies_somewhere_on_the_host(world: World) -> None:
     assert containers.volume_path(name) is None
 
 
+def test_what_is_known_of_a_volume(world: World) -> None:
+    name, containers = f"{world.prefix}-v", world.containers
+    assert containers.volume(name) is None
+    begun_s = int(time.time())
+    containers.create_volume(name, {"hubagent.user": "ada"})
+    found = containers.volume(name)
+    assert found is not None
+    assert (found.name, found.labels) == (name, {"hubagent.user": "ada"})
+    assert found.path == containers.volume_path(name)
+    assert begun_s <= found.created_s <= time.time()
+    assert found.created_s.is_integer()
+    containers.create_volume(name, {"hubagent.account": "changed"})
+    again = containers.volume(name)
+    assert again is not None
+    assert again.labels == found.labels, "labels stay as they were made"
+    containers.remove_volume(name)
+    assert containers.volume(name) is None
+
+
 def test_volumes_are_listed_with_their_labels(world: World) -> None:
     containers, name = world.containers, f"{world.prefix}-labelled"
     containers.create_volume(name, {"hubagent.user": "ada"})
@@ -357,6 +376,24 @@ class TestReal:
         with engine.sdk() as sdk:
             sdk.create_volume(name, driver_opts={"type": "tmpfs", "device": "tmpfs"})
         assert real.containers.volume_path(name) == ""
+        found = real.containers.volume(name)
+        assert found is not None
+        assert found.path == ""
+
+    def test_what_is_written_into_a_volume_never_makes_it_look_older(
+        self, real: World, engine: Engine
+    ) -> None:
+        """Accounts that are younger than a home do not get it by themselves."""
+        root = Path(engine.url.removeprefix("unix://").removesuffix("/run/docker.sock") or "/")
+        containers, name = real.containers, f"{real.prefix}-written"
+        containers.create_volume(name, {})
+        made = containers.volume(name)
+        assert made is not None
+        wait_until(lambda: time.time() > made.created_s + 2, 10.0, lambda: "the next seconds")
+        (root / made.path.lstrip("/") / "new").touch()
+        written = containers.volume(name)
+        assert written is not None
+        assert made.created_s <= written.created_s <= time.time()
 
     def test_a_large_file_is_not_read(self, real: World) -> None:
         identifier = real.containers.create(real.spec())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hubagent.errors import ContainerError, NameTakenError
-from hubagent.pool.ports import ContainerFacts, ContainerSpec, ImageFacts
+from hubagent.pool.ports import ContainerFacts, ContainerSpec, ImageFacts, VolumeFacts
 from tests.fakes.staging import Staged
 
 IMAGE = ImageFacts(id="sha256:1", user="jovyan", command=("jupyterhub-singleuser",))
@@ -73,6 +73,9 @@ class FakeContainers(Staged):
         self.files: dict[str, bytes] = {"/etc/passwd": PASSWD}  # of every image
         self.containers: dict[str, Container] = {}  # by id
         self.volumes: dict[str, dict[str, str]] = {}  # labels by name
+        self.volumes_made_s: dict[
+            str, float
+        ] = {}  # by name; those that a test puts there are as old as can be
         self.journal: list[tuple[str, str]] = []
         self.on_start = on_start
         self._now = now
@@ -117,7 +120,7 @@ class FakeContainers(Staged):
                         f"cannot create {spec.name}: bind source path does not exist: {bind.source}"
                     )
             if spec.volume is not None:
-                self.volumes.setdefault(spec.volume[0], dict(spec.volume_labels))
+                self._make_volume(spec.volume[0], spec.volume_labels)
             self._made += 1
             container = Container(
                 id=f"{self._made:064x}",
@@ -184,6 +187,14 @@ class FakeContainers(Staged):
 
     # Volumes and files
 
+    def volume(self, name: str) -> VolumeFacts | None:
+        with self._call("volume", name):
+            if name not in self.volumes:
+                return None
+            path = f"/var/lib/docker/volumes/{name}/_data"
+            created_s = float(int(self.volumes_made_s.get(name, 0.0)))
+            return VolumeFacts(name, path, dict(self.volumes[name]), created_s)
+
     def volume_path(self, name: str) -> str | None:
         with self._call("volume_path", name):
             return f"/var/lib/docker/volumes/{name}/_data" if name in self.volumes else None
@@ -194,7 +205,7 @@ class FakeContainers(Staged):
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         with self._call("create_volume", name):
-            self.volumes.setdefault(name, dict(labels))
+            self._make_volume(name, labels)
 
     def remove_volume(self, name: str) -> None:
         with self._call("remove_volume", name):
@@ -204,6 +215,7 @@ class FakeContainers(Staged):
             if users:
                 raise ContainerError(f"cannot remove the volume {name}: in use by {users[0].spec.name}")
             self.volumes.pop(name, None)
+            self.volumes_made_s.pop(name, None)
 
     def read_file(self, container: str, path: str) -> bytes | None:
         with self._call("read_file", container):
@@ -215,6 +227,10 @@ class FakeContainers(Staged):
             self._existing(container).owned[path] = owner
 
     # Inside
+
+    def _make_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        if name not in self.volumes:
+            self.volumes[name], self.volumes_made_s[name] = dict(labels), self._now()
 
     def _existing(self, container: str) -> Container:
         found = self.named(container)

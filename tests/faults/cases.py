@@ -52,6 +52,10 @@ SURROUNDINGS = "tests/unit/converge/test_surroundings.py"
 FILTER = "tests/contract/test_firewall.py"
 NETWORK = "tests/machine/test_network.py"
 BY_HAND = "tests/machine/test_docker_by_hand.py"
+BELONGING = "tests/unit/pool/test_belonging.py"
+DESK = "tests/unit/ownership/test_desk.py"
+BACKUP_OWNERS = "tests/unit/backup/test_owners.py"
+IDENTITY = "tests/hub/test_identity.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
     id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots,
-    # N for the kernel and Docker around, B for busy machines
+    # N for the kernel and Docker around, B for busy machines, H for homes
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -1324,4 +1328,90 @@ A_BUSY_MACHINE = Chapter(
         ),
     ),
 )
-CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, THE_SURROUNDINGS, A_BUSY_MACHINE)
+ACCOUNTS = Chapter(
+    "Accounts and their homes",
+    (
+        Case(
+            "H1",
+            "A user is deleted, and somebody else takes the name",
+            "The home stays and nobody gets it; the start is refused in words until an administrator keeps, archives or sets it aside, "
+            "and status, page and metrics say that somebody waits.",
+            (
+                *_tests(BELONGING, "a_later_account_of_the_name_waits"),
+                *_tests(IDENTITY, "who_takes_a_deleted_users_name_does_not_get_the_home"),
+                *_tests(SERVERS, "a_home_belongs_to_an_account"),
+            ),
+        ),
+        Case(
+            "H2",
+            "A user is renamed, or made, by the hub's API or admin page: to a free name, their own, one that is taken, none at all",
+            "Who is renamed keeps home and password; a name that signing up would not take is refused with 400 or 409 and a sentence.",
+            (
+                *_tests(BELONGING, "a_renamed_user_keeps_the_home_and_who_takes_the_name_does_not_get_it"),
+                *_tests(
+                    IDENTITY,
+                    "who_is_renamed_keeps_the_home_and_the_password",
+                    "a_user_who_is_renamed_to_their_own_name_keeps_it",
+                    "nobody_is_renamed_to_what_is_no_name",
+                    "nobody_is_made_with_what_is_no_name",
+                    "names_that_differ_only_in_spelling_are_one",
+                    "who_may_not_be_renamed",
+                ),
+                *_tests(SERVERS, "who_is_renamed_keeps_the_home_and_an_older_one_is_adopted"),
+            ),
+        ),
+        Case(
+            "H3",
+            "An account is withdrawn and discarded, and somebody signs up under its name",
+            "The hub's user goes with the account, so that the next one is another.",
+            _tests(IDENTITY, "an_account_that_is_discarded_takes_its_user_along"),
+        ),
+        Case(
+            "H4",
+            "Homes from before accounts were told apart, an older hub that does not say which account asks",
+            "The account that is older than the home adopts it, at the hub's start or before its user is renamed; a younger one waits.",
+            (
+                f"{BELONGING}::TestHomesFromBefore",
+                f"{BELONGING}::TestAnOlderHub",
+                *_tests(
+                    IDENTITY,
+                    "a_home_from_before_is_the_present_owners",
+                    "a_home_that_is_older_than_the_account_is_not",
+                    "homes_from_before_are_told_apart_when_the_hub_starts",
+                ),
+                *_tests(BACKUP_OWNERS, "a_backup_from_before_leaves_it_to_adoption"),
+            ),
+        ),
+        Case(
+            "H5",
+            "The files that say whose homes are: lost, damaged, not readable, not writable; the agent dies at any step of a start",
+            "The volumes' labels say so, and without them their age; whoever's home it is gets it, nobody else does.",
+            (
+                f"{BELONGING}::TestWhatIsLost",
+                *_tests(BELONGING, "wherever_the_agent_dies_nobody_gets_what_is_not_theirs"),
+            ),
+        ),
+        Case(
+            "H6",
+            "`hubagent homes keep`, `archive`, `set-aside`: killed at any step, a server runs, the disk gives back something else",
+            "Done again it is done; nothing is removed before its archive was read again; refused while a server has the home.",
+            tuple(
+                f"{DESK}::Test{name}" for name in ("Keep", "SetAside", "Archive", "WhatIsRefused", "Orders")
+            ),
+        ),
+        Case(
+            "H7",
+            "Backup and restore, with and without homes",
+            "Whose a home is moves with it; where homes stay, so does what is known of them.",
+            _tests(
+                BACKUP_OWNERS,
+                "homes_are_their_accounts_on_the_new_machine",
+                "what_was_known_of_other_homes_goes_with_them",
+                "homes_that_stay_keep_their_owners",
+                "a_damaged_file_is_no_reason_to_lose_a_home",
+            ),
+        ),
+    ),
+)
+
+CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, THE_SURROUNDINGS, A_BUSY_MACHINE, ACCOUNTS)

@@ -156,9 +156,9 @@ PROMISES: Final = (
     Promise(
         "P12",
         "No user's data is lost, or shown to another",
-        "names that could collide, links and traps in homes, deaths at every step of a click, full disks, backup and restore, "
-        "upgrades of the database killed half-way, and moves to another",
-        ("46", "S1", "S2", "S3", "S8"),
+        "names that could collide or are taken again, links and traps in homes, deaths at every step of a click, full disks, "
+        "backup and restore, upgrades of the database killed half-way, and moves to another",
+        ("46", "S1", "S2", "S3", "S8", "H1", "H2", "H3", "H4", "H5", "H6", "H7"),
         (
             *_tests(
                 "tests/unit/test_naming.py", "different_users_have_different_volumes", "also_with_long_names"

@@ -48,7 +48,7 @@ SERVICES: Final = Chapter(
         Case(
             "2",
             "The hub's user wants Docker, or a container that the configuration does not declare",
-            "It has a socket of its own with seven verbs. The agent makes every argument itself; containers without its label are "
+            "It has a socket of its own with nine verbs. The agent makes every argument itself; containers without its label are "
             "out of reach.",
             (
                 *tests_of(POOL, "the_hub_has_no_docker_and_asks_in_vain_for_what_is_not_its_own"),
@@ -438,6 +438,29 @@ NETWORK: Final = Chapter(
                     "tests/unit/converge/test_surroundings.py",
                     "an_upgrade_that_closes_private_networks_says_so_once",
                 ),
+            ),
+        ),
+        Case(
+            "23",
+            "Somebody takes the name of a user who was deleted or renamed, to have their home",
+            "A home belongs to an account: the agent writes down whose each is, volumes are labelled, and an administrator decides "
+            "about a home of another account. Lost and damaged files hand out nothing.",
+            (
+                *tests_of(
+                    "tests/unit/pool/test_belonging.py",
+                    "a_later_account_of_the_name_waits",
+                    "the_volume_itself_says_whose_it_is",
+                    "no_flipped_bit_hands_a_home_out",
+                    "a_disk_that_cannot_be_read_hands_no_home_out",
+                    "one_that_is_younger_may_be_somebody_else",
+                    "an_account_of_todays_hub_never_has_a_labelled_home_of_another",
+                ),
+                *tests_of(
+                    "tests/hub/test_identity.py",
+                    "who_takes_a_deleted_users_name_does_not_get_the_home",
+                    "an_account_that_is_discarded_takes_its_user_along",
+                ),
+                *tests_of(SERVERS, "a_home_belongs_to_an_account"),
             ),
         ),
     ),

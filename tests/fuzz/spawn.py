@@ -14,8 +14,8 @@ from hubagent.pool.cold import ColdStarts
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.spec import Specs
-from hubagent.pool.volumes import Volumes
 from tests.fuzz import frames
+from tests.unit.pool.volumes import volumes_on
 from tests.unit.pool.world import World
 
 _BYSTANDER = ContainerSpec(
@@ -54,7 +54,12 @@ class Spawn:
             ),
             frames.line(claim, claim, create, wire.Remove(name)),
             frames.line(
-                wire.Expect("ada"), wire.Claim("a@b.c", "second", "julia", {}, ()), wire.Inspect(name)
+                wire.Expect("ada", "0" * 32, 1.5),
+                wire.Claim("a@b.c", "second", "julia", {}, ()),
+                wire.Inspect(name),
+            ),
+            frames.line(
+                wire.Known((wire.Person("ada", "0" * 32, 1.5),)), wire.Gone("ada", "0" * 32), create, create
             ),
             frames.line(wire.Create("eve", "", "large", {}, (), 1), wire.Stop("bystander")),
             b"\0" + wire.HEADER.pack(2**31) + b"x",
@@ -89,6 +94,7 @@ class Spawn:
         world.settle()
         bystander = world.containers.create(_BYSTANDER)
         world.containers.start(bystander)
+        volumes = volumes_on(world.containers)
         self._broker = Broker(
             config=lambda: world.config,
             containers=world.containers,
@@ -97,14 +103,15 @@ class Spawn:
                 containers=world.containers,
                 guests=world.guests,
                 specs=Specs(lambda: world.config, program=Path("/program")),
-                volumes=Volumes(world.containers),
+                volumes=volumes,
                 clock=world.clock,
                 proof=lambda image: None,
             ),
             warm=world.pool,
             precedence=Precedence(world.homes, world.clock),
             slots=world.slots.all,
-            expect=lambda user: None,
+            volumes=volumes,
+            expect=lambda account: None,
         )
         for stream in frames.peers(data):
             frames.ask(self._path, stream)

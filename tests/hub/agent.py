@@ -15,6 +15,7 @@ from holding import Hold
 from hubagent import wire
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.containers import DockerContainers
+from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.guests import SocketGuests
 from hubagent.adapters.homes import HomesClient
 from hubagent.adapters.spawn_socket import SpawnServer
@@ -22,8 +23,10 @@ from hubagent.config.hub import Hub
 from hubagent.config.model import Config
 from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
+from hubagent.pool.accounts import Account
 from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts
+from hubagent.pool.owners import Owners
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
@@ -102,12 +105,15 @@ class Agent:
         self.guests = SocketGuests(folder / "guests")
         self.specs = Specs(self.config, program=program)
         self.slots = Slots(self)
-        self.expected: list[str] = []  # who has signed in
+        self.knows_no_accounts = False  # as version 0.1
+        self.expected: list[Account] = []  # who has signed in
+        self.owners = Owners(LocalFileStore(), folder / "homes")
+        self.volumes = Volumes(self.containers, self.owners, SystemClock())
         cold = ColdStarts(
             containers=self.containers,
             guests=self.guests,
             specs=self.specs,
-            volumes=Volumes(self.containers),
+            volumes=self.volumes,
             clock=SystemClock(),
             proof=lambda image: None,
         )
@@ -119,6 +125,7 @@ class Agent:
             warm=self.slots,
             precedence=Precedence(HomesClient(folder / "no helper"), SystemClock()),  # no slot is made here
             slots=lambda: self.slots.all.values(),
+            volumes=self.volumes,
             expect=self.expected.append,
         )
         self.hold = Hold()
@@ -132,9 +139,14 @@ class Agent:
     def _answer(self, request: Request) -> object:
         kind = type(request).__name__
         self.hold.here(f"before {kind}")
-        answer = self.broker.answer(request)
+        answer = self.answer(request)
         self.hold.here(f"after {kind}")
         return answer
+
+    def answer(self, request: Request) -> object:
+        if self.knows_no_accounts and getattr(request, "account", ""):
+            return wire.Refused("message", f"{type(request).__name__}: missing or unknown: account")
+        return self.broker.answer(request)
 
     def start(self) -> None:
         self._server.start()

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import tarfile
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
@@ -53,6 +55,22 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Volume:
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def shown(self, name: str) -> dict[str, object]:
+        return {
+            "Name": name,
+            "Mountpoint": f"/volumes/{name}",
+            "Driver": "local",
+            "Options": None,
+            "Labels": dict(self.labels) or None,
+            "CreatedAt": self.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+
+@dataclass(frozen=True)
 class Image:
     user: str = "jovyan"
     behaviour: str = "serve"  # of a container's launcher and server: serve, late, fail, eat, or stillborn
@@ -68,7 +86,7 @@ class DockerDaemon:
         self.images = {"hubagent/julia": Image()}
         self.containers: dict[str, Container] = {}
         self.networks = {"hubagent"}
-        self.volumes: set[str] = set()
+        self.volumes: dict[str, Volume] = {}
         self.given: list[tuple[str, str, bytes]] = []  # volume, path and tar archive
         self.fault: int | None = None
         self.calls: list[str] = []
@@ -124,11 +142,13 @@ class DockerDaemon:
             return 200, {"Id": f"sha256:{match[1]}", "Config": {"User": image.user, "Cmd": ["serve"]}}
         if match := re.fullmatch(r"/volumes/(.+)", path):
             if method == "DELETE":
-                self.volumes.discard(match[1])
+                self.volumes.pop(match[1], None)
                 return 204, b""
             if match[1] not in self.volumes:
                 return 404, {"message": "no such volume"}
-            return 200, {"Mountpoint": f"/volumes/{match[1]}", "Driver": "local", "Options": None}
+            return 200, self.volumes[match[1]].shown(match[1])
+        if path == "/volumes":
+            return 200, {"Volumes": [volume.shown(name) for name, volume in self.volumes.items()]}
         if path == "/containers/create":
             return self._create(query["name"], json.loads(body))
         match = re.fullmatch(r"/containers/([^/]+)(?:/(\w+))?", path)
@@ -142,7 +162,8 @@ class DockerDaemon:
             return 409, {"message": "Conflict. The container name is already in use"}
         for mount in body["HostConfig"]["Mounts"]:
             if mount["Type"] == "volume":
-                self.volumes.add(mount["Source"])
+                labels = (mount.get("VolumeOptions") or {}).get("Labels") or {}
+                self.volumes.setdefault(mount["Source"], Volume(labels))
             elif not Path(mount["Source"]).exists():
                 return 400, {
                     "message": f"invalid mount config: bind source path does not exist: {mount['Source']}"

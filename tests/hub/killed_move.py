@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from hubagent.hub import identity, moving, schema
+from hubagent.hub import database_identity, moving, schema
 from hubagent.hub.settings import load_hub, load_secrets
 
 left = int(sys.argv[1])
@@ -28,7 +28,7 @@ def audit(name: str, arguments: tuple[object, ...]) -> None:
 
 event.listen(Engine, "commit", count)
 sys.addaudithook(audit)
-record = identity.write_record
+record = database_identity.write_record
 moving.identity.write_record = lambda *arguments: (count(), record(*arguments))[1]  # type: ignore[assignment]
 sync = schema.sync
 schema.sync = lambda file: (count(), sync(file))[1]  # type: ignore[assignment]

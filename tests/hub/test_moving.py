@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 
 from hubagent.hub import moving
 from hubagent.hub.database import database_url
-from hubagent.hub.identity import read_record, record_file
+from hubagent.hub.database_identity import read_record, record_file
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import load_hub, load_secrets

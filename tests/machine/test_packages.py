@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -198,7 +199,14 @@ def _upgraded_again(hub: Hub, ada: AtWork) -> None:
     assert status["pending"] == []
     until(lambda: hub.get("/hub/login")[0] == 200, 60.0, "the login page")
     ada.works_on("the second upgrade")
+    until(lambda: _came_to_homes(hub) == {"ada": "adopted"}, 60.0, "the home from before to be its account's")
     until(ada.is_known, 60.0, "the hub to know the server again")
+
+
+def _came_to_homes(hub: Hub) -> dict[str, str]:
+    """How each user came to their home."""
+    listed = json.loads(hub.machine.run(["hubagent", "homes", "--json"]).stdout)["homes"]
+    return {home["owner"]: home["how"] for home in listed}
 
 
 def _removed(hub: Hub) -> None:

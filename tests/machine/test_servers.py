@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from hubagent.pool.leaving import ABANDONED_S
+from hubagent.pool.volumes import FOREIGN
 from tests.machine.client import Person
 from tests.machine.course import Course, set_up
 from tests.machine.hub import Hub, until
@@ -28,6 +31,7 @@ _CONFIG = """\
 hub:
   signup: open
   landing: /lab/tree/coursefiles
+  admins: [admin, boss]
 servers:
   julia:
     title: The course
@@ -211,6 +215,7 @@ def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
         "hubagent.user": ADA,
         "hubagent.server": "julia",
         "hubagent.digest": declared["digest"],
+        "hubagent.volume": "jupyterhub-user-a-40b-2ec",
     }
     assert list(inspection["NetworkSettings"]["Networks"]) == ["hubagent"]
 
@@ -259,6 +264,132 @@ def test_homes_are_kept_and_nobody_gets_another_ones(classroom: Classroom) -> No
     assert container not in classroom.docker("ps", "-a", "--format", "{{.Names}}")
     ada.start()
     assert ada.jupyter("GET", "/api/contents/note.txt").json()["content"] == "Ada's\n"
+
+
+# -- whose a home is
+
+
+def test_a_home_belongs_to_an_account(classroom: Classroom) -> None:
+    """Not to a name: whoever takes the name of somebody who was deleted or renamed gets what an administrator says."""
+    boss = _boss(classroom)
+    first = _newcomer(classroom, "dora", note="the first one's")
+    assert _homes(classroom)["jupyterhub-user-dora"]["state"] == "in-use"
+    refused = classroom.hub.machine.run(["hubagent", "homes", "archive", "jupyterhub-user-dora"], check=False)
+    assert refused.rc == 75
+    assert "a server of dora runs" in refused.stderr
+    first.stop()
+    assert boss.call("DELETE", "/hub/api/users/dora").status_code == 204
+    until(lambda: _homes(classroom)["jupyterhub-user-dora"]["state"] == "left-behind", 60.0, "its being left")
+    second = _newcomer(classroom, "dora")
+    assert _refusal(second) == FOREIGN
+    assert _homes(classroom)["jupyterhub-user-dora"]["wanted_by"] == "dora"
+    status = classroom.hub.settled(after=lambda now: any(one["reason"] == "home" for one in now["problems"]))
+    assert "dora" not in json.dumps(status["problems"])
+    assert classroom.hub.metric("hubagent_homes_waiting") == 1.0
+
+    _decides(classroom, "set-aside", "dora")
+    second.start()
+    assert second.jupyter("GET", "/api/contents/note.txt").status_code == 404
+    second.stop()
+    _decides(classroom, "keep", "jupyterhub-user-dora")
+    second.start()
+    assert second.jupyter("GET", "/api/contents/note.txt").json()["content"] == "the first one's"
+    second.stop()
+    classroom.hub.settled(after=lambda now: all(one["reason"] != "home" for one in now["problems"]))
+
+    assert boss.call("DELETE", "/hub/api/users/dora").status_code == 204
+    third = _newcomer(classroom, "dora")
+    assert _refusal(third) == FOREIGN
+    said = _decides(classroom, "archive", "dora")
+    archives = re.findall(r"(/var/lib/hubagent/archive/\S+\.tar\.gz)", said)
+    assert len(archives) == 2, "the one that was set aside, too"
+    machine = classroom.hub.machine
+    assert machine.run(["stat", "-c", "%a %U", *archives]).stdout.split() == ["600", "root"] * 2
+    (kept,) = [file for file in archives if "--" not in file]
+    note = ["tar", "-xzOf", kept, "volumes/jupyterhub-user-dora/note.txt"]
+    assert machine.run(note).stdout == "the first one's"
+    third.start()
+    assert third.jupyter("GET", "/api/contents/note.txt").status_code == 404
+    third.stop()
+    machine.run(["rm", *archives])
+
+
+def test_who_is_renamed_keeps_the_home_and_an_older_one_is_adopted(classroom: Classroom) -> None:
+    boss = _boss(classroom)
+    fay = classroom.person("fay")
+    until(lambda: "jupyterhub-user-fay" in _homes(classroom), 60.0, "the home that is made ahead")
+    until(
+        lambda: not classroom.docker("ps", "-aq", "--filter", "label=hubagent.home"), 60.0, "its being done"
+    )
+    # As an older hubagent made it: nothing says which account it is for.
+    classroom.docker("volume", "rm", "jupyterhub-user-fay")
+    classroom.hub.machine.run(["rm", "-rf", "/var/lib/hubagent/homes"])
+    classroom.hub.machine.run(["systemctl", "restart", "hubagent"], timeout_s=200.0)
+    classroom.docker("volume", "create", "--label", "hubagent.user=fay", "jupyterhub-user-fay")
+    folder = classroom.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "jupyterhub-user-fay").strip()
+    classroom.hub.machine.run(["chown", "1000:100", folder])
+    fay.start()
+    assert _homes(classroom)["jupyterhub-user-fay"]["how"] == "adopted"
+    fay.stop()
+    renamed = boss.call("PATCH", "/hub/api/users/fay", {"name": "morgan"})
+    assert renamed.status_code == 200, renamed.text
+    with closing(Person(classroom.hub, "morgan")) as morgan:
+        morgan.log_in()
+        morgan.start()
+        assert classroom.inspect("morgan")["Mounts"]
+        assert _homes(classroom)["jupyterhub-user-fay"]["owner"] == "morgan"
+        with closing(Person(classroom.hub, "fay", "another one entirely 8")) as other:
+            assert "Your account is ready" in other.sign_up().text
+            other.log_in()
+            assert _refusal(other) == FOREIGN
+            _decides(classroom, "set-aside", "fay")
+            other.start()
+            mounts = {mount.get("Name") for mount in classroom.inspect("fay")["Mounts"]}
+            assert "jupyterhub-user-fay" not in mounts
+            other.stop()
+        morgan.stop()
+
+
+def _boss(classroom: Classroom) -> Person:
+    """An admin of the hub, who signs in by the one-time password and chooses another one."""
+    if "boss" not in classroom.people:
+        boss = Person(classroom.hub, "boss")
+        chosen, file = boss.password, "/var/lib/jupyterhub/one-time/boss"
+        boss.password = classroom.hub.machine.wait_until(
+            lambda: classroom.hub.machine.read(file).strip(), 60.0, "the one-time password"
+        )
+        page = boss.submit("/hub/login?next=/hub/home", username="boss", password=boss.password).url
+        boss.submit(page.removeprefix(boss.base), password=chosen, password_again=chosen)
+        boss.password = chosen
+        classroom.people["boss"] = boss
+    return classroom.people["boss"]
+
+
+def _newcomer(classroom: Classroom, name: str, *, note: str = "") -> Person:
+    """Signed up just now, whoever had the name before; with a server and a note in it where there is one to write."""
+    before = classroom.people.pop(name, None)
+    if before is not None:
+        before.close()
+    person = classroom.person(name, running=bool(note))
+    if note:
+        body = {"type": "file", "format": "text", "content": note}
+        assert person.jupyter("PUT", "/api/contents/note.txt", body).status_code == 201
+    return person
+
+
+def _refusal(person: Person) -> str:
+    answer = person.ask_for_server()
+    assert answer.status_code == 409, answer.text
+    return str(answer.json()["message"])
+
+
+def _homes(classroom: Classroom) -> dict[str, dict[str, Any]]:
+    listed = json.loads(classroom.hub.machine.run(["hubagent", "homes", "--json"]).stdout)["homes"]
+    return {home["volume"]: home for home in listed}
+
+
+def _decides(classroom: Classroom, verb: str, name: str) -> str:
+    return classroom.hub.machine.run(["hubagent", "homes", verb, name], timeout_s=200.0).stdout
 
 
 # -- what can be started

@@ -22,6 +22,9 @@ LINES = st.lists(TEXT, max_size=4).map(tuple)
 
 MESSAGES = st.one_of(
     st.builds(wire.Claim, TEXT, TEXT, TEXT, NAMES, LINES),
+    st.builds(wire.Claim, TEXT, TEXT, TEXT, NAMES, LINES, TEXT, st.floats(0, 1e10)),
+    st.builds(wire.Known, st.lists(st.builds(wire.Person, TEXT, TEXT, st.floats(0, 1e10))).map(tuple)),
+    st.builds(wire.Gone, TEXT, TEXT),
     st.builds(wire.Create, TEXT, TEXT, TEXT, NAMES, LINES, st.integers(1, 65535)),
     st.builds(wire.Started, TEXT, TEXT, TEXT),
     st.builds(wire.Inspected, st.booleans(), TEXT, st.booleans(), st.integers(-1, 255), st.booleans(), TEXT),

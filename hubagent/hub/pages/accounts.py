@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from jupyterhub.scopes import needs_scope
+from jupyterhub.utils import maybe_future
 from tornado import web
 
 from hubagent.hub import usernames
@@ -51,6 +52,7 @@ class AccountsPage(Page):
             waiting=[account for account in accounts if not account.approved],
             approved=[account for account in accounts if account.approved],
             admins=self.native.admins,
+            known={account.name for account in accounts if self.find_user(account.name) is not None},
         )
 
 
@@ -70,7 +72,7 @@ class AccountPage(Page):
             await self._reset(account)
             return
         if action == "discard":
-            self.native.accounts.remove(name)
+            await self._discard(name)
         else:
             self.native.accounts.set_approved(name, approved=action == "authorize")
         self.log.info("%s: %s the account %s", self.me.name, action, name)
@@ -86,6 +88,19 @@ class AccountPage(Page):
             end_sessions(self, user)
         self.log.info("%s reset the password of %s", self.me.name, account.name)
         await self.show("native-one-time.html", username=account.name, password=password)
+
+    async def _discard(self, name: str) -> None:
+        """With the user of the hub, if it is one: whoever signs up under the name next is somebody else, and must not
+        get their groups and home."""
+        user = self.find_user(name)
+        if user is None:
+            self.native.accounts.remove(name)
+            return
+        if user.active:
+            raise web.HTTPError(409, f"A server of {name} runs. Stop it first.")
+        await maybe_future(self.authenticator.delete_user(user))
+        await user.delete_spawners()
+        self.users.delete(user)
 
     def _account(self, action: str, name: str) -> Account:
         """The account, when `action` makes sense for it."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+from hubagent.converge import server_problems
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.observability.status import PoolStatus, Reason
 from hubagent.ports import Container
@@ -91,3 +94,12 @@ def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -
     )
     world.files.write(notice, b"", mode=0o644)
     assert not world.survey.status(world.look()).degraded
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 home waits"), (3, "3 homes wait")])
+def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, words: str) -> None:
+    assert server_problems.problems("", ()) == ()
+    (problem,) = server_problems.problems("", (), homes_waiting=count)
+    assert problem.reason is Reason.HOME
+    assert problem.message.startswith(words)
+    assert "hubagent homes" in problem.message

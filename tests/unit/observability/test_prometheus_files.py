@@ -110,7 +110,7 @@ def test_the_dashboard_shows_almost_every_metric(existing: set[str]) -> None:
     elsewhere = re.compile(
         "process_|hubagent_(build_info|dbus_|docker_up|watch_errors|degraded|pending_restart|unit_restarts"
         "|config_(generation|last_reload_success_timestamp)|certificate_self_signed|last_failure"
-        "|reconcile_last_success|(reconcile|spawn|pool_(claim|refill))_duration_seconds_(sum|count))"
+        "|homes_waiting|reconcile_last_success|(reconcile|spawn|pool_(claim|refill))_duration_seconds_(sum|count))"
     )
     shown = {name for expression in dashboard_expressions() for name in NAME.findall(expression)}
     assert {name for name in existing - shown if not elsewhere.match(name)} == set()

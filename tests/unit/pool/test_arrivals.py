@@ -11,10 +11,12 @@ import pytest
 from hubagent.config.model import Config
 from hubagent.config.servers import Server
 from hubagent.config.types import ServerName
+from hubagent.pool.accounts import Account
 from hubagent.pool.arrivals import Arrivals, homes_ahead
-from hubagent.pool.volumes import Volumes
+from hubagent.pool.volumes import Home
 from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers
+from tests.unit.pool.volumes import volumes_on
 
 JULIA = Server(name=ServerName("julia"), title="Julia")
 STATISTICS = dataclasses.replace(JULIA, name=ServerName("statistics"), image="example/statistics")
@@ -27,7 +29,7 @@ def containers() -> FakeContainers:
 
 @pytest.fixture
 def arrivals(containers: FakeContainers) -> Iterator[Arrivals]:
-    one = Arrivals(lambda: Config(servers=(JULIA,)), Volumes(containers).home_of)
+    one = Arrivals(lambda: Config(servers=(JULIA,)), volumes_on(containers).home_of)
     one.start()
     yield one
     one.stop()
@@ -35,7 +37,7 @@ def arrivals(containers: FakeContainers) -> Iterator[Arrivals]:
 
 def test_a_newcomer_finds_a_home(containers: FakeContainers, arrivals: Arrivals) -> None:
     for user in ("ada", "grace"):
-        arrivals.expect(user)
+        arrivals.expect(Account(user))
     wait_until(
         lambda: len(containers.volumes) == 2 and not containers.containers,
         10.0,
@@ -46,8 +48,8 @@ def test_a_newcomer_finds_a_home(containers: FakeContainers, arrivals: Arrivals)
 
 def test_a_home_that_is_there_is_left_alone(containers: FakeContainers, arrivals: Arrivals) -> None:
     containers.volumes["jupyterhub-user-ada"] = {}
-    arrivals.expect("ada")
-    arrivals.expect("grace")
+    arrivals.expect(Account("ada"))
+    arrivals.expect(Account("grace"))
     wait_until(lambda: "jupyterhub-user-grace" in containers.volumes, 10.0, lambda: "the second home")
     assert len(containers.calls("create")) == 1
 
@@ -56,8 +58,8 @@ def test_a_failure_is_left_to_the_start_and_stops_nobody_else(
     containers: FakeContainers, arrivals: Arrivals
 ) -> None:
     containers.fail("create")
-    arrivals.expect("ada")
-    arrivals.expect("grace")
+    arrivals.expect(Account("ada"))
+    arrivals.expect(Account("grace"))
     wait_until(lambda: list(containers.volumes) == ["jupyterhub-user-grace"], 10.0, lambda: "the second home")
 
 
@@ -65,16 +67,16 @@ def test_it_ends_when_told_whoever_waits() -> None:
     entered, go_on = threading.Event(), threading.Event()
     made: list[str] = []
 
-    def slow(server: Server, user: str) -> str:
-        made.append(user)
+    def slow(server: Server, account: Account) -> Home:
+        made.append(account.user)
         entered.set()
         go_on.wait(10.0)
-        return ""
+        return Home("", "")
 
     one = Arrivals(lambda: Config(servers=(JULIA,)), slow)
     one.start()
     for number in range(50):
-        one.expect(f"student{number}")
+        one.expect(Account(f"student{number}"))
     assert entered.wait(10.0)
     one.stop(timeout_s=0.0)
     go_on.set()

@@ -15,15 +15,16 @@ from hubagent import wire
 from hubagent.config.model import Config
 from hubagent.config.servers import Server
 from hubagent.config.types import ServerName
+from hubagent.pool.accounts import Account
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
-from hubagent.pool.volumes import Volumes
 from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock
+from tests.unit.pool.volumes import volumes_on
 
 SERVER = Server(name=ServerName("julia"), title="Julia")
 CREATE = wire.Create(
@@ -62,7 +63,8 @@ class World:
         self.containers, self.guests, self.pool = FakeContainers(), FakeGuests(), Pool()
         self.homes = FakeHomes()
         self.precedence = Precedence(self.homes, ManualClock())
-        self.expected: list[str] = []
+        self.expected: list[Account] = []
+        volumes = volumes_on(self.containers)
         self.broker = Broker(
             config=lambda: self.config,
             containers=self.containers,
@@ -71,13 +73,14 @@ class World:
                 containers=self.containers,
                 guests=self.guests,
                 specs=Specs(lambda: self.config, program=Path("/program")),
-                volumes=Volumes(self.containers),
+                volumes=volumes,
                 clock=ManualClock(),
                 proof=lambda image: None,
             ),
             warm=self.pool,
             precedence=self.precedence,
             slots=lambda: self.pool.slots,
+            volumes=volumes,
             expect=self.expected.append,
         )
 
@@ -124,8 +127,8 @@ def world() -> World:
 
 
 def test_who_has_signed_in_is_expected(world: World) -> None:
-    assert world.ask(wire.Expect("ada")) == wire.Done()
-    assert world.expected == ["ada"]
+    assert world.ask(wire.Expect("ada", "a" * 32, 7.0)) == wire.Done()
+    assert world.expected == [Account("ada", "a" * 32, 7.0)]
 
 
 def test_the_life_of_a_server(world: World) -> None:
@@ -285,3 +288,38 @@ def test_starts_of_different_users_run_side_by_side(world: World) -> None:
     with ThreadPoolExecutor(5) as pool:
         answers = pool.map(lambda user: world.ask(dataclasses.replace(CREATE, user=user)), users)
         assert all(isinstance(answer, wire.Started) for answer in answers)
+
+
+def test_the_hub_says_whose_the_homes_are_and_who_is_gone(world: World) -> None:
+    world.containers.volumes["jupyterhub-user-ada"] = {"hubagent.user": "ada"}
+    world.containers.volumes_made_s["jupyterhub-user-ada"] = 50.0
+    assert world.ask(wire.Known((wire.Person("ada", "a" * 32, 7.0),))) == wire.Done()
+    owned = dataclasses.replace(CREATE, account="a" * 32, account_since_s=7.0)
+    assert isinstance(world.ask(owned), wire.Started)
+    assert world.ask(wire.Gone("ada", "a" * 32)) == wire.Done()
+    later = dataclasses.replace(CREATE, account="b" * 32, account_since_s=1e9)
+    assert world.refusal(later).reason == "foreign_home"
+    world.containers.stop_engine()
+    assert world.refusal(wire.Known((wire.Person("ada", "a" * 32, 7.0), wire.Person("x", "c", 0.0)))).reason
+
+
+def test_a_decision_waits_for_starts_of_its_user_alone(world: World) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    @contextmanager
+    def slow(user: str, server_name: str) -> Iterator[None]:
+        begun.set()
+        go_on.wait(10.0)
+        yield
+
+    world.pool.cold_start = slow  # type: ignore[assignment, method-assign]
+    starts_ended = world.broker.starts_ended
+    assert starts_ended({"ada"}, timeout_s=0.0)
+    with ThreadPoolExecutor(1) as pool:
+        start = pool.submit(world.ask, CREATE)
+        assert begun.wait(10.0)
+        assert not starts_ended({"ada", "eve"}, timeout_s=0.0)
+        assert starts_ended({"eve"}, timeout_s=0.0)
+        go_on.set()
+        assert isinstance(start.result(10.0), wire.Started)
+    assert starts_ended({"ada"}, timeout_s=10.0)

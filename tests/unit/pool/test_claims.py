@@ -17,6 +17,7 @@ from hubagent.observability.pool_events import ClaimResult, SpawnKind
 from hubagent.pool.claims import folders_in_home
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.slots import Phase
+from hubagent.pool.volumes import FOREIGN
 from tests.fakes.homes_pool import HOMES
 from tests.unit.pool.mortal import Killed, Life
 from tests.unit.pool.world import GUESTS, World, claim, together, together_with, wait_for
@@ -372,3 +373,21 @@ def test_no_folder_of_a_home_is_the_home() -> None:
     world = World(mounts=(Mount(PurePosixPath("/srv/x"), PurePosixPath("/home/jovyan/workshop")),))
     assert world.config is not None
     assert folders_in_home(world.config.servers[0]) == ()
+
+
+def test_a_home_of_another_account_is_attached_to_nobody() -> None:
+    world = World()
+    world.settle()
+    world.foreign_for.add("ada")
+    answer = world.claim("ada")
+    assert answer == wire.Refused("foreign_home", FOREIGN)
+    assert not world.homes.attached
+    assert len(world.ready()) == 2, "no slot is spent on it"
+
+
+def test_a_slot_says_which_home_it_has() -> None:
+    world = World()
+    world.settle()
+    assert isinstance(world.claim("ada"), wire.Started)
+    [slot] = [slot for slot in world.slots.all() if slot.phase is Phase.CLAIMED]
+    assert slot.volume == "jupyterhub-user-ada"

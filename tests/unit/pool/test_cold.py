@@ -15,9 +15,9 @@ from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.pool.cold import LISTENS_S, ColdStarts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.spec import Specs
-from hubagent.pool.volumes import Volumes
 from tests.fakes import FakeContainers, FakeGuests, ManualClock
 from tests.fakes.containers_pool import Container
+from tests.unit.pool.volumes import volumes_on
 
 SERVER = Server(name=ServerName("julia"), title="Julia", environment={"COURSE": "numerics", "LANG": "C"})
 REQUEST = wire.Create(
@@ -40,7 +40,7 @@ class World:
             containers=self.containers,
             guests=self.guests,
             specs=Specs(lambda: Config(servers=(SERVER,)), program=Path("/program")),
-            volumes=Volumes(self.containers),
+            volumes=volumes_on(self.containers),
             clock=self.clock,
             proof=lambda image: self.proof,
         )
@@ -115,7 +115,7 @@ def test_a_container_of_somebody_else_is_left_alone() -> None:
     assert world.containers.named(stranger.id) is not None
 
 
-CALLS = ("image", "inspect", "volume_path", "create", "start")
+CALLS = ("image", "inspect", "volume", "create", "start")
 
 
 @pytest.mark.parametrize("call", CALLS)

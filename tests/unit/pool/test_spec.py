@@ -13,6 +13,7 @@ from hubagent.config.model import Config
 from hubagent.config.networks import parse_network
 from hubagent.config.servers import Mount, MountMode, Server
 from hubagent.config.types import ServerName
+from hubagent.pool.accounts import Account
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.spec import CPU_SHARES, WARMING_CPU_SHARES, Specs
@@ -37,7 +38,14 @@ SERVER = Server(
 def _cold(config: Config | None = Config(), image: ImageFacts = IMAGE) -> ContainerSpec:  # noqa: B008
     specs = Specs(lambda: config, program=Path("/program"))
     return specs.cold(
-        SERVER, image, guest="0123456789ab", guest_folder="/g", user="a@b.c", server_name="x", port=8888
+        SERVER,
+        image,
+        guest="0123456789ab",
+        guest_folder="/g",
+        account=Account("a@b.c", "0" * 32),
+        volume="jupyterhub-user-a-40b-2ec",
+        server_name="x",
+        port=8888,
     )
 
 
@@ -56,9 +64,14 @@ def test_a_cold_container() -> None:
         "hubagent.server": "julia",
         "hubagent.digest": server_digest(SERVER),
         "hubagent.user": "a@b.c",
+        "hubagent.volume": "jupyterhub-user-a-40b-2ec",
     }
     assert spec.volume == ("jupyterhub-user-a-40b-2ec", HOME)
-    assert spec.volume_labels == {"hubagent.user": "a@b.c"}
+    assert spec.volume_labels == {
+        "hubagent.user": "a@b.c",
+        "hubagent.account": "0" * 32,
+        "hubagent.pattern": "jupyterhub-user-{username}",
+    }
     assert set(spec.binds) == {
         Bind("/program", wire.GUEST_FILES, read_only=True),
         Bind("/g", wire.GUEST_FOLDER, read_only=False),

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from hubagent.config.servers import Server
 from hubagent.config.types import ServerName
 from hubagent.errors import ContainerError, HubagentError
+from hubagent.pool.accounts import Account
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
-from hubagent.pool.volumes import Volumes, home_owner
+from hubagent.pool.volumes import Home, home_owner
 from tests.fakes import FakeContainers
+from tests.unit.pool.volumes import volumes_on
 
 SERVER = Server(name=ServerName("julia"), title="Julia")
 VOLUME = "jupyterhub-user-ada"
-PATH = f"/var/lib/docker/volumes/{VOLUME}/_data"
+HOME = Home(VOLUME, f"/var/lib/docker/volumes/{VOLUME}/_data")
+ADA = Account("ada", "a" * 32)
 
 
 @pytest.fixture
@@ -28,8 +31,14 @@ def containers() -> FakeContainers:
 
 
 def test_a_new_home_is_filled_and_given_away(containers: FakeContainers) -> None:
-    assert Volumes(containers).home_of(SERVER, "ada") == PATH
-    assert containers.volumes == {VOLUME: {"hubagent.user": "ada"}}
+    assert volumes_on(containers).home_of(SERVER, ADA) == HOME
+    assert containers.volumes == {
+        VOLUME: {
+            "hubagent.user": "ada",
+            "hubagent.account": ADA.id,
+            "hubagent.pattern": "jupyterhub-user-{username}",
+        }
+    }
     assert containers.containers == {}
     assert [call for call, _ in containers.journal if call in ("own_folder", "start", "remove")] == [
         "remove",  # of what an earlier one may have left
@@ -40,16 +49,16 @@ def test_a_new_home_is_filled_and_given_away(containers: FakeContainers) -> None
 
 def test_a_home_that_was_there_is_left_alone(containers: FakeContainers) -> None:
     containers.volumes[VOLUME] = {}
-    volumes = Volumes(containers)
+    volumes = volumes_on(containers)
     for _ in range(2):
-        assert volumes.home_of(SERVER, "ada") == PATH
+        assert volumes.home_of(SERVER, ADA) == HOME
     assert containers.calls("own_folder") == []
     assert len(containers.calls("inspect")) == 1, "asked once whether it is finished"
 
 
 def test_an_image_that_starts_as_root_gives_it_away_itself(containers: FakeContainers) -> None:
     containers.images[SERVER.image] = ImageFacts("sha256:2", "", ())
-    assert Volumes(containers).home_of(SERVER, "ada") == PATH
+    assert volumes_on(containers).home_of(SERVER, ADA) == HOME
     assert containers.calls("own_folder") == []
 
 
@@ -64,7 +73,7 @@ def test_the_owner_is_the_images_user(containers: FakeContainers) -> None:
         remove(container)
 
     containers.remove = look  # type: ignore[method-assign]
-    Volumes(containers).home_of(SERVER, "ada")
+    volumes_on(containers).home_of(SERVER, ADA)
     assert owners == [{"/home/jovyan/work": (1000, 100)}]
 
 
@@ -74,12 +83,12 @@ def test_a_home_that_cannot_be_made_leaves_nothing(
     containers: FakeContainers, call: str, after: bool
 ) -> None:
     containers.fail(call, after=after)
-    volumes = Volumes(containers)
+    volumes = volumes_on(containers)
     with pytest.raises(HubagentError):
-        volumes.home_of(SERVER, "ada")
+        volumes.home_of(SERVER, ADA)
     assert containers.volumes == {}
     assert containers.containers == {}
-    assert volumes.home_of(SERVER, "ada") == PATH
+    assert volumes.home_of(SERVER, ADA) == HOME
 
 
 @pytest.mark.parametrize("call", ["create", "read_file", "own_folder", "remove"])
@@ -102,14 +111,14 @@ def test_an_agent_killed_meanwhile_leaves_it_to_the_next(containers: FakeContain
 
     setattr(containers, call, killed)
     with pytest.raises((KilledError, ContainerError)):
-        Volumes(containers).home_of(SERVER, "ada")
+        volumes_on(containers).home_of(SERVER, ADA)
     containers.start_engine()
     setattr(containers, call, original)
     assert containers.volumes
     assert len(containers.containers) == 1
 
     before = len(containers.calls("own_folder"))
-    assert Volumes(containers).home_of(SERVER, "ada") == PATH
+    assert volumes_on(containers).home_of(SERVER, ADA) == HOME
     assert len(containers.calls("own_folder")) == before + 1, "it is given away (again)"
     assert containers.containers == {}
 
@@ -118,13 +127,13 @@ def test_an_agent_killed_meanwhile_leaves_it_to_the_next(containers: FakeContain
 def test_a_home_of_before_is_never_removed(containers: FakeContainers, call: str) -> None:
     """Not even where an unfinished one is finished in vain."""
     killed = FakeContainers()
-    Volumes(killed).home_of(SERVER, "ada")
+    volumes_on(killed).home_of(SERVER, ADA)
     [made] = set(killed.calls("create"))
     containers.volumes[VOLUME] = {}
     containers.create(_unfinished(made))
     containers.fail(call)
     with pytest.raises(HubagentError):
-        Volumes(containers).home_of(SERVER, "ada")
+        volumes_on(containers).home_of(SERVER, ADA)
     assert VOLUME in containers.volumes
     assert containers.calls("remove_volume") == []
 
@@ -146,17 +155,17 @@ def _unfinished(name: str) -> ContainerSpec:
 def test_an_image_without_its_user_or_without_itself_is_named(containers: FakeContainers) -> None:
     containers.images[SERVER.image] = ImageFacts("sha256:2", "nobody-knows", ())
     with pytest.raises(SpawnError, match="runs as 'nobody-knows', whom its /etc/passwd does not know"):
-        Volumes(containers).home_of(SERVER, "ada")
+        volumes_on(containers).home_of(SERVER, ADA)
     containers.images.clear()
     with pytest.raises(SpawnError, match="Image hubagent/julia is not on this server"):
-        Volumes(containers).home_of(SERVER, "ada")
+        volumes_on(containers).home_of(SERVER, ADA)
     assert containers.volumes == {}
 
 
 def test_two_servers_of_one_user_make_one_home(containers: FakeContainers) -> None:
-    volumes = Volumes(containers)
+    volumes = volumes_on(containers)
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: volumes.home_of(SERVER, "ada"), range(8))) == {PATH}
+        assert set(pool.map(lambda _: volumes.home_of(SERVER, ADA), range(8))) == {HOME}
     assert len(containers.calls("own_folder")) == 1
 
 

@@ -16,12 +16,15 @@ from hubagent.errors import GuestError, HomeError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import volume_name
 from hubagent.observability.pool_events import ClaimResult, Eviction, SpawnKind
+from hubagent.pool.accounts import Account
 from hubagent.pool.claims import CLAIM_S
 from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.precedence import Precedence
+from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
+from hubagent.pool.volumes import FOREIGN, Home
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import FakeContainers
 from tests.fakes.files import MemoryFileStore
@@ -110,6 +113,7 @@ class World:
         self.program = "1"
         self.claim_within_s = CLAIM_S
         self.no_home_for: set[str] = set()
+        self.foreign_for: set[str] = set()
         self.only_docker_mounts: set[str] = set()
         self.pool = self.restart()
 
@@ -140,10 +144,14 @@ class World:
         )
         return self.pool
 
-    def home_of(self, server: Server, user: str) -> str:
+    def home_of(self, server: Server, account: Account) -> Home:
+        user = account.user
+        if user in self.foreign_for:
+            raise SpawnError("foreign_home", FOREIGN)
         if user in self.no_home_for:
             raise HomeError(f"{user} has no home")
-        return "" if user in self.only_docker_mounts else f"{HOMES}/{volume_name(server.volume, user)}/_data"
+        volume = volume_name(server.volume, user)
+        return Home(volume, "" if user in self.only_docker_mounts else f"{HOMES}/{volume}/_data")
 
     @property
     def slots(self) -> Slots:
