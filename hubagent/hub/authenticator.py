@@ -16,13 +16,14 @@ from sqlalchemy.orm import Session
 from tornado import web
 from traitlets import Integer, Set, Unicode, default
 
-from hubagent.hub import usernames
+from hubagent.hub import sign_in_probe, usernames
 from hubagent.hub.accounts import Accounts
 from hubagent.hub.failed_logins import FailedLogins
 from hubagent.hub.one_time import OneTimeFiles
 from hubagent.hub.pages import handlers
 from hubagent.hub.passwords import PasswordHasher, PasswordPolicy, TooBusyError, one_time_password
 from hubagent.hub.refusals import LoginRefusedError, PasswordChangeNeededError
+from hubagent.hub.sign_in_probe import SignInProbe
 
 if TYPE_CHECKING:
     from jupyterhub.app import JupyterHub
@@ -62,6 +63,7 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
         self.policy = PasswordPolicy(self.minimum_password_length, bool(self.check_common_password))
         self.failed_logins = FailedLogins(self.allowed_failed_logins, float(self.seconds_before_next_try))
         self.one_time_files = OneTimeFiles(Path(self.one_time_dir))
+        self.probe = SignInProbe(self.db)
 
     def normalize_username(self, username: str) -> str:
         name: str = super().normalize_username(usernames.normalise(username))
@@ -141,6 +143,8 @@ class HubagentAuthenticator(NativeAuthenticator):  # type: ignore[misc]  # nativ
 
     async def add_user(self, user: User) -> None:
         """JupyterHub's hook, for every user at its start and for each new one. Admins get their account."""
+        if user.name == sign_in_probe.NAME and self.probe.is_there:
+            return
         super().add_user(user)
         if user.name in self.admins:
             await self._seed_admin(user.name)
