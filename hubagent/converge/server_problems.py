@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hubagent.observability.status import PoolStatus, Problem, Reason
 from hubagent.state.model import Component
 
 
-def problems(fault: str, pools: Sequence[PoolStatus]) -> tuple[Problem, ...]:
-    """`fault` is why the hub cannot ask for servers at all, empty when it can."""
+def problems(fault: str, pools: Sequence[PoolStatus], trials: Mapping[str, str]) -> tuple[Problem, ...]:
+    """`fault` is why the hub cannot ask for servers at all, empty when it can; `trials` why none starts, by the
+    name of the entry."""
     unasked = Problem(Component.HUB, Reason.SPAWN, f"no server can be started: {fault}")
     cold = (
         Problem(
@@ -20,4 +21,10 @@ def problems(fault: str, pools: Sequence[PoolStatus]) -> tuple[Problem, ...]:
         for pool in pools
         if pool.is_in_trouble
     )
-    return (*((unasked,) if fault else ()), *cold)
+    broken = (
+        Problem(
+            Component.DOCKER, Reason.SERVER, f"servers.{name}: no server starts with these settings: {why}"
+        )
+        for name, why in trials.items()
+    )
+    return (*((unasked,) if fault else ()), *broken, *cold)

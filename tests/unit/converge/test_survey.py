@@ -18,6 +18,7 @@ class Pools:
     def __init__(self, *pools: PoolStatus, users: Mapping[str, str] | None = None) -> None:
         self.pools = pools
         self.trouble = ""
+        self.trials: dict[str, str] = {}
         self._users = users or {}
 
     def fault(self) -> str:
@@ -25,6 +26,9 @@ class Pools:
 
     def status(self) -> tuple[PoolStatus, ...]:
         return self.pools
+
+    def failed_trials(self) -> Mapping[str, str]:
+        return self.trials
 
     def users(self) -> Mapping[str, str]:
         return self._users
@@ -75,4 +79,17 @@ def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
         f"no server can be started: {pools.trouble}"
     ]
     pools.trouble = ""
+    assert not world.survey.status(world.look()).degraded
+
+
+def test_an_entry_that_no_server_starts_with_is_a_problem_of_its_own() -> None:
+    pools = Pools()
+    world = World(WARM, pools=pools)
+    world.survey.status(world.look())
+    pools.trials["gpu"] = 'could not select device driver "nvidia"'
+    status = world.survey.status(world.look())
+    assert [problem.message for problem in status.problems if problem.reason is Reason.SERVER] == [
+        'servers.gpu: no server starts with these settings: could not select device driver "nvidia"'
+    ]
+    pools.trials.clear()
     assert not world.survey.status(world.look()).degraded
