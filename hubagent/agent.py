@@ -235,6 +235,7 @@ class Agent:
             log.error("%s", error)
             return
         for request in waiting:
+            self.survey.forget()  # somebody waits for how it is now
             look, status = self.look(request.order)
             self.user_servers.wake(asked=True)
             self.requests.answer(request, {"result": look.result.value, "status": to_json(status)})

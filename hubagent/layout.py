@@ -14,6 +14,7 @@ FIREWALL: Final = "hubagent-firewall.service"
 DOCKER: Final = "docker.service"
 AGENT: Final = "hubagent.service"
 HOMES: Final = "hubagent-homes.service"
+PORT_HOLDER: Final = "hubagent-port-holder@{port}.service"
 FIREWALL_WATCH: Final = "hubagent-firewall-watch.service"
 NGINX_TEST: Final = "hubagent-nginx-test@{generation}.service"
 
@@ -46,6 +47,8 @@ LABEL_SLOT: Final = "hubagent.slot"
 
 LABEL_PROOF: Final = "hubagent.proof"
 """Of a container that only proves an image: the image's id. It is neither a slot nor a user's."""
+LABEL_TRIAL: Final = "hubagent.trial"
+"""Of a container, and its volume, that only shows that a server starts with an entry's settings: its name."""
 LABEL_IMAGE: Final = "hubagent.image"
 """Of images that were built here: their name without a tag."""
 LABEL_BUILD: Final = "hubagent.build"
@@ -102,6 +105,11 @@ class Layout:
         return self.root / "run/hubagent"
 
     @property
+    def port_holder(self) -> Path:
+        """What the last run of PORT_HOLDER found, in words."""
+        return self.run / "port-holder.txt"
+
+    @property
     def spawn_socket(self) -> Path:
         """Where the hub asks the agent for servers."""
         return self.run / "spawn.sock"
@@ -141,6 +149,11 @@ class Layout:
     def home_archives(self) -> Path:
         """Homes that nobody has any more, each as one file."""
         return self.state / "archive"
+
+    @property
+    def trials(self) -> Path:
+        """Which entries of `servers` have been seen to start a server, by what they are made from."""
+        return self.state / "trials.json"
 
     @property
     def hub_state(self) -> Path:

@@ -214,6 +214,11 @@ class HttpAnswer:
     status: int
     body: bytes  # at most 1 MiB
     certificate_sha256: str | None = None  # hex, of the served leaf certificate (DER), with TLS
+    headers: tuple[tuple[str, str], ...] = field(default=(), compare=False)  # names in lower case
+
+    def header(self, name: str) -> str:
+        """The first header of this name (lower case), empty without one."""
+        return next((value for found, value in self.headers if found == name), "")
 
 
 class HttpProbe(Protocol):
@@ -225,6 +230,7 @@ class HttpProbe(Protocol):
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         connect_to: str | None = None,
         timeout_s: float = 2.0,
     ) -> HttpAnswer:
@@ -263,6 +269,10 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None: ...
 
+    def zone(self) -> str:
+        """The machine's time zone as it is now, such as "CET (+0100)"; from now on local times are in it."""
+        ...
+
 
 class Notifier(Protocol):
     """The service manager's notification socket (sd_notify(3))."""
@@ -283,6 +293,23 @@ class Notifier(Protocol):
     def watchdog_interval_s(self) -> float | None:
         """How often to call `watchdog` (half of WatchdogSec), None without one."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening TCP socket of this machine."""
+
+    port: int
+    address: str  # 127.0.0.1, 0.0.0.0, ::1 …
+    user_id: int  # whose socket it is
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process as anybody may see it."""
+
+    user_id: int
+    is_stopped: bool  # it or a child, by SIGSTOP or a terminal: it has its sockets, and answers nobody
 
 
 class MachineFacts(Protocol):
@@ -312,7 +339,19 @@ class MachineFacts(Protocol):
         ...
 
     def listener(self, port: int) -> str | None:
-        """Who listens on this TCP port, in words for a person ("python3 (pid 812)"), or None."""
+        """Who listens on this TCP port, in words for a person ("python3 (pid 812, demo.service)"), or None."""
+        ...
+
+    def listeners(self, port: int) -> tuple[Listener, ...]:
+        """Every socket that listens on this TCP port, on whatever address."""
+        ...
+
+    def connections(self, port: int) -> int:
+        """How many connections to this TCP port of this machine are established."""
+        ...
+
+    def process(self, pid: int) -> Process | None:
+        """None when there is none of this number."""
         ...
 
     def ipv6(self) -> bool:

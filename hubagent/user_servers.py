@@ -26,6 +26,7 @@ from hubagent.adapters.trees import LocalTrees
 from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
+from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
 from hubagent.observability.status import ImageStatus, PoolStatus
@@ -80,6 +81,18 @@ class UserServers:
         specs = Specs(self._config)
         self._owners = Owners(files, layout.home_owners)
         volumes = Volumes(containers, self._owners, clock, on_foreign=on_change)
+        self._trials = Trials(
+            config=self._config,
+            containers=containers,
+            guests=guests,
+            clock=clock,
+            specs=specs,
+            give_home=volumes.give,
+            proof=self._images.proof,
+            files=files,
+            layout=layout,
+            on_change=on_change,
+        )
         self._arrivals = Arrivals(self._config, volumes.home_of)
         homes = HomesClient(layout.homes_socket)
         precedence = Precedence(homes, clock)
@@ -141,6 +154,7 @@ class UserServers:
         self._clerk.start()
         self._pool.start()
         self._images.start()
+        self._trials.start()
 
     def stop(self) -> None:
         """Servers and slots go on without the agent."""
@@ -149,6 +163,7 @@ class UserServers:
         self._clerk.stop()
         self._pool.stop()
         self._images.stop()
+        self._trials.stop()
 
     def keep(self) -> None:
         """Listen for the hub, if that is not so: at every look, since what was in the way may have gone."""
@@ -175,10 +190,15 @@ class UserServers:
         failed to be tried again."""
         self._images.wake(asked=asked)
         self._pool.wake()
+        self._trials.wake(asked=asked)
 
     def status(self) -> tuple[PoolStatus, ...]:
         """Of the warm pools."""
         return self._pool.status()
+
+    def failed_trials(self) -> Mapping[str, str]:
+        """Why no server starts with the settings of an entry of `servers`, by its name."""
+        return self._trials.failed()
 
     def fault(self) -> str:
         """Why the hub cannot ask for servers; empty when it can."""
@@ -219,6 +239,7 @@ class UserServers:
 
     def _images_changed(self) -> None:
         self._pool.wake()
+        self._trials.wake()
         self._on_change()
 
 

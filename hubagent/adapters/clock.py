@@ -16,3 +16,8 @@ class SystemClock:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    def zone(self) -> str:
+        """A process keeps the zone that it began with until it is told to look again (tzset(3))."""
+        time.tzset()
+        return time.strftime("%Z (%z)")

@@ -41,6 +41,7 @@ class SocketHttpProbe:
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         connect_to: str | None = None,
         timeout_s: float = 2.0,
     ) -> HttpAnswer:
@@ -52,10 +53,10 @@ class SocketHttpProbe:
             with socket.create_connection((connect_to or host, port), timeout=timeout_s) as plain:
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if target.scheme == "http":
-                    return _exchange(plain, deadline, target, method, headers or {})
+                    return _exchange(plain, deadline, target, method, headers or {}, body)
                 plain.settimeout(deadline.left_s())
                 with self._tls.wrap_socket(plain, server_hostname=host) as encrypted:
-                    return _exchange(encrypted, deadline, target, method, headers or {})
+                    return _exchange(encrypted, deadline, target, method, headers or {}, body)
         except TimeoutError as error:
             raise TemporaryError(f"{method} {url}: no answer within {timeout_s:g} s") from error
         except ssl.SSLError as error:
@@ -120,17 +121,19 @@ def _exchange(
     target: SplitResult,
     method: str,
     headers: Mapping[str, str],
+    body: bytes | None,
 ) -> HttpAnswer:
     client = http.client.HTTPConnection(target.hostname or "")
     client.sock = _DeadlineConnection(connection, deadline)
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     host = target.netloc.rpartition("@")[2]
-    client.request(method, path, headers={"Host": host, "Connection": "close", **headers})
+    client.request(method, path, body=body, headers={"Host": host, "Connection": "close", **headers})
     with client.getresponse() as response:
-        body = response.read(MAX_BODY_BYTES)
-        if response.length and len(body) < MAX_BODY_BYTES:
-            raise http.client.IncompleteRead(body, response.length)
-        return HttpAnswer(response.status, body, _served_certificate(connection))
+        content = response.read(MAX_BODY_BYTES)
+        if response.length and len(content) < MAX_BODY_BYTES:
+            raise http.client.IncompleteRead(content, response.length)
+        told = tuple((name.lower(), value) for name, value in response.getheaders())
+        return HttpAnswer(response.status, content, _served_certificate(connection), told)
 
 
 def _served_certificate(connection: socket.socket) -> str | None:

@@ -9,6 +9,7 @@ from typing import Final
 from hubagent.adapters import journal, listeners, name_lookup
 from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
+from hubagent.ports import Listener, Process
 from hubagent.state.nginx import Version
 
 _LOOK_UP_S: Final = 2.0
@@ -38,6 +39,15 @@ class LocalMachineFacts:
 
     def listener(self, port: int) -> str | None:
         return listeners.listener(port)
+
+    def listeners(self, port: int) -> tuple[Listener, ...]:
+        return listeners.listeners(port)
+
+    def connections(self, port: int) -> int:
+        return listeners.connections(port)
+
+    def process(self, pid: int) -> Process | None:
+        return listeners.process(pid)
 
     def ipv6(self) -> bool:
         # Only trying tells: the family may be missing from the kernel, disabled, or out of bounds here.

@@ -132,7 +132,8 @@ class Applier:
         ending = f"{name}: {step.verb.value} ended with '{result.value}'"
         if state == "oom-kill":
             raise UnitError(f"{ending}: the kernel killed it for want of memory")
-        complaint = self._verifier.complaint(
+        taken = self._verifier.taken(step.component, desired)
+        complaint = taken or self._verifier.complaint(
             step.component,
             desired,
             since_s=self._tools.clock.time() - (self._tools.clock.monotonic() - begun_s),

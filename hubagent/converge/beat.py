@@ -36,6 +36,9 @@ class BeatingClock:
         self._beat()
         self._clock.sleep(seconds)
 
+    def zone(self) -> str:
+        return self._clock.zone()
+
 
 class Progress:
     """To be called for each piece of work of the thread that made this; what other threads do proves nothing of it.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubagent.config import host_names
+from hubagent.converge.listening import Listening
 from hubagent.converge.look import Order, Prepared
 from hubagent.converge.observe import UNITS
 from hubagent.converge.reconciler import Reconciler
@@ -44,7 +45,7 @@ def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tupl
         ("live-restore", lambda: _live_restore(tools)),
         ("nginx version", lambda: _nginx(tools)),
         ("nginx connections", lambda: _connections(tools, status)),
-        ("ports", lambda: _ports(tools)),
+        ("ports", lambda: _ports(tools, reconciler)),
         ("host", lambda: _host(tools, reconciler)),
         ("disk", lambda: _disk(tools)),
     ]
@@ -133,13 +134,18 @@ def _connections(tools: Tools, status: Status | None) -> Finding:
     return Finding(name, ok=False, found=f"{found}: pages would hang when all are there", remedy=remedy)
 
 
-def _ports(tools: Tools) -> Finding:
-    holders = {port: tools.machine.listener(port) for port in (80, 443)}
-    others = {port: who for port, who in holders.items() if who is not None and "nginx" not in who}
-    if others:
-        found = "; ".join(f"port {port} is held by {who}" for port, who in others.items())
-        return Finding("ports", ok=False, found=found, remedy="stop that program, or move it to another port")
-    return Finding("ports", ok=True, found="80 and 443 are nginx's")
+def _ports(tools: Tools, reconciler: Reconciler) -> Finding:
+    desired = reconciler.preview(Order()).intent.desired
+    listening, gateway = Listening(tools), desired.gateway if desired else ""
+    found = [
+        f"{name}: {taken}"
+        for component, name in UNITS.items()
+        if (taken := listening.taken(component, tools.units.unit(name), gateway))
+    ]
+    if found:
+        remedy = "stop that program, or move it to another port"
+        return Finding("ports", ok=False, found="; ".join(found), remedy=remedy)
+    return Finding("ports", ok=True, found="all are held by the services they are for")
 
 
 def _host(tools: Tools, reconciler: Reconciler) -> Finding:

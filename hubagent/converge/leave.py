@@ -8,7 +8,7 @@ from hubagent.config.model import Config, Disruptive, Drift
 from hubagent.converge.look import Order
 from hubagent.observability.status import Problem, Reason
 from hubagent.state.model import Component
-from hubagent.state.observed import Observed
+from hubagent.state.observed import ClosedPort, Observed
 from hubagent.state.window import contains
 
 
@@ -48,10 +48,24 @@ def noteworthy(config: Config, observed: Observed, by_hand: Mapping[Component, s
         for component, unit in observed.units.items()
         if observed.masked(component)
     ]
+    closed = [
+        Problem(component, Reason.PORT, f"{observed.units[component].name} {port.words}; {_remedy(port)}")
+        for component, port in observed.closed.items()
+        if port.holder or port.users
+    ]
     if config.apply.drift is not Drift.WARN:
-        return tuple(masked)
+        return (*masked, *closed)
     left = [
         Problem(component, Reason.DRIFT, f"{what}; left alone (apply.drift: warn)")
         for component, what in by_hand.items()
     ]
-    return (*masked, *left)
+    return (*masked, *closed, *left)
+
+
+def _remedy(closed: ClosedPort) -> str:
+    if closed.holder:
+        return "stop that program, then the port is taken back by itself"
+    return (
+        f"a restart would end {closed.users} open connections, so it waits for "
+        "`hubagent apply --allow-disruption`"
+    )

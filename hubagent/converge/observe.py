@@ -9,6 +9,7 @@ from pathlib import Path
 from hubagent.config.model import Metrics
 from hubagent.converge import observed_firewall
 from hubagent.converge.generations import Generations
+from hubagent.converge.listening import Listening
 from hubagent.converge.observed_docker import DockerFacts
 from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError, TemporaryError
@@ -24,6 +25,7 @@ UNITS: Mapping[Component, str] = {
     Component.NGINX: NGINX,
     Component.HUB: HUB,
 }
+_CERTIFICATE_S = 15.0
 MARKER_PATH = "/-/hubagent"
 _LOADED = {
     Component.HUB: "run/jupyterhub/loaded",
@@ -43,6 +45,10 @@ class Observer:
         self._tools = tools
         self._version = version  # the agent's own
         self._generations = generations
+        self._listening = Listening(tools)
+        self._right = ""  # certificate, seen with nginx
+        self._right_until_s = 0.0
+        self._incurable: str | None = None
         self.docker = DockerFacts(tools)
 
     def observe(
@@ -66,8 +72,33 @@ class Observer:
             docker_failed=engine is None and self.docker.has_failed(),
             altered={Component.FIREWALL: filter_fault} if filter_fault else {},
             outdated=self._outdated(units),
+            certificate=self._served(),
+            closed=self._listening.closed(units, has_routes=routes is not None),
             monotonic_s=self._tools.clock.monotonic(),
         )
+
+    def in_vain(self, observed: Observed) -> None:
+        """A reload has not put right which certificate is served: no other is tried for the same one."""
+        self._incurable = observed.certificate
+
+    def _served(self) -> str | None:
+        """The certificate with the name that is in force. While it is the right one it is asked for seldom: a
+        handshake is dear, and what the agent itself has changed is judged where it changes it."""
+        now_s = self._tools.clock.monotonic()
+        try:
+            in_force = self._generations.desired()
+            if in_force is None:
+                return None
+            right = in_force.certificate.fingerprint_sha256
+            if self._right != right or self._right_until_s <= now_s:
+                url = f"https://{in_force.host or 'localhost'}{MARKER_PATH}"
+                found = self._tools.probe.request(url, connect_to="127.0.0.1").certificate_sha256
+                if found != right:
+                    return found if found != self._incurable else None
+                self._right, self._right_until_s = right, now_s + _CERTIFICATE_S
+        except HubagentError:
+            return None
+        return right
 
     def loaded(self, component: Component, unit: UnitState) -> str | None:
         """The marker of what the running consumer has loaded; None when it is not running."""

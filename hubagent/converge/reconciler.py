@@ -205,6 +205,7 @@ class Reconciler:
             )
             for error in errors
         )
+        self._observer.in_vain(prepared.observed)
         failure = "; ".join(str(error) for error in errors)
         return Look(Result.FAILED, prepared, (*prepared.problems, *problems), failure, retry=True)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hubagent.observability.status import PoolStatus, Problem, Reason
 from hubagent.state.model import Component
 
 
-def problems(fault: str, pools: Sequence[PoolStatus], *, homes_waiting: int = 0) -> tuple[Problem, ...]:
-    """`fault` is why the hub cannot ask for servers at all, empty when it can. `homes_waiting` is how many homes
-    somebody asks for whose they are not."""
+def problems(
+    fault: str, pools: Sequence[PoolStatus], trials: Mapping[str, str], *, homes_waiting: int = 0
+) -> tuple[Problem, ...]:
+    """`fault` is why the hub cannot ask for servers at all, empty when it can; `trials` why none starts, by the
+    name of the entry. `homes_waiting` is how many homes somebody asks for whose they are not."""
     unasked = Problem(Component.HUB, Reason.SPAWN, f"no server can be started: {fault}")
     cold = (
         Problem(
@@ -28,4 +30,10 @@ def problems(fault: str, pools: Sequence[PoolStatus], *, homes_waiting: int = 0)
         f"{many} for a decision: they are of earlier accounts, and new ones of the same name cannot start. "
         "`hubagent homes` lists them; `hubagent homes keep`, `archive` or `set-aside` decides",
     )
-    return (*((unasked,) if fault else ()), *cold, *((foreign,) if homes_waiting else ()))
+    broken = (
+        Problem(
+            Component.DOCKER, Reason.SERVER, f"servers.{name}: no server starts with these settings: {why}"
+        )
+        for name, why in trials.items()
+    )
+    return (*((unasked,) if fault else ()), *broken, *cold, *((foreign,) if homes_waiting else ()))

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from hubagent.converge import image_problems, server_problems
+from hubagent.converge import entrance, image_problems, server_problems
+from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Look, Prepared
 from hubagent.converge.observe import UNITS, Observer
+from hubagent.converge.running_servers import declared_servers, running_servers
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
     HUB_PORT,
-    LABEL_DIGEST,
     LABEL_SERVER,
-    LABEL_SLOT,
-    LABEL_USER,
     PROXY_METRICS_PORT,
 )
 from hubagent.observability import figures
@@ -31,12 +29,11 @@ from hubagent.observability.status import (
     Problem,
     Reason,
     Result,
-    ServerStatus,
     Status,
 )
 from hubagent.ports import ActiveState, Container
 from hubagent.state import hub_files
-from hubagent.state.desired import HUB_SECRETS_FILE, SERVERS_FILE, Desired
+from hubagent.state.desired import HUB_SECRETS_FILE, Desired
 from hubagent.state.model import Component
 
 _CERTIFICATE_WARN_S = 14 * 86400.0
@@ -53,6 +50,10 @@ class Pools(Protocol):
         ...
 
     def status(self) -> tuple[PoolStatus, ...]: ...
+
+    def failed_trials(self) -> Mapping[str, str]:
+        """Why no server starts, by the name of the entry of `servers`."""
+        ...
 
     def users(self) -> Mapping[str, str]:
         """Whose server a slot's container is, by the container's id."""
@@ -82,6 +83,7 @@ class Survey:
         self._generations = generations
         self._observer = observer
         self._asked = Figures()
+        self._entrance = Entrance()
         self._asked_at_s = -_ASK_AGAIN_S
         self._containers: tuple[Container, ...] | None = None
         self._absent: frozenset[str] = frozenset()  # images
@@ -93,7 +95,7 @@ class Survey:
         intent = prepared.intent if prepared else look.intent
         in_force = self._in_force()
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
-        containers = self._containers
+        containers, owners = self._containers, self._pools.users() if self._pools else {}
         pools = self._pools.status() if self._pools else ()
         homes_waiting = self._homes_waiting()
         images = self._images() if self._images else None
@@ -115,11 +117,17 @@ class Survey:
             components=self._components(prepared),
             problems=(
                 *look.problems,
+                *self._entrance.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
-                *image_problems.problems(_declared(in_force) if in_force else {}, images, self._absent),
                 *self._said_by_the_hub(),
+                *image_problems.problems(
+                    declared_servers(in_force) if in_force else {}, images, self._absent
+                ),
                 *server_problems.problems(
-                    self._pools.fault() if self._pools else "", pools, homes_waiting=homes_waiting
+                    self._pools.fault() if self._pools else "",
+                    pools,
+                    self._pools.failed_trials() if self._pools else {},
+                    homes_waiting=homes_waiting,
                 ),
                 *certificate_problems,
                 *disk_problems,
@@ -128,7 +136,7 @@ class Survey:
             pending=prepared.plan.pending if prepared else (),
             pending_changes=prepared.plan.changes if prepared and prepared.plan.pending else (),
             certificate=certificate,
-            servers=_servers(in_force, containers or (), self._pools.users() if self._pools else {}),
+            servers=running_servers(in_force, containers or (), owners),
             images=images or (),
             pools=pools,
             homes_waiting=homes_waiting,
@@ -136,6 +144,7 @@ class Survey:
             dbus_up=prepared is not None,
             docker_up=containers is not None,
             disk_free_bytes=free,
+            time_zone=self._tools.clock.zone(),
             last_failure=look.failure or last.last_failure,
             last_failure_at_s=now_s if look.failure else last.last_failure_at_s,
         )
@@ -176,7 +185,7 @@ class Survey:
                     component,
                     name,
                     unit.load.value if unit.load.value == "masked" else unit.active.value,
-                    healthy=active and loaded is not None,
+                    healthy=active and loaded is not None and not self._entrance.component(component),
                     restarts=unit.restarts,
                     detail="runs with older settings" if behind else self._outdated(prepared, component),
                 )
@@ -202,13 +211,14 @@ class Survey:
         except ContainerError:
             self._containers = None
         self._absent = self._look_for_images(in_force)
+        self._entrance = entrance.ask(self._tools, in_force) if in_force else Entrance()
         self._asked = self._ask_services(in_force)
 
     def _look_for_images(self, in_force: Desired | None) -> frozenset[str]:
         """Those of the servers in force that are not on this machine; none while that cannot be told."""
         if in_force is None or self._containers is None:
             return frozenset()
-        names = {str(server["image"]) for server in _declared(in_force).values()}
+        names = {str(server["image"]) for server in declared_servers(in_force).values()}
         try:
             return frozenset(name for name in names if self._tools.engine.image_id(name) is None)
         except ContainerError:
@@ -246,7 +256,8 @@ class Survey:
         if in_force is None:
             return Figures()
         token = hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content)
-        hub = self._text(f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics", token)
+        url = f"http://{in_force.gateway}:{HUB_PORT}/hub/metrics"
+        hub = self._text(url, token) if self._entrance.is_the_hubs else None
         proxy = self._text(f"http://127.0.0.1:{PROXY_METRICS_PORT}/metrics", None)
         return figures.merge(figures.parse_hub(hub or ""), figures.parse_proxy(proxy or ""))
 
@@ -264,36 +275,6 @@ class Survey:
         except HubagentError:
             return None
         return answer.body.decode(errors="replace") if answer.status == 200 else None
-
-
-def _declared(in_force: Desired) -> dict[str, dict[str, object]]:
-    servers = json.loads(in_force.file(SERVERS_FILE).content)["servers"]
-    assert isinstance(servers, dict)
-    return servers
-
-
-def _servers(
-    in_force: Desired | None, containers: tuple[Container, ...], users_of_slots: Mapping[str, str]
-) -> tuple[ServerStatus, ...]:
-    """The containers that are somebody's server: slots that wait, and what proves an image, are nobody's."""
-    declared = _declared(in_force) if in_force else {}
-    users = {
-        container.id: users_of_slots.get(container.id)
-        if LABEL_SLOT in container.labels
-        else container.labels.get(LABEL_USER)
-        for container in containers
-    }
-    return tuple(
-        ServerStatus(
-            user=user,
-            server=container.labels.get(LABEL_SERVER, ""),
-            container=container.name,
-            stale=declared.get(container.labels.get(LABEL_SERVER, ""), {}).get("digest")
-            != container.labels.get(LABEL_DIGEST),
-        )
-        for container in containers
-        if container.state == "running" and (user := users[container.id]) is not None
-    )
 
 
 def _url(in_force: Desired | None) -> str | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubagent.converge.allowance import Allowance
+from hubagent.converge.door import Door
+from hubagent.converge.listening import Listening
 from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
 from hubagent.converge.tools import Tools
-from hubagent.errors import DeadlineError, TemporaryError, VerifyError
+from hubagent.errors import DeadlineError, HubagentError, TemporaryError, UnitError, VerifyError
 from hubagent.layout import HUB_PORT, PROXY_PORT
 from hubagent.ports import ActiveState, UnitState
 from hubagent.state.complaint import first_error, secrets_in
@@ -24,6 +26,9 @@ _FACTOR = {
 }  # at once to the most: an nginx that answers as before all that time was not told
 
 STABLE_S = 2.0
+PAGES_S = 5.0  # until an answer that is wrong is taken to stay so
+PAGES_LATE_S = 30.0  # until a page that comes in milliseconds is taken for one that does not come
+_PAGES_POLL_S = 0.25
 _POLL_S = {Component.NGINX: 0.004}
 _DEFAULT_POLL_S = 0.05
 _UNIT_EVERY_S = 0.25
@@ -40,6 +45,8 @@ class Verifier:
     def __init__(self, tools: Tools, observer: Observer) -> None:
         self._tools = tools
         self._observer = observer
+        self._listening = Listening(tools)
+        self._door = Door(tools.probe)
         self._allowances = {
             one: Allowance(DEADLINE_S[one], most_s=MOST_S[one], factor=_FACTOR.get(one, 2)) for one in UNITS
         }
@@ -50,6 +57,8 @@ class Verifier:
         if step.component not in UNITS or step.verb not in (Verb.START, Verb.RELOAD, Verb.RESTART):
             return
         self.component(step.component, desired, stable=step.verb is not Verb.RELOAD)
+        if step.component is Component.HUB:
+            self._people_come_in(desired)
 
     def component(self, component: Component, desired: Desired, *, stable: bool) -> None:
         """Wait for the component to serve `desired`; with `stable`, see it stay up for STABLE_S."""
@@ -88,13 +97,13 @@ class Verifier:
                 baseline = self._alive(component, baseline, desired, since_s)
                 next_unit_s = now + _UNIT_EVERY_S
             if now >= deadline_s:
-                raise self._too_late(component, missing)
+                raise self._too_late(component, desired, missing)
             clock.sleep(_POLL_S.get(component, _DEFAULT_POLL_S))
 
-    def _too_late(self, component: Component, missing: str) -> VerifyError | DeadlineError:
+    def _too_late(self, component: Component, desired: Desired, missing: str) -> VerifyError | DeadlineError:
         """At the deadline: is there something that speaks against the generation?"""
         allowance, unit = self._allowances[component], UNITS[component]
-        hint = self._nginx_hint() if component is Component.NGINX else ""
+        hint = self._hint(component, desired)
         is_wrong = missing in _WRONG_ANSWERS or (missing == _OLD_CONFIGURATION and allowance.is_at_its_end)
         if hint or is_wrong:
             within = f"within {allowance.allowed_s:.0f} s"
@@ -172,19 +181,67 @@ class Verifier:
                 raise VerifyError(f"{now.name} did not stay up for {STABLE_S:.0f} s: {complaint}")
         return True
 
-    def _nginx_hint(self) -> str:
-        """Why nginx does not do as it was told, as well as can be known; empty when nothing is."""
-        complaint = self._tools.machine.nginx_complaint(self._tools.clock.time() - _JUST_NOW_S)
-        holders = {port: self._tools.machine.listener(port) for port in (80, 443)}
-        others = (
-            []
-            if self._nginx_runs()
-            else [f"port {port} is held by {who}" for port, who in holders.items() if who]
-        )
-        return "; ".join([complaint] if complaint else others)
+    def _people_come_in(self, desired: Desired) -> None:
+        """Return once the login page comes and, where accounts are ours, a probe can sign in and sees its home.
+        VerifyError with the hub's own last error when they do not; DeadlineError when no answer comes.
 
-    def _nginx_runs(self) -> bool:
-        return self._tools.units.unit(UNITS[Component.NGINX]).active is ActiveState.ACTIVE
+        Through nginx, unless the hub alone can be judged: what is in nginx's or the proxy's way is not this
+        generation's fault."""
+        begun_s = self._tools.clock.monotonic()
+        while True:
+            missing = late = ""
+            try:
+                missing = self._pages(desired)
+            except UnitError:
+                raise
+            except TemporaryError as error:
+                late = str(error)
+            took_s = self._tools.clock.monotonic() - begun_s
+            if not missing and not late:
+                return
+            if missing and took_s >= PAGES_S:
+                raise VerifyError(f"{UNITS[Component.HUB]}: {missing}{self._hubs_error(desired)}")
+            if late and took_s >= PAGES_LATE_S:
+                raise DeadlineError(f"{UNITS[Component.HUB]}: {late}, as happens on a busy machine")
+            self._tools.clock.sleep(_PAGES_POLL_S)
+
+    def _pages(self, desired: Desired) -> str:
+        """What is missing of the pages by which people come in, in words; empty when nothing is."""
+        straight = self._door.back(desired)
+        missing = self._door.login_page(desired, straight)
+        if missing:
+            return missing
+        through = self._door.front(desired) if self._front_works(desired) else straight
+        return self._door.login_page(desired, through) or self._door.sign_in(desired, through)
+
+    def _front_works(self, desired: Desired) -> bool:
+        """Whether nginx serves the generation and the proxy answers: then pages that do not come are the hub's."""
+        nginx = self._tools.units.unit(UNITS[Component.NGINX])
+        return nginx.active is ActiveState.ACTIVE and not self._nginx(desired) and not self._proxy(desired)
+
+    def _hubs_error(self, desired: Desired) -> str:
+        try:
+            health = self._door.health(desired)
+        except HubagentError:
+            return ""
+        said = (health.database or health.error) if health else ""
+        return f": {said}" if said else ""
+
+    def taken(self, component: Component, desired: Desired) -> str:
+        """Which of its ports somebody else has, and who, in words; empty when none."""
+        if component not in UNITS:
+            return ""
+        unit = self._tools.units.unit(UNITS[component])
+        return self._listening.taken(component, unit, desired.gateway)
+
+    def _hint(self, component: Component, desired: Desired) -> str:
+        """Why it does not do as it was told, as well as can be known; empty when nothing is."""
+        taken = self.taken(component, desired)
+        if component is not Component.NGINX:
+            return taken
+        complaint = self._tools.machine.nginx_complaint(self._tools.clock.time() - _JUST_NOW_S)
+        hints = [hint for hint in (taken, complaint) if hint]
+        return "; ".join(hints)
 
 
 def _was_killed(unit: UnitState) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tornado import web
 from traitlets import Integer, Set, Unicode, default
 
-from hubagent.hub import account_names, usernames
+from hubagent.hub import account_names, sign_in_probe, usernames
 from hubagent.hub.accountable import API, Accountable
 from hubagent.hub.accounts import Accounts
 from hubagent.hub.failed_logins import FailedLogins
@@ -25,6 +25,7 @@ from hubagent.hub.one_time import OneTimeFiles
 from hubagent.hub.pages import handlers
 from hubagent.hub.passwords import PasswordHasher, PasswordPolicy, TooBusyError, one_time_password
 from hubagent.hub.refusals import LoginRefusedError, PasswordChangeNeededError
+from hubagent.hub.sign_in_probe import SignInProbe
 
 if TYPE_CHECKING:
     from jupyterhub.app import JupyterHub
@@ -64,6 +65,7 @@ class HubagentAuthenticator(Accountable, NativeAuthenticator):  # type: ignore[m
         self.policy = PasswordPolicy(self.minimum_password_length, bool(self.check_common_password))
         self.failed_logins = FailedLogins(self.allowed_failed_logins, float(self.seconds_before_next_try))
         self.one_time_files = OneTimeFiles(Path(self.one_time_dir))
+        self.probe = SignInProbe(self.db)
 
     def normalize_username(self, username: object) -> str:
         """Raises HTTPError (400) for what is no text: a request to the API may hold anything."""
@@ -160,9 +162,10 @@ class HubagentAuthenticator(Accountable, NativeAuthenticator):  # type: ignore[m
 
     async def add_user(self, user: User) -> None:
         """JupyterHub's hook, for every user at its start and for each new one. Admins get their account."""
-        await asyncio.sleep(
-            0
-        )  # of very many new ones at once, too, JupyterHub makes one after the other in one go
+        if user.name == sign_in_probe.NAME and self.probe.is_there:
+            return
+        # Of very many new ones at once, too, JupyterHub makes one after the other in one go.
+        await asyncio.sleep(0)
         super().add_user(user)
         if user.name in self.admins:
             await self._seed_admin(user.name)

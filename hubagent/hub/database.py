@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from jupyterhub import orm
 from jupyterhub.utils import compare_token
 from sqlalchemy import create_engine, event, inspect, text
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from hubagent.hub import sign_in_probe
 from hubagent.hub.reading import SettingsError
 
 _CONNECT_S: Final = 5
@@ -82,9 +85,29 @@ def forget_tokens(url: str, service: str, *, but: str) -> None:
         ) from None
 
 
-def engine_of(place: URL) -> Engine:
-    """Connections of their own, which say nothing of what they write when it fails."""
-    timeout = {} if place.get_backend_name() == "sqlite" else {"connect_timeout": _CONNECT_S}
+def forget_probe(url: str) -> None:
+    """Remove the account of a sign-in that only proved something, when the hub died in that moment. Raises
+    SettingsError when the database does not answer."""
+    place = make_url(url)
+    if place.get_backend_name() == "sqlite" and not Path(str(place.database)).exists():
+        return
+    try:
+        with Session(engine_of(place)) as session:
+            known = inspect(session.connection()).has_table("users")
+            probe = orm.User.find(session, sign_in_probe.NAME) if known else None
+            if probe is not None:
+                session.delete(probe)
+                session.commit()
+    except SQLAlchemyError as error:
+        raise SettingsError(f"hub.database: {reason_of(error)}") from None
+
+
+def engine_of(place: URL, *, locked_s: float | None = None) -> Engine:
+    """Connections of their own, which say nothing of what they write when it fails. `locked_s` is how long they wait
+    for whoever writes to SQLite's file."""
+    timeout: dict[str, float] = {} if locked_s is None else {"timeout": locked_s}
+    if place.get_backend_name() != "sqlite":
+        timeout = {"connect_timeout": _CONNECT_S}
     return create_engine(place, poolclass=NullPool, hide_parameters=True, connect_args=timeout)
 
 

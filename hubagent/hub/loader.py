@@ -8,9 +8,9 @@ from pathlib import Path
 from traitlets.config import Config
 
 from hubagent import request_log
-from hubagent.hub import moving
+from hubagent.hub import agent_handlers, moving, quiet
 from hubagent.hub.configuration import AGENT, build_config
-from hubagent.hub.database import forget_tokens, prepare_sqlite
+from hubagent.hub.database import forget_probe, forget_tokens, prepare_sqlite
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import Places, load_hub, load_secrets
@@ -24,6 +24,7 @@ def load(config: Config) -> None:
     its configuration would start with an empty database and everybody locked out.
     """
     request_log.install()
+    quiet.install()
     try:
         places = Places.from_environment()
         settings = load_hub(places.hub_json)
@@ -35,8 +36,10 @@ def load(config: Config) -> None:
         bring_up_to_date(config.JupyterHub.db_url)
         moving.settle(settings, secrets, places.state)
         forget_tokens(config.JupyterHub.db_url, AGENT, but=secrets.agent_token)
+        forget_probe(config.JupyterHub.db_url)
     except SettingsError as error:
         sys.exit(f"jupyterhub: {error}")
+    agent_handlers.install(secrets.agent_token, config.JupyterHub.db_url)
     if settings.database == "sqlite":
         prepare_sqlite()
     if places.runtime is not None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hubagent.hub.accounts import Accounts
 from hubagent.hub.passwords import PasswordHasher, PasswordPolicy
+from hubagent.hub.sign_in_probe import SignInProbe
 
 
 class NativeAccounts(Protocol):
@@ -15,6 +16,7 @@ class NativeAccounts(Protocol):
     accounts: Accounts
     hasher: PasswordHasher
     policy: PasswordPolicy
+    probe: SignInProbe
     admins: Collection[str]
     enable_signup: bool
     open_signup: bool

@@ -6,6 +6,7 @@ The container is removed whatever happens; one that an earlier agent left behind
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from hubagent import wire
@@ -22,7 +23,8 @@ _POLL_S: Final = 0.2
 _WORDS: Final = 30
 _SHOWN: Final = 3
 _ID_BYTES: Final = 6
-_CPU_SHARES: Final = 128
+CPU_SHARES: Final = 128
+"""Of what only proves something: a user's server has eight times as much."""
 
 
 class Prover:
@@ -39,28 +41,44 @@ class Prover:
         facts = self._containers.image(image)
         if facts is None:
             raise ContainerError(f"the image {image} went away before it was proven")
-        guest = secrets.token_hex(_ID_BYTES)
-        settings = wire.GuestSettings(mode="prove", home=str(server.home))
-        folder = self._guests.prepare(guest, settings)
-        spec = ContainerSpec(
-            name=f"hubagent-proof-{guest}",
-            image=image,
-            command=COMMAND,
-            environment=dict(server.environment),
-            labels={LABEL_GUEST: guest, LABEL_PROOF: image},
-            network="none",
-            memory_bytes=server.memory_bytes,
-            cpus=server.cpus,
-            processes=server.processes,
-            cpu_shares=_CPU_SHARES,
-            root_capabilities=facts.starts_as_root,
-            binds=(
-                Bind(str(GUEST_PROGRAM), wire.GUEST_FILES, read_only=True),
-                Bind(folder, wire.GUEST_FOLDER, read_only=False),
+        return self.run(
+            lambda guest, folder: ContainerSpec(
+                name=f"hubagent-proof-{guest}",
+                image=image,
+                command=COMMAND,
+                environment=dict(server.environment),
+                labels={LABEL_GUEST: guest, LABEL_PROOF: image},
+                network="none",
+                memory_bytes=server.memory_bytes,
+                cpus=server.cpus,
+                processes=server.processes,
+                cpu_shares=CPU_SHARES,
+                root_capabilities=facts.starts_as_root,
+                binds=(
+                    Bind(str(GUEST_PROGRAM), wire.GUEST_FILES, read_only=True),
+                    Bind(folder, wire.GUEST_FOLDER, read_only=False),
+                ),
             ),
+            home=str(server.home),
         )
+
+    def run(
+        self,
+        spec_of: Callable[[str, str], ContainerSpec],
+        *,
+        home: str,
+        made: Callable[[str], None] = lambda _container: None,
+    ) -> wire.Proof:
+        """What a server of this container proves. `spec_of` is given the guest's id and its folder on the host,
+        `made` the container before it is started.
+
+        Raises ImageError when none answers, ContainerError when Docker refuses the container, EngineAbsentError
+        or GuestError when it could not even be tried."""
+        guest = secrets.token_hex(_ID_BYTES)
+        spec = spec_of(guest, self._guests.prepare(guest, wire.GuestSettings(mode="prove", home=home)))
         try:
             container = self._containers.create(spec)
+            made(container)
             self._containers.start(container)
             return self._result(container, guest)
         finally:
@@ -79,7 +97,7 @@ class Prover:
             self._clock.sleep(_POLL_S)
         proof = self._guests.proof(guest)
         if facts is None:
-            raise ContainerError("the container of the proof was removed by somebody")
+            raise GuestError("the container of the proof was removed by somebody")
         if proof is None:
             why = "took more memory than `memory` allows" if facts.out_of_memory else "answered nobody"
             raise ImageError(f"the server in it {why} (exit code {facts.exit_code}){self._said(container)}")

@@ -138,6 +138,8 @@ def _facts(status: Status, now_s: float, width: int) -> Iterator[str]:
         facts.append(("certificate", f"{words.certificate(status, now_s)} ({names})"))
     if status.disk_free_bytes is not None:
         facts.append(("disk", f"{words.size(status.disk_free_bytes)} free"))
+    if status.time_zone:
+        facts.append(("time zone", status.time_zone))
     for name, text in facts:
         yield shorten(f"{name:<12} {clean(text)}", width)
 

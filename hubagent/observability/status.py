@@ -36,6 +36,10 @@ class Reason(enum.Enum):
     METRICS = "metrics"
     POOL = "pool"
     SPAWN = "spawn"  # the hub cannot ask for servers
+    SERVER = "server"  # no server starts with the settings of an entry of `servers`
+    PORT = "port"  # a service runs without a port of its own
+    DOOR = "door"  # people cannot come in by the address that they use
+    DATABASE = "database"  # the hub's does not take what the hub writes
     BUSY = "busy"  # something took longer than it may, and is tried again with more time
     SETTINGS = "settings"  # what the file in force asks for and does not get
     HOME = "home"  # somebody waits for a decision about a home
@@ -172,6 +176,7 @@ class Status:
     dbus_up: bool = True
     docker_up: bool = True
     disk_free_bytes: int | None = None
+    time_zone: str = ""  # that lectures and windows are in
     last_failure: str | None = None  # message, kept until the next success that replaces it
     last_failure_at_s: float | None = None
 

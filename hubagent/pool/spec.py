@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from hubagent.layout import (
     LABEL_GUEST,
     LABEL_SERVER,
     LABEL_SLOT,
+    LABEL_TRIAL,
     LABEL_USER,
     LABEL_VOLUME,
     network_of,
@@ -26,6 +28,9 @@ from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import NAME_PREFIX
 from hubagent.pool.volumes import volume_labels
 from hubagent.state.hub_files import server_digest
+
+TRIAL_PREFIX: Final = "hubagent-trial-"
+"""Of the names of containers and volumes that only show that a server starts."""
 
 COMMAND: Final = ("/bin/sh", f"{wire.GUEST_FILES}/start")
 """The launcher, under the image's own entry point. What it executes it is told by its socket."""
@@ -90,6 +95,26 @@ class Specs:
             labels={LABEL_GUEST: guest, LABEL_SLOT: recipe},
             binds=(*self._own(guest_folder), home, *map(_bind, outside)),
             cpu_shares=WARMING_CPU_SHARES,
+        )
+
+    def trial(
+        self, server: Server, image: ImageFacts, *, guest: str, guest_folder: str, cpu_shares: int
+    ) -> ContainerSpec:
+        """The container of a server of nobody's, which only shows that such a server starts: everything of a cold
+        one but the user, with a home of its own, and with labels that keep it out of whatever counts servers."""
+        name = TRIAL_PREFIX + guest
+        spec = self._spec(
+            server,
+            image,
+            name=name,
+            labels={},
+            binds=(*self._own(guest_folder), *map(_bind, server.mounts)),
+            cpu_shares=cpu_shares,
+        )
+        labels = {LABEL_GUEST: guest, LABEL_TRIAL: server.name}
+        volume = (name, str(server.home))
+        return dataclasses.replace(
+            spec, labels=labels, volume=volume, volume_labels={LABEL_TRIAL: server.name}
         )
 
     def _own(self, guest_folder: str) -> tuple[Bind, ...]:

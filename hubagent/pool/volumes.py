@@ -261,6 +261,11 @@ class Volumes:
         except ContainerError as error:
             log.warning("%s", error)
 
+    def give(self, container: str, server: Server, image: ImageFacts) -> None:
+        """Let the home in a container that was made and not started be its image's user's. Raises SpawnError and
+        ContainerError."""
+        self._give(container, server, image)
+
 
 def home_owner(user: str, passwd: str) -> tuple[int, int] | None:
     """Numeric owner and group of an image's user, or None when the image does not say.

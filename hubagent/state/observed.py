@@ -11,6 +11,23 @@ from hubagent.state.model import Component
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedPort:
+    """A port of a unit that runs, on which nobody or somebody else listens."""
+
+    address: str
+    port: int
+    holder: str  # who listens there instead, in words for a person; empty when nobody does
+    users: int = 0  # established connections through the unit, which a restart of it would end
+
+    @property
+    def words(self) -> str:
+        """What is wrong, after the name of the unit."""
+        if self.holder:
+            return f"runs without its port {self.address}:{self.port}, which is held by {self.holder}"
+        return f"runs without its port {self.address}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Facts only; nothing here is derived from what was wished."""
 
@@ -27,6 +44,10 @@ class Observed:
     docker_failed: bool = False  # it does not answer because systemd cannot start it
     altered: Mapping[Component, str] = field(default_factory=dict)  # what runs was changed by hand, in words
     outdated: Mapping[Component, str] = field(default_factory=dict)  # runs another build than is installed
+    certificate: str | None = None  # that nginx serves (hex sha256), None while that is not known
+    closed: Mapping[Component, ClosedPort] = field(
+        default_factory=dict
+    )  # units that run without a port of theirs
     monotonic_s: float = 0.0  # when this was seen; units' active_since_s is of the same clock
 
     def runs(self, component: Component) -> bool:

@@ -70,9 +70,8 @@ def plan(
             (pending if step.level.drops_websockets and not policy.allow_disruption else steps).append(step)
     steps += _docker_steps(observed, statics)
     restarted = any(step.component is Component.PROXY for step in steps)
-    if observed.runs(Component.HUB) and (
-        restarted or (observed.runs(Component.PROXY) and not observed.hub_route)
-    ):
+    answers = observed.runs(Component.PROXY) and Component.PROXY not in observed.closed
+    if observed.runs(Component.HUB) and (restarted or (answers and not observed.hub_route)):
         steps.append(Step(Component.PROXY, Verb.RESYNC, Level.NOTHING, "the proxy has lost its routes"))
     if generation is not None and not steps and not pending:
         steps.append(Step(Component.HUB, Verb.NONE, Level.NEXT_SPAWN, "servers started from now on use it"))
@@ -115,7 +114,23 @@ def _component_steps(
             yield Step(component, verb, level, observed.altered[component])
         return
     if loaded == wanted:
-        if component in observed.outdated:
+        closed = observed.closed.get(component)
+        if closed is not None and not closed.holder:
+            # Nobody came by a port that is not there; by its others somebody may.
+            yield Step(
+                component,
+                Verb.RESTART,
+                level if closed.users else Level.NOTHING,
+                f"{unit.name} {closed.words}",
+            )
+        elif component is Component.NGINX and observed.certificate not in (
+            None,
+            desired.certificate.fingerprint_sha256,
+        ):
+            yield Step(
+                component, verb, level, f"{unit.name} serves another certificate than the generation's"
+            )
+        elif component in observed.outdated:
             yield Step(component, verb, level, f"{unit.name} {observed.outdated[component]}")
         return
     if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):

@@ -103,6 +103,20 @@ def test_the_request_is_what_was_asked_for(probe: SocketHttpProbe, serve: Serve)
     assert "Connection: close" in lines
 
 
+def test_a_form_is_sent_and_headers_come_back(probe: SocketHttpProbe, serve: Serve) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n"
+    server = serve(answer)
+    fake = FakeHttpProbe()
+    url = f"http://127.0.0.1:{server.port}/"
+    cookies = (("location", "/x"), ("set-cookie", "a=1"), ("set-cookie", "b=2"))
+    fake.serve(url, 302, headers=(*cookies, ("content-length", "0")))
+    for each in (probe, fake):
+        told = each.request(url, method="POST", body=b"username=a&password=b")
+        assert (told.status, told.headers[:3], told.header("location")) == (302, cookies, "/x")
+    assert server.requests[0].endswith(b"\r\n\r\nusername=a&password=b")
+    assert fake.journal[0].body == b"username=a&password=b"
+
+
 def test_every_request_opens_its_own_connection(probe: SocketHttpProbe, serve: Serve) -> None:
     server = serve(_answer(b"", 200))
     for _ in range(3):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.adapters.network_facts import NetworkFacts
 from hubagent.adapters.nginx_facts import NginxFacts
 from hubagent.errors import TemporaryError
-from hubagent.ports import MachineFacts
+from hubagent.ports import Listener, MachineFacts, Process
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.waiting import wait_until
 from tests.fakes import FakeMachineFacts
@@ -202,6 +203,87 @@ def _install(binary: Path, version: str, ssl: str) -> None:
     )
     new.chmod(0o755)
     shutil.move(new, binary)
+
+
+def test_every_socket_of_a_port_is_told_with_its_address_and_user() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        port = first.getsockname()[1]
+        with socket.create_server(("::1", port), family=socket.AF_INET6):
+            expected = {Listener(port, "127.0.0.1", os.geteuid()), Listener(port, "::1", os.geteuid())}
+            fake = FakeMachineFacts()
+            fake.sockets += expected
+            for facts in (LocalMachineFacts(), fake):
+                assert set(facts.listeners(port)) == expected
+    assert LocalMachineFacts().listeners(port) == ()
+
+
+def test_a_socket_for_ipv4_in_ipv6_has_the_address_that_it_means() -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as both:
+        both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        both.bind(("::ffff:127.0.0.1", 0))
+        both.listen()
+        port = both.getsockname()[1]
+        assert [one.address for one in LocalMachineFacts().listeners(port)] == ["127.0.0.1"]
+
+
+def test_connections_of_a_port_are_counted_while_they_are_established() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert LocalMachineFacts().connections(port) == 0
+        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
+            fake = FakeMachineFacts()
+            fake.established[port] = 1
+            assert [facts.connections(port) for facts in (LocalMachineFacts(), fake)] == [1, 1]
+
+
+def test_a_process_is_told_with_its_user_and_whether_it_is_stopped() -> None:
+    facts = LocalMachineFacts()
+    fake = FakeMachineFacts()
+    with subprocess.Popen(["sleep", "60"]) as child:
+        expected = Process(os.geteuid(), is_stopped=False)
+        fake.process_by = {child.pid: expected}.get
+        assert [each.process(child.pid) for each in (facts, fake)] == [expected, expected]
+        child.send_signal(signal.SIGSTOP)
+        wait_until(lambda: facts.process(child.pid) == Process(os.geteuid(), is_stopped=True), 10.0)
+        child.kill()
+    assert facts.process(child.pid) is None
+
+
+def test_a_worker_that_is_stopped_counts_as_its_program() -> None:
+    """nginx' master never answers anybody itself."""
+    facts = LocalMachineFacts()
+    with subprocess.Popen(
+        ["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True
+    ) as master:
+        assert master.stdout is not None
+        worker = int(master.stdout.readline())
+        assert facts.process(master.pid) == Process(os.geteuid(), is_stopped=False)
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: facts.process(master.pid) == Process(os.geteuid(), is_stopped=True), 10.0)
+        os.kill(worker, signal.SIGKILL)
+
+
+def test_the_unit_of_who_listens_is_told(systemd: SmallSystemd, tmp_path: Path) -> None:
+    """By the kernel's control groups, which anybody may read."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    systemd.write_unit(
+        "holder.service",
+        f"""
+        [Unit]
+        DefaultDependencies=no
+        [Service]
+        ExecStart={sys.executable} -m http.server --bind 127.0.0.1 {port}
+        WorkingDirectory={tmp_path}
+        """,
+    )
+    systemd.systemctl("daemon-reload")
+    systemd.systemctl("start", "holder.service")
+    wait_until(lambda: LocalMachineFacts().listener(port) is not None, 20.0)
+    try:
+        assert "holder.service" in str(LocalMachineFacts().listener(port))
+    finally:
+        systemd.systemctl("stop", "holder.service")
 
 
 def network_facts(tmp_path: Path, **files: str) -> NetworkFacts:

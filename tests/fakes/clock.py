@@ -20,12 +20,16 @@ class ManualClock:
         self._events: list[tuple[float, int, Callable[[], object]]] = []
         self._order = itertools.count()
         self.slept: list[float] = []
+        self.time_zone = "CET (+0100)"
 
     def monotonic(self) -> float:
         return self._monotonic
 
     def time(self) -> float:
         return self._time
+
+    def zone(self) -> str:
+        return self.time_zone
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

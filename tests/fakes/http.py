@@ -18,6 +18,7 @@ class Request:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     connect_to: str | None = None
+    body: bytes | None = None
 
 
 class FakeHttpProbe:
@@ -39,10 +40,11 @@ class FakeHttpProbe:
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         connect_to: str | None = None,
         timeout_s: float = 2.0,
     ) -> HttpAnswer:
-        request = Request(method, url, dict(headers or {}), connect_to)
+        request = Request(method, url, dict(headers or {}), connect_to, body)
         self.journal.append(request)
         if url in self._hanging:
             self.clock.advance(timeout_s)
@@ -59,10 +61,11 @@ class FakeHttpProbe:
         body: bytes | str = b"",
         *,
         certificate_sha256: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
         method: str = "",
     ) -> None:
         content = body.encode() if isinstance(body, str) else body
-        answer = HttpAnswer(status, content, certificate_sha256)
+        answer = HttpAnswer(status, content, certificate_sha256, headers)
         self.serve_by(url, lambda _request: answer, method=method)
 
     def serve_by(self, url: str, handler: Callable[[Request], HttpAnswer], *, method: str = "") -> None:

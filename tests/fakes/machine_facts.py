@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hubagent.errors import TemporaryError
+from hubagent.ports import Listener, Process
 
 Version = tuple[int, int, int]
 
@@ -29,10 +30,14 @@ class FakeMachineFacts:
         self.nginx = nginx
         self.openssl = openssl
         self.old_workers = old_workers
-        self.listeners = dict(listeners or {})
+        self.held = dict(listeners or {})
         self.has_ipv6 = has_ipv6
         self.complaint = complaint
-        self.connections = connections
+        self.nginx_limit = connections
+        self.sockets: list[Listener] = []
+        self.is_open: Callable[[Listener], bool] = lambda _socket: True  # whose process still runs
+        self.established: dict[int, int] = {}  # connections by port
+        self.process_by: Callable[[int], Process | None] = lambda _pid: None
         self.name_servers = resolvers
         self.cables = attached
         self.journals: dict[str, list[str]] = {}
@@ -48,7 +53,7 @@ class FakeMachineFacts:
         return self.old_workers
 
     def nginx_connections(self) -> int | None:
-        return self.connections
+        return self.nginx_limit
 
     def nginx_complaint(self, since_s: float) -> str | None:
         return self.complaint
@@ -57,7 +62,16 @@ class FakeMachineFacts:
         return tuple(self.journals.get(unit, ()))
 
     def listener(self, port: int) -> str | None:
-        return self.listeners.get(port)
+        return self.held.get(port)
+
+    def listeners(self, port: int) -> tuple[Listener, ...]:
+        return tuple(one for one in self.sockets if one.port == port and self.is_open(one))
+
+    def connections(self, port: int) -> int:
+        return self.established.get(port, 0)
+
+    def process(self, pid: int) -> Process | None:
+        return self.process_by(pid)
 
     def ipv6(self) -> bool:
         return self.has_ipv6

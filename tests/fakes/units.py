@@ -152,6 +152,10 @@ class FakeUnitManager:
     def reconnect(self) -> None:
         self._is_connected = True
 
+    def is_active(self, name: str) -> bool:
+        """Whether it really runs, whoever can be asked about that."""
+        return self._units[name].active is ActiveState.ACTIVE
+
     def verbs(self, name: str | None = None) -> list[tuple[str, str]]:
         """The journal without the reading calls; of one unit, if named."""
         return [

@@ -26,6 +26,11 @@ NOTIFY = "tests/contract/test_notify.py"
 LOCK = "tests/contract/test_lock.py"
 SOCKET = "tests/contract/test_spawn_socket.py"
 SURVEY = "tests/unit/converge/test_survey.py"
+LISTENING = "tests/unit/converge/test_listening.py"
+DOOR = "tests/unit/converge/test_door.py"
+REAL_DOOR = "tests/hub/test_door.py"
+PROBE = "tests/hub/test_probe.py"
+TRIALS = "tests/unit/images/test_trials.py"
 FACTS = "tests/contract/test_machine_facts.py"
 CERTIFICATES = "tests/contract/test_certificates.py"
 HTTP = "tests/contract/test_http.py"
@@ -63,7 +68,7 @@ class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
     id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots,
-    # N for the kernel and Docker around, B for busy machines, H for homes
+    # N for the kernel and Docker around, B for busy machines, H for homes, D for the door that people come through
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -839,6 +844,129 @@ THE_SERVICES = Chapter(
                 *_tests(CERTIFICATES, "faults_name_the_file"),
                 *_tests(NGINX, "a_renewed_certificate_changes_the_marker_and_is_served"),
                 *_tests(EDITS, "a_certificate_that_does_not_match_its_key_is_refused"),
+            ),
+        ),
+        Case(
+            "D1",
+            "A service lives on without its port: a foreign program had it when it was started, or somebody closed it",
+            "Said with program, pid and unit. Taken back by itself once it is free, where nobody comes through it; open "
+            "connections wait for permission.",
+            (
+                *_tests(
+                    LISTENING,
+                    "a_proxy_without_its_port_is_restarted_as_soon_as_the_port_is_free",
+                    "a_closed_port_is_repaired_whatever_the_file_says_of_drift",
+                    "websockets_that_go_through_the_proxy_still_are_not_dropped_unasked",
+                    "who_has_the_port_is_said_as_well_as_is_known",
+                    "a_service_that_does_not_start_for_a_held_port_says_who_has_it",
+                    "a_hub_that_starts_and_does_not_get_its_port_says_who_has_it",
+                    "another_address_with_the_same_port_is_nobodys_business",
+                ),
+                *_tests(DOOR, "who_has_taken_the_hubs_port_is_told_and_never_sees_the_token"),
+                *_tests(
+                    FACTS,
+                    "every_socket_of_a_port_is_told_with_its_address_and_user",
+                    "connections_of_a_port_are_counted_while_they_are_established",
+                    "the_unit_of_who_listens_is_told",
+                ),
+                *_tests(EDITS, "a_proxy_that_lost_its_port_to_another_program_gets_it_back_by_itself"),
+            ),
+        ),
+        Case(
+            "D2",
+            "Everything is active and healthy, and nobody can come in: pages answer 500, another program has our name, a process "
+            "was stopped by a signal",
+            "The login page is asked for through nginx at every look; what is wrong is in status, page, metrics, readyz, doctor "
+            "and exit codes alike, with the hub's own last error or what lets the process go on.",
+            (
+                *_tests(
+                    DOOR,
+                    "a_login_page_that_does_not_come_is_a_problem_though_the_hub_is_healthy",
+                    "a_login_page_without_its_form_is_a_problem",
+                    "another_program_behind_our_name_is_told",
+                    "a_door_that_does_not_answer_costs_its_deadline_and_is_told",
+                    "a_process_that_somebody_has_stopped_is_named_with_what_lets_it_go_on",
+                ),
+                *_tests(
+                    FACTS,
+                    "a_process_is_told_with_its_user_and_whether_it_is_stopped",
+                    "a_worker_that_is_stopped_counts_as_its_program",
+                ),
+                *_tests(
+                    REAL_DOOR,
+                    "people_can_come_in",
+                    "a_login_page_that_cannot_be_rendered_is_told_with_the_hubs_own_error",
+                    "a_providers_login_page_is_asked_for_and_the_provider_is_not",
+                ),
+            ),
+        ),
+        Case(
+            "D3",
+            "An edit of the hub that JupyterHub takes, and by which nobody could sign in",
+            "A probe signs in after each such edit, and sees its home; what fails is taken back with the hub's own error. What "
+            "stands in front of the hub is not the edit's fault.",
+            (
+                *_tests(
+                    DOOR,
+                    "an_edit_of_the_hub_is_verified_by_signing_in",
+                    "a_hub_that_nobody_could_use_is_taken_back_with_its_own_error",
+                    "an_edit_that_touches_no_hub_signs_nobody_in",
+                    "what_stands_in_front_of_the_hub_is_no_fault_of_an_edit_of_the_hub",
+                ),
+                *_tests(REAL_DOOR, "a_home_that_cannot_be_shown_is_found_by_signing_in"),
+                *_tests(EDITS, "settings_by_which_nobody_could_sign_in_are_taken_back"),
+            ),
+        ),
+        Case(
+            "D4",
+            "The hub's database is stopped, locked, read-only, damaged, removed or exchanged while the hub runs",
+            "The hub is asked, on a connection beside its own work and by a question that needs its session. Said in the "
+            "database's words until it is over.",
+            (
+                *_tests(
+                    DOOR,
+                    "a_database_that_cannot_be_used_is_told_in_its_own_words",
+                    "a_hub_whose_own_session_is_broken_is_told",
+                    "a_hub_from_before_it_could_say_so_is_judged_by_what_it_answers",
+                ),
+                *_tests(
+                    PROBE,
+                    "a_database_that_cannot_be_used_is_said_until_it_can",
+                    "a_damaged_database_is_said_in_its_own_words",
+                ),
+                *_tests(EDITS, "a_database_that_is_gone_is_said_until_it_is_back"),
+            ),
+        ),
+        Case(
+            "D5",
+            "nginx serves another certificate than the generation's",
+            "A reload, once; what that does not put right is said and left.",
+            (
+                *_tests(
+                    DOOR,
+                    "a_certificate_that_nginx_kept_is_put_right_by_a_reload",
+                    "a_certificate_that_no_reload_puts_right_is_told_and_left",
+                ),
+            ),
+        ),
+        Case(
+            "D6",
+            "An entry of `servers` that no server starts with: a folder or a driver that is not there, a variable that breaks it",
+            "A server of nobody's is started once for each change, with all its settings; what fails is a problem with Docker's "
+            "or the server's own words, tried again ever more rarely or when asked. Nothing of it stays.",
+            (
+                f"{TRIALS}::test_each_entry_is_tried_once_with_all_its_settings_and_nothing_stays",
+                *_tests(
+                    TRIALS,
+                    "a_trial_is_in_no_list_of_servers_slots_or_homes",
+                    "what_was_changed_is_tried_again_and_only_that",
+                    "settings_of_docker_for_all_servers_are_tried_with_each",
+                    "folders_that_are_not_there_are_found_and_forgiven_when_they_are",
+                    "a_server_that_ends_is_told_with_its_last_words",
+                    "what_a_killed_agent_left_is_removed",
+                ),
+                *_tests(SURVEY, "an_entry_that_no_server_starts_with_is_a_problem_of_its_own"),
+                *_tests(EDITS, "an_entry_that_no_server_starts_with_is_found_before_anybody_clicks"),
             ),
         ),
         Case(

@@ -465,4 +465,29 @@ NETWORK: Final = Chapter(
         ),
     ),
 )
-CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK)
+
+OWN_ACCOUNT: Final = Chapter(
+    "The account of hubagent's own",
+    (
+        Case(
+            "23",
+            "The account by which hubagent shows that signing in works",
+            "Nobody can have its name; its password lives in the hub's memory, for one use and a minute, and is given to the agent's "
+            "token alone; it is no admin, in no list or figure, and gone with the probe, at the latest with the hub's next start.",
+            tests_of(
+                "tests/hub/test_probe.py",
+                "a_probe_signs_in_sees_its_home_and_leaves_nothing",
+                "a_password_is_good_for_one_try",
+                "failed_tries_are_not_counted_and_the_name_is_nobodys",
+                "only_the_agent_may_ask",
+                "a_probe_that_was_left_is_gone_after_the_hubs_next_start",
+            )
+            + tests_of(
+                "tests/unit/converge/test_door.py",
+                "the_token_goes_to_the_hub_alone_and_never_through_the_front",
+            )
+            + tests_of(FRONT, "not_for_the_world"),
+        ),
+    ),
+)
+CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT)

@@ -239,6 +239,111 @@ def test_status_and_doctor_speak_to_people(pristine: Hub) -> None:
     assert "set `host` in /etc/hubagent.yaml" in doctor.stdout
 
 
+def _reasons(status: dict[str, object]) -> set[str]:
+    problems = status["problems"]
+    assert isinstance(problems, list)
+    return {problem["reason"] for problem in problems}
+
+
+def test_a_proxy_that_lost_its_port_to_another_program_gets_it_back_by_itself(pristine: Hub) -> None:
+    """It lives on without it: every unit is active, every marker is right, and people get 503."""
+    machine = pristine.machine
+    hold = (
+        "systemctl stop hubagent configurable-http-proxy && "
+        "systemd-run --unit=port-holder /usr/bin/python3 -m http.server --bind 127.0.0.1 8000 && "
+        "until curl -s -o /dev/null 127.0.0.1:8000; do sleep 0.1; done; "
+        "systemctl start configurable-http-proxy hubagent"
+    )
+    machine.run(["sh", "-c", hold], timeout_s=120.0)
+    try:
+        until(lambda: "port-holder.service" in _messages(pristine.status()), 120.0, "who has the port")
+        assert {"port", "door"} <= _reasons(pristine.status())
+        assert "127.0.0.1:8000, which is held by python3 (pid " in _messages(pristine.status())
+        assert machine.unit_state("configurable-http-proxy") == "active"
+        assert pristine.get("/hub/login")[0] >= 500 or b"<form" not in pristine.get("/hub/login")[1]
+        assert machine.run(["curl", "-sf", "127.0.0.1:9811/readyz"], check=False).rc != 0
+        assert pristine.metric('hubagent_problems{reason="port"}') == 1
+        assert pristine.apply()[0] == 1
+        assert "8000 is held by python3" in machine.run(["hubagent", "doctor"], check=False).stdout
+    finally:
+        machine.run(["systemctl", "stop", "port-holder"])
+    until(lambda: pristine.get("/hub/login")[0] == 200, 120.0, "the way in")
+    status = pristine.settled(after=lambda status: not status["problems"])
+    assert status["pending"] == []
+    assert machine.run(["curl", "-sf", "127.0.0.1:9811/readyz"]).stdout == "ok\n"
+
+
+def test_a_database_that_is_gone_is_said_until_it_is_back(pristine: Hub) -> None:
+    machine = pristine.machine
+    machine.run(["mv", "/var/lib/jupyterhub/jupyterhub.sqlite", "/var/lib/jupyterhub/aside"])
+    try:
+        until(lambda: "database" in _reasons(pristine.status()), 120.0, "the report of the database")
+        assert "jupyterhub.sqlite was removed" in _messages(pristine.status())
+        assert pristine.metric("hubagent_hub_up") == 0
+        assert machine.unit_state("jupyterhub") == "active"
+    finally:
+        machine.run(["mv", "/var/lib/jupyterhub/aside", "/var/lib/jupyterhub/jupyterhub.sqlite"])
+    pristine.settled(after=lambda status: not status["problems"])
+
+
+def test_settings_by_which_nobody_could_sign_in_are_taken_back(pristine: Hub) -> None:
+    """JupyterHub takes them, starts, and is healthy; its login page is an error."""
+    generation = pristine.status()["generation"]
+    spoiled = "traits: {JupyterHub: {template_vars: {static_url: nothing to call}}}"
+    pristine.replace("traits: {}", spoiled)
+    code, status = pristine.apply()
+    assert (code, status["result"], status["generation"]) == (1, "rolled_back", generation)
+    assert "the login page answers 500" in status["last_failure"]
+    assert "TypeError" in status["last_failure"]
+    assert pristine.get("/hub/login")[0] == 200
+    users = pristine.metric("hubagent_hub_users")
+    pristine.edit(
+        pristine.config().replace(spoiled, "traits: {}").replace("ask_email: true", "ask_email: false")
+    )
+    pristine.apply()
+    assert pristine.metric("hubagent_hub_users") == users
+    log = pristine.machine.run(["journalctl", "-u", "jupyterhub", "-n", "200", "-o", "cat"]).stdout
+    assert "from=hubagent" not in "".join(line for line in log.splitlines() if line.startswith(("200", "30")))
+    names = "select name from users"
+    database = "/var/lib/jupyterhub/jupyterhub.sqlite"
+    show = f"import sqlite3; print(sqlite3.connect('{database}').execute('{names}').fetchall())"
+    assert "hubagent probe" not in pristine.machine.run(["python3", "-c", show]).stdout
+
+
+def test_the_time_zone_is_the_machines_as_it_is_now(pristine: Hub) -> None:
+    """Lectures and windows go by it; the agent is not restarted when it is changed."""
+    machine, agent = pristine.machine, pristine.main_pid("hubagent")
+    before = machine.run(["readlink", "-f", "/etc/localtime"]).stdout.strip()
+    try:
+        machine.run(["ln", "-sfn", "/usr/share/zoneinfo/Asia/Kolkata", "/etc/localtime"])
+        pristine.apply()
+        assert "+0530" in pristine.status()["time_zone"]
+        assert "+0530" in machine.run(["hubagent", "status"], check=False).stdout
+        assert pristine.main_pid("hubagent") == agent
+    finally:
+        machine.run(["ln", "-sfn", before, "/etc/localtime"])
+
+
+def test_an_entry_that_no_server_starts_with_is_found_before_anybody_clicks(pristine: Hub) -> None:
+    machine = pristine.machine
+    before = machine.run(["docker", "ps", "-aq", "--filter", "label=hubagent.trial"]).stdout
+    spoiled = (
+        "servers:\n  spoiled:\n    image: hubagent/julia\n    memory: 512M\n"
+        "    mounts: [{from: /srv/nowhere, to: /course, mode: ro}]\n"
+    )
+    pristine.replace("servers:\n", spoiled)
+    pristine.apply()
+    until(lambda: "server" in _reasons(pristine.status()), 200.0, "the trial")
+    assert "servers.spoiled: no server starts with these settings" in _messages(pristine.status())
+    assert "/srv/nowhere" in _messages(pristine.status())
+    machine.run(["mkdir", "/srv/nowhere"])
+    pristine.apply()
+    until(lambda: "server" not in _reasons(pristine.status()), 200.0, "the next trial")
+    assert machine.run(["docker", "ps", "-aq", "--filter", "label=hubagent.trial"]).stdout == before
+    assert machine.run(["docker", "volume", "ls", "-q", "--filter", "label=hubagent.trial"]).stdout == ""
+    machine.run(["rmdir", "/srv/nowhere"])
+
+
 def test_a_machine_too_busy_for_the_hubs_test_is_told_so_and_gets_there(pristine: Hub) -> None:
     """The test takes 45 s where 40 are allowed at first. The agent is stopped in the middle of it, too."""
     machine = pristine.machine

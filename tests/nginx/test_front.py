@@ -165,6 +165,8 @@ def test_a_body_of_100_megabytes(stack: Stack) -> None:
         "/_chp_healthz",
         "/hub/metrics",
         "/hub/api/metrics",
+        "/hub/api/hubagent/probe",
+        "/hub/api/%68ubagent/health",
         "/hub//metrics",
         "/hub/%6detrics",
         "/hub/./metrics",
@@ -271,6 +273,16 @@ def test_the_log_has_no_query_string(stack: Stack) -> None:
     assert '"GET /user/ann/lab HTTP/1.1" 200' in lines()
     assert '"GET /metrics HTTP/1.1" 404' in lines()
     assert "c4nary" not in lines()
+
+
+def test_what_the_agent_asks_at_every_look_is_not_logged(stack: Stack) -> None:
+    def lines() -> str:
+        return stack.front.access_log.read_text()
+
+    assert stack.get("/hub/agents", headers={"User-Agent": "hubagent"}).status == 200
+    assert stack.get("/hub/others", headers={"User-Agent": "hubagent/1"}).status == 200
+    wait_for(lambda: '"GET /hub/others HTTP/1.1" 200' in lines(), "the last request is logged")
+    assert "/hub/agents" not in lines()
 
 
 def test_connections_to_the_proxy_are_kept(stack: Stack) -> None:

@@ -29,6 +29,7 @@ def _load(path: Path) -> configparser.RawConfigParser:
         (layout.HUB, 40),
         (layout.PROXY, 40),
         (layout.FIREWALL, 40),
+        (layout.PORT_HOLDER.format(port=""), 40),
         (layout.FIREWALL_WATCH, 40),
         (layout.HOMES, 42),  # it needs the machine's own mount namespace
     ],
@@ -61,6 +62,7 @@ def test_tests_of_settings_run_with_fewer_rights_than_what_they_test() -> None:
 def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
     known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.FIREWALL_WATCH, layout.HOMES}
     known.add(layout.NGINX_TEST.format(generation=""))
+    known.add(layout.PORT_HOLDER.format(port=""))
     assert known <= {path.name for path in UNITS}
 
 

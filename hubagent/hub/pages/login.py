@@ -6,8 +6,10 @@ from collections.abc import Awaitable
 from typing import Any
 
 from jupyterhub.handlers.login import LoginHandler
+from jupyterhub.user import User
 from tornado.httputil import url_concat
 
+from hubagent.hub import sign_in_probe
 from hubagent.hub.pages.base import Page
 from hubagent.hub.pages.pending import PendingPassword
 from hubagent.hub.refusals import LoginRefusedError, PasswordChangeNeededError
@@ -24,6 +26,9 @@ class LoginPage(LoginHandler, Page):  # type: ignore[misc]  # jupyterhub's handl
 
     async def post(self) -> None:
         username = self.field("username")
+        if username == sign_in_probe.NAME:
+            await self._sign_probe_in()
+            return
         try:
             user = await self.login_user({"username": username, "password": self.secret("password")})
         except PasswordChangeNeededError as needed:
@@ -41,6 +46,23 @@ class LoginPage(LoginHandler, Page):  # type: ignore[misc]  # jupyterhub's handl
             return
         self._jupyterhub_user = user  # for the request's log line, as in the base class
         self.redirect(self.get_next_url(user))
+
+    async def _sign_probe_in(self) -> None:
+        """As `login_user` does, but for the password, hooks for people, counters and the log."""
+        probe = self.native.probe
+        if not probe.redeem(self.secret("password")):
+            await self._refuse(403, "User name or password is wrong.", sign_in_probe.NAME)
+            return
+        probe.signing_in()
+        user = await self.auth_to_user({"name": sign_in_probe.NAME})
+        self.set_login_cookie(user)
+        probe.signed_in(user)
+        self.redirect(f"{self.hub.base_url}home", status=303)
+
+    def user_from_username(self, username: str) -> User:
+        user = super().user_from_username(username)
+        self.native.probe.uncounted(username)
+        return user
 
     async def _refuse(self, status: int, message: str, username: str) -> None:
         self.set_status(status)

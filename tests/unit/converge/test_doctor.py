@@ -13,7 +13,7 @@ from tests.unit.converge.world import World
 
 def _connections(users: int | None, have: int | None) -> Finding:
     world = World()
-    world.machine.connections = have
+    world.machine.nginx_limit = have
     status = dataclasses.replace(world.survey.status(world.look()), figures=Figures(hub_users=users))
     findings = examine(world.tools, world.reconciler, status)
     return next(one for one in findings if one.check == "nginx connections")

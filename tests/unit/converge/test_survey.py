@@ -22,6 +22,7 @@ class Pools:
     def __init__(self, *pools: PoolStatus, users: Mapping[str, str] | None = None) -> None:
         self.pools = pools
         self.trouble = ""
+        self.trials: dict[str, str] = {}
         self._users = users or {}
 
     def fault(self) -> str:
@@ -29,6 +30,9 @@ class Pools:
 
     def status(self) -> tuple[PoolStatus, ...]:
         return self.pools
+
+    def failed_trials(self) -> Mapping[str, str]:
+        return self.trials
 
     def users(self) -> Mapping[str, str]:
         return self._users
@@ -98,8 +102,21 @@ def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 home waits"), (3, "3 homes wait")])
 def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, words: str) -> None:
-    assert server_problems.problems("", ()) == ()
-    (problem,) = server_problems.problems("", (), homes_waiting=count)
+    assert server_problems.problems("", (), {}) == ()
+    (problem,) = server_problems.problems("", (), {}, homes_waiting=count)
     assert problem.reason is Reason.HOME
     assert problem.message.startswith(words)
     assert "hubagent homes" in problem.message
+
+
+def test_an_entry_that_no_server_starts_with_is_a_problem_of_its_own() -> None:
+    pools = Pools()
+    world = World(WARM, pools=pools)
+    world.survey.status(world.look())
+    pools.trials["gpu"] = 'could not select device driver "nvidia"'
+    status = world.survey.status(world.look())
+    assert [problem.message for problem in status.problems if problem.reason is Reason.SERVER] == [
+        'servers.gpu: no server starts with these settings: could not select device driver "nvidia"'
+    ]
+    pools.trials.clear()
+    assert not world.survey.status(world.look()).degraded

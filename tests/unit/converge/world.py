@@ -22,9 +22,9 @@ from hubagent.converge.survey import Pools, Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
-from hubagent.layout import DOCKER, FIREWALL_WATCH, Layout
+from hubagent.layout import DOCKER, FIREWALL_WATCH, PORT_HOLDER, PROXY_API_PORT, PROXY_PORT, Layout
 from hubagent.observability.metrics import Metrics
-from hubagent.ports import ActiveState, HttpAnswer, UnitVerb
+from hubagent.ports import ActiveState, HttpAnswer, Listener, Process, UnitVerb
 from hubagent.state.desired import Desired
 from hubagent.state.model import Component, Step
 from tests.fakes.certificates import FakeCertificateStore
@@ -32,12 +32,15 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.containers import FakeContainerRuntime
 from tests.fakes.files import MemoryFileStore
 from tests.fakes.http import FakeHttpProbe, Request
+from tests.fakes.hub_pages import FakeHubPages
 from tests.fakes.machine_facts import FakeMachineFacts
 from tests.fakes.memory_tree import Survivors
 from tests.fakes.units import FakeUnitManager
 from tests.unit.state.worlds import TEMPLATES
 
 GATEWAY = "172.18.0.1"
+_PROXY_USER = 61234
+_USERS = {Component.NGINX: 0, Component.HUB: 998, Component.PROXY: _PROXY_USER}
 CONFIG = "host: hub.example.org\n"
 
 
@@ -75,9 +78,16 @@ class World:
         for number in range(1, 30):  # systemd makes instances of a template by itself
             self.units.add(NGINX_TEST.format(number))
             self.units.add(HUB_TEST.format(number))
+        for port in (80, 443, PROXY_PORT, PROXY_API_PORT, 8081):
+            self.units.add(PORT_HOLDER.format(port=port))
+        self.other_certificate = ""  # that nginx serves instead of ours
+        self.stopped: set[int] = set()  # pids
+        self.foreign: dict[int, str] = {}  # programs that are not hubagent's, by the port they hold
         self.engine = FakeContainerRuntime(images={"hubagent/julia": "sha256:1"})
         self.probe = FakeHttpProbe(clock=self.clock)
         self.machine = FakeMachineFacts()
+        self.machine.process_by = self._process
+        self.machine.is_open = lambda one: one.user_id != _PROXY_USER or self._up(Component.PROXY)
         self.nginx_loads = True  # a reload takes effect
         self.served = ""  # nginx's configuration in memory
         self.routes: dict[str, object] = {}
@@ -155,6 +165,29 @@ class World:
         assert state is not None
         return state.content
 
+    # What others do.
+
+    def take_port(self, port: int, who: str = "python3 (pid 4711, demo.service)") -> None:
+        """A program that is not ours takes this port: a service of ours that is started now does not get it."""
+        self.foreign[port] = who
+        self.machine.held[port] = "a program of the user root"
+        self.machine.sockets = [one for one in self.machine.sockets if one.port != port]
+        self.machine.sockets.append(Listener(port, "0.0.0.0", 0))
+
+        def tell(_verb: UnitVerb) -> None:
+            self.files.write(self.layout.port_holder, f"{self.foreign.get(port, '')}\n".encode(), mode=0o600)
+
+        self.units.on(PORT_HOLDER.format(port=port), tell)
+
+    def free_port(self, port: int) -> None:
+        """It has ended. Nobody listens there now."""
+        del self.foreign[port], self.machine.held[port]
+        self.close_port(port)
+
+    def close_port(self, port: int) -> None:
+        """Whoever listened there does so no longer, and runs on."""
+        self.machine.sockets = [one for one in self.machine.sockets if one.port != port]
+
     # What the services do.
 
     def _wire(self) -> None:
@@ -169,27 +202,58 @@ class World:
         self.probe.serve_by("http://127.0.0.1:8001/api/routes", self._routes)
         self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/proxy", self._resync, method="POST")
         self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", lambda _: self._if_up(Component.HUB))
-        self.probe.serve_by("http://127.0.0.1:8000/_chp_healthz", lambda _: self._if_up(Component.PROXY))
+        self.probe.serve_by("http://127.0.0.1:8000/_chp_healthz", self._public_port)
+        back = f"http://{GATEWAY}:8081"
+        self.pages = FakeHubPages(
+            self.probe,
+            back=back,
+            fronts=("https://hub.example.org", "https://localhost"),
+            token=lambda: self.agent_token,
+            is_open=lambda front: self._up(Component.HUB) and (front == back or self._through()),
+            certificate=self._served_certificate,
+        )
 
     def _up(self, component: Component) -> bool:
-        return self.units.unit(UNITS[component]).active is ActiveState.ACTIVE
+        return self.units.is_active(UNITS[component])
 
     def _if_up(self, component: Component) -> HttpAnswer:
         if not self._up(component):
             raise TemporaryError("Connection refused")
         return HttpAnswer(200, b"{}")
 
+    def _process(self, pid: int) -> Process | None:
+        users = {self.units.unit(UNITS[component]).main_pid: user for component, user in _USERS.items()}
+        return Process(users[pid], is_stopped=pid in self.stopped) if users.get(pid) is not None else None
+
+    def _listens(self, port: int) -> bool:
+        return any(one.user_id == _PROXY_USER for one in self.machine.listeners(port))
+
+    def _public_port(self, _request: Request) -> HttpAnswer:
+        if not self._listens(PROXY_PORT):
+            if PROXY_PORT in self.foreign:
+                return HttpAnswer(404, b"not here")
+            raise TemporaryError("Connection refused")
+        return self._if_up(Component.PROXY)
+
     def _nginx(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP and self.nginx_loads:
             self.served = self.current("nginx/hubagent.conf").decode()
+
+    def _through(self) -> bool:
+        """Whether nginx and the proxy pass requests on."""
+        return self._up(Component.NGINX) and self._up(Component.PROXY) and self._listens(PROXY_PORT)
+
+    def _served_certificate(self) -> str:
+        if self.other_certificate:
+            return self.other_certificate
+        certificate = re.search(r"^# certificate ([0-9a-f]+)", self.served, re.MULTILINE)
+        return certificate[1] if certificate else ""
 
     def _marker(self, _request: Request) -> HttpAnswer:
         found = re.search(r'return 200 "([0-9a-f]*)"', self.served)
         if not self._up(Component.NGINX) or found is None:
             raise TemporaryError("Connection refused")
-        certificate = re.search(r"^# certificate ([0-9a-f]+)", self.served, re.MULTILINE)
-        assert certificate is not None
-        return HttpAnswer(200, found[1].encode(), certificate[1])
+        return HttpAnswer(200, found[1].encode(), self._served_certificate())
 
     def _note(self, folder: str, path: str) -> None:
         digest = hashlib.sha256(self.current(path)).hexdigest()
@@ -220,6 +284,12 @@ class World:
             self.routes["/"] = {}  # its own default target, which is not the hub's route
             self._note("configurable-http-proxy", "proxy/proxy.env")
             self.proxy_token = self.current("proxy/token").decode()
+        pid = self.units.unit(UNITS[Component.PROXY]).main_pid
+        for port in (PROXY_PORT, PROXY_API_PORT):
+            if port not in self.foreign:
+                self.close_port(port)
+                if pid:
+                    self.machine.sockets.append(Listener(port, "127.0.0.1", _PROXY_USER))
 
     def _firewall(self, verb: UnitVerb) -> None:
         if verb is not UnitVerb.STOP:
@@ -244,7 +314,7 @@ class World:
             self.engine.live_restore = settings.get("live-restore") is True
 
     def _routes(self, request: Request) -> HttpAnswer:
-        if not self._up(Component.PROXY):
+        if not self._up(Component.PROXY) or not self._listens(PROXY_API_PORT):
             raise TemporaryError("Connection refused")
         if request.headers.get("Authorization") != f"token {self.proxy_token}":
             return HttpAnswer(403, b"")

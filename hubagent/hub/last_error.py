@@ -1,0 +1,45 @@
+"""The last error of the hub, in its own words, for whoever finds that a page does not come."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final
+
+from hubagent.request_log import hide
+
+LOGGERS: Final = ("tornado.application", "JupyterHub")
+
+FRESH_S: Final = 60.0
+"""An error from before that has nothing to do with what is asked about now (seconds)."""
+
+_SHOWN: Final = 300  # characters
+
+
+class LastError(logging.Handler):
+    """Remembers the first line of the last exception that was logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self._line = ""
+        self._at_s = 0.0
+
+    @property
+    def line(self) -> str:
+        """Empty when there was none lately."""
+        return self._line if time.monotonic() - self._at_s < FRESH_S else ""
+
+    def install(self) -> None:
+        for name in LOGGERS:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            self._line, self._at_s = _line(error), time.monotonic()
+
+
+def _line(error: BaseException) -> str:
+    told = next((line for line in str(error).splitlines() if line.strip()), "")
+    text = hide(f"{type(error).__name__}: {told.strip()}" if told else type(error).__name__)
+    return "".join(character for character in text if character.isprintable())[:_SHOWN]
