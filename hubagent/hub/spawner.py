@@ -16,7 +16,7 @@ from dockerspawner import DockerSpawner
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_path_join
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Integer, Unicode, default
+from traitlets import Bool, Float, Integer, Unicode, default
 
 from hubagent import naming, wire
 from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
@@ -59,6 +59,8 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
 
     servers_file = Unicode("/var/lib/hubagent/current/hub/servers.json", config=True)
     agent_socket = Unicode(str(Layout().spawn_socket), config=True)
+    keep_busy_s = Float(0.0, config=True)
+    activity_interval_s = Integer(300, config=True)  # how often servers tell when they were last active
 
     # Defaults of DockerSpawner and JupyterHub, changed here rather than by configuration, so that
     # hub.traits can set them under the name of any of these classes.
@@ -119,7 +121,11 @@ class HubagentSpawner(DockerSpawner):  # type: ignore[misc]  # dockerspawner is 
         definition = chosen(servers, self.user_options.get("server"), asked_now=self._asked_by_api)
         self._adopt(definition, servers)
         self.object_name = self._object_name_default()  # not that of the last slot
-        environment = {name: str(value) for name, value in self.get_env().items() if value is not None}
+        environment = {
+            "JUPYTERHUB_ACTIVITY_INTERVAL": str(self.activity_interval_s),
+            wire.KEEP_BUSY: f"{self.keep_busy_s:g}",
+            **{name: str(value) for name, value in self.get_env().items() if value is not None},
+        }
         command = (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args())
         try:
             return await self._claim(definition, environment, command) or await self._create(

@@ -81,7 +81,11 @@ RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
         ),
     },
     "HubagentAuthenticator": {"admins": "use hub.admins", "one_time_dir": _FIXED},
-    "HubagentSpawner": {"servers_file": _FIXED},
+    "HubagentSpawner": {
+        "activity_interval_s": "it follows from hub.stop_idle_after",
+        "keep_busy_s": "use hub.keep_busy",
+        "servers_file": _FIXED,
+    },
     "Spawner": {
         **dict.fromkeys(("notebook_dir", "options_form"), _SERVERS),
         **dict.fromkeys(("apply_user_options", "options_from_form"), _FIXED),

@@ -46,6 +46,7 @@ def hub_json(hub: Hub, *, gateway: str, servers_file: Path, one_time_dir: Path, 
                 "lockout_s": hub.passwords.lockout_s,
             },
             "stop_idle_after_s": hub.stop_idle_after_s,
+            "keep_busy_s": hub.keep_busy_s,
             "database": hub.database,
             "traits": {
                 cls: {name: value for name, value in traits.items() if not name.endswith("_file")}

@@ -217,6 +217,10 @@ class Become:
     inode: int
 
 
+KEEP_BUSY: Final = "HUBAGENT_KEEP_BUSY_S"
+"""In Become's environment: for how many seconds a cell that computes counts as activity. Absent: not at all."""
+
+
 # Answers of all.
 
 

@@ -66,11 +66,15 @@ class Kernels:
         if environment.get(KernelProvisionerFactory.default_provisioner_name_env):
             self.pool.end()
             return
+        self.pool.asked()
         sys.path.append(ENTRY)
         os.environ[VARIABLE] = PROVISIONER
         KernelProvisionerFactory.default_provisioner_name_env = VARIABLE
         KernelProvisionerFactory.clear_instance()  # one that something preloaded made does not know the entry
         _running = self.pool
+
+    def spare(self, *, unused_s: float, is_short: bool) -> None:
+        self.pool.spare(unused_s=unused_s, is_short=is_short)
 
     def end(self) -> None:
         self.pool.end()
