@@ -106,6 +106,10 @@ class Containers(Protocol):
         """What it takes now, without page cache; None when it does not run."""
         ...
 
+    def processor_s(self, container: str) -> float | None:
+        """Seconds of processor time that it has used since it was started; None when it does not run."""
+        ...
+
     def volume_path(self, name: str) -> str | None:
         """Where the volume lies on the host; None when there is none of this name."""
         ...

@@ -217,6 +217,13 @@ class Become:
     inode: int
 
 
+WARM_PROCESSOR_S: Final = 300.0
+"""What has used so much processor time and is not warm never will be (seconds): for a whole slot, and for each spare
+kernel of a user's server. Julia without compiled packages takes a minute, on whatever machine."""
+
+WARM_SILENT_S: Final = 300.0
+"""Nor will what has computed nothing for so long (seconds)."""
+
 KEEP_BUSY: Final = "HUBAGENT_KEEP_BUSY_S"
 """In Become's environment: for how many seconds a cell that computes counts as activity. Absent: not at all."""
 

@@ -26,7 +26,7 @@ class FakeGuests:
         self.became: dict[str, wire.Become] = {}
         self.proofs: dict[str, wire.Proof] = {}
         self.forgotten: list[str] = []
-        self._listens = listens
+        self.listens = listens
         self._pong = pong
         self._refusals: dict[str, list[str]] = {}
         self._gate: threading.Event | None = None
@@ -36,6 +36,10 @@ class FakeGuests:
 
     def listen(self, guest: str, pong: wire.Pong | None = None) -> None:
         self.pongs[guest] = pong or self._pong
+
+    def pong_of_new(self, pong: wire.Pong) -> None:
+        """What guests answer that are prepared from now on."""
+        self._pong = pong
 
     def die(self, guest: str) -> None:
         """Nobody listens any more."""
@@ -58,7 +62,7 @@ class FakeGuests:
     def prepare(self, guest: str, settings: wire.GuestSettings) -> str:
         with self._lock:
             self.settings[guest] = settings
-            if self._listens:
+            if self.listens:
                 self.pongs.setdefault(guest, self._pong)
         return f"/run/hubagent/guests/{guest}/socket"
 

@@ -42,15 +42,17 @@ class Kernels:
 
     def pong(self) -> wire.Pong:
         waiting = self.pool.waiting()
-        missing = [
-            f"{name}: {waiting.get(name, 0)} of {count}"
-            for name, count in self._wanted.items()
-            if waiting.get(name, 0) < count
-        ]
-        detail = [f"waiting kernels {', '.join(missing)}"] if missing else []
+        ready, missing = (
+            self.pool.settled,
+            [
+                f"warming kernel {name}" + (f" ({waiting.get(name, 0)} of {count})" if count > 1 else "")
+                for name, count in self._wanted.items()
+                if waiting.get(name, 0) < count
+            ],
+        )
         return wire.Pong(
-            ready=self.pool.settled,
-            detail="; ".join([*detail, *self._faults, *self.pool.faults()]),
+            ready=ready,
+            detail="; ".join([*([] if ready else missing), *self._faults, *self.pool.faults()]),
             kernels=waiting,
             pluto=False,
         )

@@ -38,6 +38,7 @@ class Pool:
         self._spares: dict[str, list[Spare]] = {}
         self._warming: Spare | None = None
         self._failures: dict[str, int] = {}
+        self._faults: dict[str, str] = {}
         self._due_s: dict[str, float] = {}
         self._scratch = ""
         self._asked_s = time.monotonic()
@@ -70,7 +71,7 @@ class Pool:
 
     def faults(self) -> tuple[str, ...]:
         with self._changed:
-            return tuple(f"kernel {name!r} did not become warm" for name in self._failures)
+            return tuple(f"kernel {name!r} did not become warm: {why}" for name, why in self._faults.items())
 
     def take(self, command: Sequence[str], directory: str, environment: Mapping[str, str]) -> Spare | None:
         """A spare that has just been told to become this kernel; None when none fits."""
@@ -164,9 +165,11 @@ class Pool:
             self._warming = None
             if warm and spare and is_wanted:
                 self._failures.pop(name, None)
+                self._faults.pop(name, None)
                 self._spares[name].append(spare)
             elif is_wanted:
                 failures = self._failures[name] = self._failures.get(name, 0) + 1
+                self._faults[name] = spare.fault if spare else "it cannot be started"
                 self._due_s[name] = time.monotonic() + RETRY_S[min(failures, len(RETRY_S)) - 1]
             self._changed.notify_all()
         if spare and not is_wanted:

@@ -60,7 +60,7 @@ class Pluto:
     def pong(self) -> wire.Pong:
         with self._changed:
             waits = not (self._listens or self._fault)
-            detail = "waiting for Pluto" if waits else self._fault
+            detail = "warming Pluto" if waits else self._fault
             return wire.Pong(ready=not waits, detail=detail, kernels={}, pluto=self._listens)
 
     def before_server(self, environment: Mapping[str, str]) -> None:
@@ -121,7 +121,7 @@ class Pluto:
                     return
                 if self._ended:
                     return
-                self._fault = f"Pluto ended with status {status}"
+                self._fault = f"Pluto {self._ending(status)}"
                 if deaths > len(self._back_off_s) and not self._opened:
                     self._fault += ", again and again: given up"
                     self._give_up()
@@ -129,6 +129,10 @@ class Pluto:
                 pause_s = self._back_off_s[min(deaths, len(self._back_off_s)) - 1]
                 if self._changed.wait_for(lambda: self._ended, pause_s):
                     return
+
+    def _ending(self, status: int) -> str:
+        fault = self._spare.fault if self._spare else ""
+        return fault or f"ended with status {status}"
 
     def _live(self) -> int:
         """One life of Pluto; its exit status, or 127 when it cannot be started."""
