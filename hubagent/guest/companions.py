@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Final, Protocol
+from pathlib import Path
+from typing import ClassVar, Final, Protocol
 
 from hubagent import wire
-from hubagent.guest import memory
+from hubagent.guest import memory, spares
 
 UNUSED_S: Final = 900.0
 """So long a companion waits for its user (seconds). A second notebook is mostly opened within minutes of the first;
@@ -25,6 +26,8 @@ LOOK_S: Final = 10.0
 
 class Companion(Protocol):
     """Something warm that the server will be given."""
+
+    KIND: ClassVar[str]  # a field of wire.Spares
 
     def pong(self) -> wire.Pong:
         """How far it is, with its own part of `kernels` and `pluto`. Must not wait."""
@@ -39,6 +42,10 @@ class Companion(Protocol):
     def spare(self, *, unused_s: float, is_short: bool) -> None:
         """Called now and then after `before_server`: end what waits and was not asked for in `unused_s`, or at once
         when memory `is_short`. It is started again, as in a server that began cold, when it is asked for."""
+        ...
+
+    def waits(self) -> tuple[int, ...]:
+        """The processes that wait now and were not asked for; each leads a session of its own."""
         ...
 
     def end(self) -> None:
@@ -56,7 +63,9 @@ class Companions:
         unused_s: float = UNUSED_S,
         look_s: float = LOOK_S,
         is_short: Callable[[], bool] = memory.is_short,
+        folder: Path = Path(wire.GUEST_FOLDER),
     ) -> None:
+        self._folder = folder
         self._companions = companions
         self._is_short = is_short
         self._unused_s = unused_s
@@ -84,11 +93,13 @@ class Companions:
         return tuple(faults)
 
     def _watch(self) -> None:
+        told = spares.Report(self._folder)
         while True:
             time.sleep(self._look_s)
             is_short = self._is_short()
             for one in self._companions:
                 one.spare(unused_s=self._unused_s, is_short=is_short)
+            told.say({one.KIND: one.waits() for one in self._companions})
 
     def end(self) -> None:
         for one in self._companions:

@@ -121,7 +121,13 @@ def families(pools: Iterable[PoolStatus]) -> Iterator[Metric]:
         "1 while slots cannot become users' servers, as the last claims or the agent's own check have shown.",
         labels=("server",),
     )
+    spares = GaugeMetricFamily(
+        "hubagent_pool_spare_memory_bytes",
+        "Memory of kernels and Plutos that still wait in users' servers, as these say.",
+        labels=("server",),
+    )
     for pool in pools:
+        spares.add_metric((pool.server,), pool.spare_bytes)
         failing.add_metric((pool.server,), float(pool.claims_fail is not None))
         for phase in PHASES:
             slots.add_metric((pool.server, phase), getattr(pool, phase))
@@ -129,4 +135,4 @@ def families(pools: Iterable[PoolStatus]) -> Iterator[Metric]:
         if pool.memory_bytes is not None:
             memory.add_metric((pool.server,), pool.memory_bytes)
         backing_off.add_metric((pool.server,), float(pool.backing_off_until_s is not None))
-    yield from (slots, desired, memory, backing_off, failing)
+    yield from (slots, desired, memory, backing_off, failing, spares)

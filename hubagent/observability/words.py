@@ -85,6 +85,9 @@ def pool_detail(pool: PoolStatus, now_s: float) -> str:
         parts.append("waits: users' servers start, or memory is short")
     if pool.lacks is not None:
         parts.append(f"not all is warm: {pool.lacks}")
+    if pool.spare_kernels + pool.spare_plutos:
+        kernels, plutos = counted(pool.spare_kernels, "kernel"), counted(pool.spare_plutos, "Pluto")
+        parts.append(f"{kernels} and {plutos} still wait in users' servers ({size(pool.spare_bytes)})")
     return ", ".join(parts)
 
 

@@ -197,6 +197,8 @@ class Keeper:
         self._asked = False
         for slot in self._leaving.look():
             self._lost(slot, self._maker.ended(slot))
+        for slot in self._of_phase(Phase.CLAIMED):
+            self._health.see_spares(slot)
         self._images = {name: self._containers.image(name) for name in {s.image for s in servers.values()}}
         self._image_ids |= {name: facts.id for name, facts in self._images.items() if facts is not None}
         self._truth_s = now_s

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from hubagent import wire
 from hubagent.pool import policy
 from hubagent.ports import Clock
 
@@ -46,6 +47,7 @@ class Ledger:
         self._entries: dict[str, _Entry] = {}
         self._desired: dict[str, int] = {}
         self._bytes: dict[str, int] = {}  # by slot
+        self._spares: dict[str, wire.Spares] = {}  # by slot
 
     def made(self, server: str, duration_s: float, *, lacks: str = "") -> None:
         """A slot got ready; so whatever was wrong is over. `lacks` says what did not become warm in it."""
@@ -97,6 +99,22 @@ class Ledger:
         """Forget the sizes of all other slots."""
         with self._lock:
             self._bytes = {slot: size for slot, size in self._bytes.items() if slot in slots}
+            self._spares = {slot: spares for slot, spares in self._spares.items() if slot in slots}
+
+    def spared(self, slot: str, spares: wire.Spares) -> None:
+        """What still waits in a claimed slot."""
+        with self._lock:
+            self._spares[slot] = spares
+
+    def spares(self, slots: Iterable[str]) -> wire.Spares:
+        """What waits in all of these together."""
+        with self._lock:
+            found = [self._spares[slot] for slot in slots if slot in self._spares]
+        return wire.Spares(
+            kernels=sum(one.kernels for one in found),
+            plutos=sum(one.plutos for one in found),
+            memory_bytes=sum(one.memory_bytes for one in found),
+        )
 
     def wants(self, desired: Mapping[str, int]) -> None:
         """Slots by server, of the last plan."""

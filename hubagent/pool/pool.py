@@ -210,6 +210,7 @@ class Pool:
         counts = Counter(slot.phase for slot in slots)
         desired = self._ledger.desired(server)
         last_failure, until_s = self._ledger.trouble(server)
+        spares = self._ledger.spares(slot.id for slot in slots if slot.phase is Phase.CLAIMED)
         claims_fail, since_s = self._ledger.claims(server)
         return PoolStatus(
             server,
@@ -223,6 +224,9 @@ class Pool:
             memory_bytes=self._ledger.bytes_of(slot.id for slot in slots if slot.phase in WAITING),
             last_failure=self.keeper.complaint or last_failure,
             backing_off_until_s=until_s,
+            spare_kernels=spares.kernels,
+            spare_plutos=spares.plutos,
+            spare_bytes=spares.memory_bytes,
             claims_fail=claims_fail,
             claims_fail_since_s=since_s,
             lacks=self._ledger.lacks(server) if counts[Phase.READY] else None,

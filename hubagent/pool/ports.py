@@ -178,6 +178,11 @@ class Guests(Protocol):
 
     def proof(self, guest: str) -> wire.Proof | None: ...
 
+    def spares(self, guest: str) -> wire.Spares | None:
+        """What a user's server has said last of what still waits in it; None when it has said nothing since this was
+        asked before. A user may have made it up."""
+        ...
+
     def forget(self, guest: str) -> None:
         """Remove the guest's folder; its container is gone."""
         ...

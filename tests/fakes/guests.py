@@ -28,6 +28,7 @@ class FakeGuests:
         self.forgotten: list[str] = []
         self.listens = listens
         self._pong = pong
+        self._spares: dict[str, wire.Spares] = {}
         self._refusals: dict[str, list[str]] = {}
         self._gate: threading.Event | None = None
         self._lock = threading.Lock()
@@ -85,6 +86,13 @@ class FakeGuests:
 
     def proof(self, guest: str) -> wire.Proof | None:
         return self.proofs.get(guest)
+
+    def say_spares(self, guest: str, spares: wire.Spares) -> None:
+        """For tests: a user's server says this."""
+        self._spares[guest] = spares
+
+    def spares(self, guest: str) -> wire.Spares | None:
+        return self._spares.pop(guest, None)
 
     def forget(self, guest: str) -> None:
         with self._lock:

@@ -1071,6 +1071,7 @@ THE_POOL = Chapter(
                     "tests/guest_kernels/test_pool.py",
                     "nobody_asks_for_so_long_that_none_waits_any_more",
                     "while_memory_is_short_none_waits",
+                    "the_agent_is_told_what_waits_and_what_it_takes",
                 ),
                 *_tests(
                     PLUTO,

@@ -30,6 +30,7 @@ def main() -> None:
         tuple(beside),
         unused_s=settings["unused_s"],
         look_s=0.1,
+        folder=Path(settings["directory"]).parent,
         is_short=(Path(settings["directory"]).parent / "short").exists,
     )
     for line in sys.stdin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from hubagent import wire
 from tests.guest_kernels.jupyter import DEADLINE_S, Server, is_blocked_reading, server, state, until
 
 WINDOW_S = 2.0
@@ -118,6 +120,27 @@ def test_nobody_asks_for_so_long_that_none_waits_any_more(tmp_path: Path) -> Non
         (spare,) = running.spares()
         after = running.start()
         assert (after.pid, after.waited) == (spare, True)
+
+
+def test_the_agent_is_told_what_waits_and_what_it_takes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / wire.GUEST_SPARES)
+    pipe = os.open(tmp_path / wire.GUEST_SPARES, os.O_RDWR | os.O_NONBLOCK)
+    with server(tmp_path, kernels={"python3": 1}) as running:
+        until(lambda: running.pong()["ready"], "the kernel waits")
+        running.claim()
+        (said,) = until(lambda: told(pipe), "it is told")
+        assert (said.kernels, said.plutos) == (1, 0)
+        assert said.memory_bytes > 10 * 1024**2
+        (tmp_path / "short").touch()
+        until(lambda: wire.Spares(0, 0, 0) in told(pipe), "none waits")
+    os.close(pipe)
+
+
+def told(pipe: int) -> list[wire.Spares]:
+    """What was said since this was asked before."""
+    with contextlib.suppress(BlockingIOError):
+        return [wire.from_json(line, wire.Spares) for line in os.read(pipe, 65536).splitlines()]
+    return []
 
 
 def test_while_memory_is_short_none_waits(one: Server, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from hubagent import wire
 
@@ -33,6 +33,8 @@ def running() -> Pool | None:
 
 class Kernels:
     """A companion (hubagent.guest.companions) that keeps kernels waiting."""
+
+    KIND: ClassVar[str] = "kernels"
 
     def __init__(self, wanted: Mapping[str, int], pause_s: float = PAUSE_S) -> None:
         self._wanted = wanted
@@ -77,6 +79,9 @@ class Kernels:
 
     def spare(self, *, unused_s: float, is_short: bool) -> None:
         self.pool.spare(unused_s=unused_s, is_short=is_short)
+
+    def waits(self) -> tuple[int, ...]:
+        return self.pool.pids()
 
     def end(self) -> None:
         self.pool.end()

@@ -60,6 +60,12 @@ class Pool:
         with self._changed:
             return {name: sum(one.alive for one in spares) for name, spares in self._spares.items()}
 
+    def pids(self) -> tuple[int, ...]:
+        """Of those that are warm or getting so."""
+        with self._changed:
+            waiting = [one for spares in self._spares.values() for one in spares if one.alive]
+            return tuple(one.process.pid for one in (*waiting, *([self._warming] if self._warming else ())))
+
     @property
     def settled(self) -> bool:
         """Every wanted kernel waits, or has failed: nothing more is to be expected soon."""

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from hubagent import wire
 from hubagent.guest import additions
@@ -39,6 +39,8 @@ def running() -> Pluto | None:
 
 class Pluto:
     """A companion (hubagent.guest.companions) that keeps Pluto running on a port of 127.0.0.1."""
+
+    KIND: ClassVar[str] = "plutos"
 
     def __init__(self, home: str, back_off_s: tuple[float, ...] = BACK_OFF_S) -> None:
         self._home = home
@@ -95,6 +97,11 @@ class Pluto:
             if self._spare:
                 self._spare.end()
             self._reserved = _reserve(self.port)
+
+    def waits(self) -> tuple[int, ...]:
+        with self._changed:
+            waits = self._spare is not None and self._spare.alive and not (self._opened or self._ended)
+            return (self._spare.process.pid,) if self._spare is not None and waits else ()
 
     def end(self) -> None:
         with self._changed:

@@ -459,3 +459,19 @@ def test_what_docker_does_not_answer_is_no_answer() -> None:
     world.homes.missing.add(f"{HOMES}/{VOLUME}/_data")
     world.pass_time(AGAIN_S * 5)
     assert world.pool.status()[0].is_in_trouble
+
+
+def test_what_still_waits_in_users_servers_is_counted_as_long_as_they_are_there() -> None:
+    world = World(Warm(ready=2))
+    world.settle()
+    started = [world.claim(user) for user in ("ada", "bob")]
+    for slot in world.slots.all():
+        if slot.phase is Phase.CLAIMED:
+            world.guests.say_spares(slot.id, wire.Spares(1, 1, 600 * 1024**2))
+    world.pass_time(60)
+    (status,) = world.pool.status()
+    assert (status.spare_kernels, status.spare_plutos, status.spare_bytes) == (2, 2, 1200 * 1024**2)
+    assert isinstance(started[0], wire.Started)
+    world.pool.gone(started[0].id)
+    world.pass_time(60)
+    assert world.pool.status()[0].spare_kernels == 1
