@@ -151,7 +151,7 @@ def test_a_running_container_gets_its_home(machine: Machine, homes: HomesClient)
 
 
 _MOVED = {
-    "data-root": ('{"data-root": "/srv/docker data"}', "true"),
+    "data-root": ('{"data-root": "/srv/docker-data"}', "true"),
     "link": (
         '{"data-root": "/srv/docker-link"}',
         "mkdir -p /srv/elsewhere; ln -sfn /srv/elsewhere /srv/docker-link",
@@ -191,14 +191,14 @@ def _docker_with(machine: Machine, settings: str, before: str) -> Iterator[None]
     machine.run(["sh", "-c", before])
     machine.write(file, settings)
     try:
-        machine.run(["systemctl", "restart", "docker"])
+        machine.run(["sh", "-c", "systemctl reset-failed docker; systemctl restart docker"])
         yield
     finally:
         if kept is None:
             machine.run(["rm", "-f", file])
         else:
             machine.write(file, kept)
-        machine.run(["systemctl", "restart", "docker"])
+        machine.run(["sh", "-c", "systemctl reset-failed docker; systemctl restart docker"])
 
 
 _STOPPED_AND_CLEANED = "; ".join(  # systemd finds nothing of the unit's own to clean, as is meant

@@ -703,7 +703,7 @@ file = pathlib.Path('/etc/docker/daemon.json')
 kept = json.loads(file.read_text()) if file.exists() else {}
 file.write_text(json.dumps({**kept, 'data-root': '/srv/moved'}))
 END
-systemctl start docker
+systemctl reset-failed docker || true; systemctl start docker
 """
 
 _MOVE_BACK = """
@@ -714,7 +714,7 @@ file = pathlib.Path('/etc/docker/daemon.json')
 file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != 'data-root'}))
 END
 umount /srv/moved
-systemctl start docker
+systemctl reset-failed docker || true; systemctl start docker
 """
 
 _DROP_IN = "/etc/systemd/system/hubagent-homes.service.d/where.conf"
