@@ -115,7 +115,9 @@ class Maker:
         try:
             pong, silence = self._ping(slot)
             if pong is None or not pong.ready:
-                self._warming.check(slot, f"({silence})" if pong is None else f"in {pong.detail}")
+                self._warming.check(
+                    slot, f"({silence})" if pong is None else f"in {pong.detail or 'warming up'}"
+                )
                 return None
             facts = self._containers.inspect(slot.container)
             if facts is None or not facts.running or not facts.address:
