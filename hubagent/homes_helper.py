@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,11 +23,10 @@ from hubagent.homes import cgroups
 from hubagent.homes.folder import SlotFolder
 from hubagent.homes.giving_way import GivingWay
 from hubagent.homes.loans import Loans
+from hubagent.homes.roots import USUAL, HomesFolder, ask_docker
 from hubagent.homes.server import Server
 from hubagent.homes.slots import Slots
 from hubagent.layout import Layout
-
-HOMES: Final = Path("/var/lib/docker/volumes")
 
 _LAYOUT: Final = Layout()
 
@@ -38,7 +38,12 @@ def main(arguments: Sequence[str] | None = None, *, layout: Layout = _LAYOUT) ->
     try:
         folder = SlotFolder(layout.homes)
         folder.establish()
-        slots = Slots(folder, homes=options.homes, servers_file=layout.current / "hub/servers.json")
+        homes = (
+            HomesFolder(options.homes)
+            if options.homes
+            else HomesFolder(ask=partial(ask_docker, layout.docker_socket))
+        )
+        slots = Slots(folder, homes=homes, servers_file=layout.current / "hub/servers.json")
         loans = Loans(layout.homes_loans)
         loans.give_back_all()
         server = Server(layout.homes_socket, slots, GivingWay(cgroups.find(), loans))
@@ -68,9 +73,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--homes",
         type=_absolute,
-        default=HOMES,
         metavar="FOLDER",
-        help="where homes are (default: %(default)s)",
+        help=f"where homes are (default: {USUAL}, or wherever Docker says that it keeps its volumes)",
     )
     return parser.parse_args(arguments)
 

@@ -174,5 +174,10 @@ class Layout:
         return self.root / "etc/nginx/modules-enabled/90-hubagent.conf"
 
     @property
+    def docker_socket(self) -> Path:
+        """Where the homes helper asks Docker where its data lies."""
+        return self.root / "run/docker.sock"
+
+    @property
     def docker_config(self) -> Path:
         return self.root / "etc/docker/daemon.json"

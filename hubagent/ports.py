@@ -120,7 +120,6 @@ class EngineFacts:
     version: str
     live_restore: bool
     swarm: str = "inactive"  # LocalNodeState: inactive, pending, active, error, locked
-    data_root: str = "/var/lib/docker"
     userns_remap: bool = False
     rootless: bool = False
 

@@ -28,7 +28,7 @@ from hubagent.errors import StorageError
 from hubagent.images.builder import Images
 from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
-from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SpawnKind
+from hubagent.observability.pool_events import ClaimResult, Eviction, PoolRecorder, SlotFailure, SpawnKind
 from hubagent.observability.status import ImageStatus, PoolStatus
 from hubagent.ownership.archive import Archives
 from hubagent.ownership.clerk import Clerk
@@ -189,7 +189,7 @@ class UserServers:
         """Something has changed: the configuration, containers, images. `asked`: by a person, who wants what
         failed to be tried again."""
         self._images.wake(asked=asked)
-        self._pool.wake()
+        self._pool.wake(asked=asked)
         self._trials.wake(asked=asked)
 
     def status(self) -> tuple[PoolStatus, ...]:
@@ -297,6 +297,10 @@ class _Telling:
 
     def evicted(self, reason: Eviction) -> None:
         self._recorder.evicted(reason)
+        self._on_change()
+
+    def slot_failed(self, server: str, failure: SlotFailure) -> None:
+        self._recorder.slot_failed(server, failure)
         self._on_change()
 
 

@@ -135,15 +135,23 @@ class DockerContainers:
         return output.decode(errors="replace")
 
     def memory_bytes(self, container: str) -> int | None:
-        def statistics(client: Any) -> Mapping[str, Any]:
+        found = self._statistics(container)
+        return None if found is None else _without_cache(found.get("memory_stats") or {})
+
+    def processor_s(self, container: str) -> float | None:
+        found = self._statistics(container)
+        used_ns = ((found or {}).get("cpu_stats") or {}).get("cpu_usage", {}).get("total_usage", 0)
+        return used_ns / 1e9 or None  # all is 0 for one that does not run
+
+    def _statistics(self, container: str) -> Mapping[str, Any] | None:
+        def ask(client: Any) -> Mapping[str, Any]:
             # The SDK's own `stats` waits for a second sample, a second later. `one-shot` is API 1.41.
             url = client._url("/containers/{0}/stats", container)
             answer = client._get(url, params={"stream": False, "one-shot": True})
             found: Mapping[str, Any] = client._result(answer, json=True)
             return found
 
-        found = self._quick.call(f"cannot ask what memory {container} takes", _or_none(statistics))
-        return None if found is None else _without_cache(found.get("memory_stats") or {})
+        return self._quick.call(f"cannot ask what {container} uses", _or_none(ask))
 
     def volume(self, name: str) -> VolumeFacts | None:
         return self._quick.call(

@@ -147,7 +147,6 @@ def _facts(info: Mapping[str, Any]) -> EngineFacts:
         version=info["ServerVersion"],
         live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm=str((info.get("Swarm") or {}).get("LocalNodeState") or "inactive"),
-        data_root=str(info.get("DockerRootDir") or ""),
         userns_remap="name=userns" in options,
         rootless="name=rootless" in options,
     )

@@ -27,6 +27,8 @@ from hubagent.errors import GuestError
 
 MAX_PROOF_BYTES: Final = wire.MAX_BYTES
 
+_PIPE_BYTES: Final = 64 * 1024
+
 _FOLDER: Final = "socket"
 _PAUSE_S: Final = 0.005
 """Between two looks for a guest that does not listen yet; it is done in 50 ms where everything is cached."""
@@ -51,6 +53,10 @@ class SocketGuests:
             with open(shared / wire.GUEST_SETTINGS, "xb") as file:
                 file.write(wire.to_json(settings))
                 os.fchmod(file.fileno(), 0o644)
+            os.mkfifo(shared / wire.GUEST_SPARES)
+            (shared / wire.GUEST_SPARES).chmod(
+                0o666
+            )  # who opens a pipe for both has it without a reader, pipe(7)
         except OSError as error:
             raise GuestError(f"the launcher's folder {shared} cannot be made: {error}") from error
         return str(shared)
@@ -81,6 +87,14 @@ class SocketGuests:
             return None if content is None else wire.from_json(content, wire.Proof)
         except wire.WireError as error:
             raise GuestError(f"what the launcher of {guest} wrote down cannot be read: {error}") from error
+
+    def spares(self, guest: str) -> wire.Spares | None:
+        with self._open(guest) as shared:
+            lines = b"" if shared is None else _drain(shared, wire.GUEST_SPARES)
+        for line in reversed(lines.splitlines()):
+            with contextlib.suppress(wire.WireError):  # a part of one, or what a user wrote
+                return wire.from_json(line, wire.Spares)
+        return None
 
     def forget(self, guest: str) -> None:
         folder = self._folder / guest
@@ -154,6 +168,20 @@ def _connect(shared: int, timeout_s: float) -> socket.socket | None:
     finally:
         os.close(file)
     return connection
+
+
+def _drain(shared: int, name: str) -> bytes:
+    """All that is in a pipe now; empty for whatever else stands in its place."""
+    try:
+        pipe = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=shared)
+    except OSError:
+        return b""
+    try:
+        return os.read(pipe, _PIPE_BYTES) if stat.S_ISFIFO(os.fstat(pipe).st_mode) else b""
+    except BlockingIOError:  # nothing is in it
+        return b""
+    finally:
+        os.close(pipe)
 
 
 def _close_to_users(shared: int) -> None:

@@ -24,6 +24,7 @@ _FAMILIAR: Final = {
     "cpu": "servers.NAME.cpus",
     "cpu_limit": "servers.NAME.cpus",
     "cull": "hub.stop_idle_after",
+    "cull_busy": "hub.keep_busy",
     "culler": "hub.stop_idle_after",
     "db_url": "hub.database",
     "default_app": "hub.landing",

@@ -86,6 +86,14 @@ class Hub:
             "A server that nobody used for so long is stopped; 0 is never.",
         ),
     )
+    keep_busy_s: float = field(
+        default=28800.0,
+        metadata=setting(
+            kinds.duration("1m", "365d", zero=True),
+            "A computing cell, of a notebook or of Pluto, counts as use for so long, with its page closed too;"
+            " 0 is not at all.",
+        ),
+    )
     database: str = field(
         default="sqlite",
         metadata=setting(

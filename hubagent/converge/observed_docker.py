@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubagent.converge.docker_settings import DATA_ROOT, KEY, docker_settings
+from hubagent.converge.docker_settings import KEY, docker_settings
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError
 from hubagent.layout import DOCKER
@@ -65,10 +65,5 @@ class DockerFacts:
             found.append(
                 "Docker maps users (userns-remap): homes belong to other users than servers run as. Remove it from"
                 f" {path}"
-            )
-        if engine.data_root not in ("", DATA_ROOT):
-            found.append(
-                f"Docker keeps its data in {engine.data_root}: homes there cannot be attached to waiting servers, so"
-                f" every start is cold. Put {DATA_ROOT} on that disk instead, by a mount"
             )
         return found

@@ -15,11 +15,7 @@ def problems(
     name of the entry. `homes_waiting` is how many homes somebody asks for whose they are not."""
     unasked = Problem(Component.HUB, Reason.SPAWN, f"no server can be started: {fault}")
     cold = (
-        Problem(
-            Component.DOCKER,
-            Reason.POOL,
-            f"servers.{pool.server}.warm: no slot can be made, so every start is cold: {pool.last_failure}",
-        )
+        Problem(Component.DOCKER, Reason.POOL, f"servers.{pool.server}.warm: {_why_cold(pool)}")
         for pool in pools
         if pool.is_in_trouble
     )
@@ -37,3 +33,9 @@ def problems(
         for name, why in trials.items()
     )
     return (*((unasked,) if fault else ()), *broken, *cold, *((foreign,) if homes_waiting else ()))
+
+
+def _why_cold(pool: PoolStatus) -> str:
+    if pool.claims_fail is not None:
+        return f"no slot can become a user's server, so every start is cold: {pool.claims_fail}"
+    return f"no slot can be made, so every start is cold: {pool.last_failure}"

@@ -1,5 +1,5 @@
 """What hubagent adds to a user's server, started cold or warm: it waits for a hub that is being restarted, logs no
-secrets, and offers Pluto.
+secrets, offers Pluto, and counts a cell that computes as activity.
 
 A server that is started cold is a program of its own from its first line, so all this comes to it as configuration,
 by JUPYTER_CONFIG_PATH. The server takes it out of its environment: kernels and terminals inherit what the user's
@@ -13,12 +13,16 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
+from hubagent import wire
+
 _VARIABLE: Final = "JUPYTER_CONFIG_PATH"
 
 _FOLDER: Final = str(Path(__file__).with_name("config"))
 
 PLUTO: Final = "HUBAGENT_PLUTO"
 """Says that the server offers Pluto: the port of the one that runs already, or 0 to start it when it is opened."""
+
+_OWN: Final = frozenset({_VARIABLE, PLUTO, wire.KEEP_BUSY})
 
 
 def announce(environment: MutableMapping[str, str]) -> None:
@@ -29,7 +33,7 @@ def announce(environment: MutableMapping[str, str]) -> None:
 
 def without(environment: Mapping[str, str]) -> dict[str, str]:
     """What the user's programs get of an environment in which they may be announced."""
-    rest = {name: value for name, value in environment.items() if name not in {_VARIABLE, PLUTO}}
+    rest = {name: value for name, value in environment.items() if name not in _OWN}
     others = _others(environment)
     return {**rest, _VARIABLE: os.pathsep.join(others)} if others else rest
 
@@ -39,17 +43,33 @@ def add(config: Any) -> None:
     from hubagent import request_log  # here: the launcher announces, and needs none of them
     from hubagent.guest import patience
 
-    pluto = os.environ.get(PLUTO)
+    port, keep_busy = os.environ.get(PLUTO), os.environ.get(wire.KEEP_BUSY, "")
     kept = without(os.environ)
-    for name in (_VARIABLE, PLUTO):
+    for name in _OWN:
         os.environ.pop(name, None)
     os.environ.update(kept)
     request_log.install()
     patience.install()
-    if pluto is not None:
+    report: Path | None = None
+    if port is not None:
+        from hubagent.guest import pluto
         from hubagent.guest.pluto import offer
 
-        offer.add(config, int(pluto))
+        running = pluto.running() if int(port) else None
+        report = offer.new_report() if running is None else running.report
+        offer.add(config, running, report)
+    if (limit_s := _seconds(keep_busy)) > 0:
+        from hubagent.guest import busy
+
+        busy.add(config, limit_s, report)
+
+
+def _seconds(text: str) -> float:
+    """0 for whatever is no number: a server without this is better than none."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _others(environment: Mapping[str, str]) -> list[str]:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Final, Self
 
@@ -35,7 +35,8 @@ class _Within:
 class Attachment:
     """Use in a `with` block: what was not attached by its end is gone. Methods raise RefusalError."""
 
-    def __init__(self, source: str, homes: Path) -> None:
+    def __init__(self, source: str, homes: PurePosixPath) -> None:
+        """`homes` is the folder of homes that it lies in."""
         self._homes = homes
         self._source = source
         self._within: list[_Within] = []
@@ -55,10 +56,17 @@ class Attachment:
     ) -> None:
         self._descriptors.close()
 
-    def add(self, folders: Iterable[wire.Folder], known: tuple[declared.Declared, ...]) -> None:
-        """Make ready what goes into the home; its places in the home are made where they are missing."""
+    def add(
+        self,
+        folders: Iterable[wire.Folder],
+        known: tuple[declared.Declared, ...],
+        *,
+        beside: Iterable[PurePosixPath],
+    ) -> None:
+        """Make ready what goes into the home; its places in the home are made where they are missing. `beside` are
+        all folders of homes."""
         for folder in sorted(folders, key=lambda one: len(_parts(one))):
-            source = declared.open_source(folder, known, self._homes)
+            source = declared.open_source(folder, known, tuple(beside))
             try:
                 mount = self._mount(source, read_only=folder.read_only)
             except OSError as error:
@@ -118,15 +126,8 @@ class Attachment:
         return descriptor
 
 
-def _open_home(source: str, homes: Path) -> int:
-    path, root = PurePosixPath(source), PurePosixPath(homes)
-    if root not in path.parents or ".." in path.parts:
-        raise RefusalError(
-            f"{source}: is no folder in {homes}, where homes are; hubagent-homes.service takes another "
-            "folder by --homes",
-            reason="not_allowed",
-        )
-    return declared.open_inside(root, path.relative_to(root))
+def _open_home(source: str, homes: PurePosixPath) -> int:
+    return declared.open_inside(homes, PurePosixPath(source).relative_to(homes))
 
 
 def _parts(folder: wire.Folder) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def read(servers_file: Path) -> tuple[Declared, ...]:
         ) from error
 
 
-def open_source(folder: wire.Folder, declared: tuple[Declared, ...], homes: Path) -> int:
+def open_source(folder: wire.Folder, declared: tuple[Declared, ...], homes: tuple[PurePosixPath, ...]) -> int:
     """A descriptor of a declared folder's source. Raises RefusalError.
 
     The path is the admin's, and its links are followed. Only below a folder that users write to (the homes,
@@ -74,7 +74,7 @@ def open_source(folder: wire.Folder, declared: tuple[Declared, ...], homes: Path
             reason="not_allowed",
         )
     source = PurePosixPath(folder.source)
-    writable = [PurePosixPath(homes), *(one.source for one in declared if not one.read_only)]
+    writable = [*homes, *(one.source for one in declared if not one.read_only)]
     outermost = min((one for one in writable if one in source.parents), key=_depth, default=None)
     try:
         if outermost is None:

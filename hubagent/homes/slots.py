@@ -15,6 +15,7 @@ from hubagent.homes import declared
 from hubagent.homes.attachment import Attachment
 from hubagent.homes.folder import SlotFolder
 from hubagent.homes.refusal import RefusalError, words
+from hubagent.homes.roots import HomesFolder
 from hubagent.homes.turns import Turns
 
 _LOG = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ _ID: Final = re.compile(r"[0-9a-f]{12}")
 class Slots:
     """Methods raise RefusalError, and are safe to be called from several threads at once."""
 
-    def __init__(self, folder: SlotFolder, *, homes: Path, servers_file: Path) -> None:
+    def __init__(self, folder: SlotFolder, *, homes: HomesFolder, servers_file: Path) -> None:
         self._folder = folder
         self._homes = homes
         self._servers_file = servers_file
@@ -63,9 +64,9 @@ class Slots:
             raise RefusalError(f"{self._folder.path}: cannot be listed: {words(error)}") from error
 
     def _attach(self, request: wire.Attach, still_wanted: Callable[[], bool]) -> wire.Attached:
-        with Attachment(request.source, self._homes) as attachment:
+        with Attachment(request.source, self._homes.holding(request.source)) as attachment:
             if request.folders:
-                attachment.add(request.folders, declared.read(self._servers_file))
+                attachment.add(request.folders, declared.read(self._servers_file), beside=self._homes.all())
             with self._folder.place(request.slot) as place:
                 if not still_wanted():
                     raise RefusalError(f"slot {request.slot}: given up by who asked; nothing is attached")

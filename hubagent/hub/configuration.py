@@ -17,6 +17,7 @@ from hubagent.hub import arrivals, usernames
 from hubagent.hub.accountable import accountable
 from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url
+from hubagent.hub.idle import idle_notice
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import HubSecrets, HubSettings, Signup
 from hubagent.hub.spawner import HubagentSpawner
@@ -41,6 +42,11 @@ CULLER_SCOPES: Final = ("list:users", "read:users:activity", "read:servers", "de
 SPAWN_BUCKETS: Final = "0.05,0.1,0.2,0.3,0.5,0.75,1,2.5,5,10,30,60,120,300,inf"
 """Value for JUPYTERHUB_SERVER_SPAWN_DURATION_SECONDS_BUCKETS. JupyterHub reads it when it is imported,
 before any configuration file, so it has to be in the unit's environment."""
+
+
+ACTIVITY_S: Final = 300
+"""How often a server tells when it was last active: JupyterHub's own interval. More often where servers are stopped
+after less: a cell that computes must be heard of in time."""
 
 
 def build_config(
@@ -99,6 +105,7 @@ def _hub(config: Config, settings: HubSettings, state: Path) -> None:
     # The proxy reaches the hub from the hub's own address, nginx reaches the proxy from loopback.
     hub.trusted_downstream_ips = ["127.0.0.1", "::1", str(urlsplit(settings.hub_bind_url).hostname)]
     hub.template_paths = [str(TEMPLATES)]
+    hub.template_vars = {"idle_notice": idle_notice(settings.stop_idle_after_s, settings.keep_busy_s)}
 
 
 def _database(config: Config, settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
@@ -140,6 +147,11 @@ def _spawner(config: Config, settings: HubSettings) -> None:
     config.JupyterHub.spawner_class = HubagentSpawner
     config.HubagentSpawner.servers_file = str(settings.servers_file)
     config.HubagentSpawner.agent_socket = str(Layout().spawn_socket)
+    config.HubagentSpawner.keep_busy_s = settings.keep_busy_s
+    timeout = math.ceil(settings.stop_idle_after_s)
+    config.HubagentSpawner.activity_interval_s = (
+        max(1, min(timeout // 3, ACTIVITY_S)) if timeout else ACTIVITY_S
+    )
 
 
 def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticator]) -> None:

@@ -50,6 +50,7 @@ class HubSettings:
     ask_email: bool
     passwords: Passwords
     stop_idle_after_s: float  # 0: never
+    keep_busy_s: float  # 0: not at all
     database: str
     traits: Traits
     servers_file: Path
@@ -110,6 +111,8 @@ def load_hub(path: Path) -> HubSettings:
         ask_email=fields.boolean("ask_email"),
         passwords=_passwords(fields.fields("passwords")),
         stop_idle_after_s=fields.number("stop_idle_after_s"),
+        # A generation from before this key may be in force again.
+        keep_busy_s=fields.number("keep_busy_s") if "keep_busy_s" in fields.keys() else 0.0,  # noqa: SIM118
         database=_database(fields),
         traits=_traits(fields),
         servers_file=_absolute(fields, "servers_file"),

@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_path_join
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Integer, Unicode, default
+from traitlets import Bool, Float, Integer, Unicode, default
 
 from hubagent import naming, wire
 from hubagent.hub.account_identity import identity
@@ -54,6 +54,8 @@ class HubagentSpawner(Choosing):
     """
 
     agent_socket = Unicode(str(Layout().spawn_socket), config=True)
+    keep_busy_s = Float(0.0, config=True)
+    activity_interval_s = Integer(300, config=True)  # how often servers tell when they were last active
 
     # Defaults of DockerSpawner and JupyterHub, changed here rather than by configuration, so that
     # hub.traits can set them under the name of any of these classes.
@@ -101,7 +103,11 @@ class HubagentSpawner(Choosing):
         self._adopt(definition, servers)
         self._has_failed, self._asked = False, None
         self.object_name = self._own_name  # not that of the last slot
-        environment = {name: str(value) for name, value in self.get_env().items() if value is not None}
+        environment = {
+            "JUPYTERHUB_ACTIVITY_INTERVAL": str(self.activity_interval_s),
+            wire.KEEP_BUSY: f"{self.keep_busy_s:g}",
+            **{name: str(value) for name, value in self.get_env().items() if value is not None},
+        }
         command = (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args())
         try:
             await REMOVALS.give_way(self._own_name)

@@ -29,6 +29,18 @@ class Eviction(enum.Enum):
     HEALTH = "health"  # does not answer, or its container ended
 
 
+class SlotFailure(enum.Enum):
+    """Why a slot did not get ready, or did not stay so."""
+
+    CREATE = "create"  # Docker or the homes helper could not make it
+    PROCESSOR = "processor"  # it has computed for too long
+    SILENT = "silent"  # it has computed nothing for too long
+    TIME = "time"  # it took too long by the clock
+    MEMORY = "memory"  # it ran out of memory
+    ENDED = "ended"  # its container ended
+    HEALTH = "health"  # it was ready and does not answer any more
+
+
 class PoolRecorder(Protocol):
     """Told of what happens. Methods are safe to call from any thread; durations are seconds."""
 
@@ -48,3 +60,5 @@ class PoolRecorder(Protocol):
         ...
 
     def evicted(self, reason: Eviction) -> None: ...
+
+    def slot_failed(self, server: str, failure: SlotFailure) -> None: ...

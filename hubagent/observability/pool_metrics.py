@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
-from hubagent.observability.pool_events import ClaimResult, Eviction, SpawnKind
+from hubagent.observability.pool_events import ClaimResult, Eviction, SlotFailure, SpawnKind
 from hubagent.observability.status import PoolStatus
 
 START_BUCKETS_S: Final = (
@@ -59,6 +59,12 @@ class PoolMetrics:
             ("reason",),
             registry=registry,
         )
+        self._failures = Counter(
+            "hubagent_pool_slot_failures",
+            "Slots that did not get ready or did not stay so, by what went wrong.",
+            ("server", "reason"),
+            registry=registry,
+        )
         # A series that begins at its first event hides that event from increase().
         for kind in SpawnKind:
             self._spawn_seconds.labels(kind.value)
@@ -70,6 +76,8 @@ class PoolMetrics:
         for server in servers:
             for result in ClaimResult:
                 self._claims.labels(server, result.value)
+            for failure in SlotFailure:
+                self._failures.labels(server, failure.value)
 
     def claim(self, server: str, result: ClaimResult) -> None:
         self._claims.labels(server, result.value).inc()
@@ -85,6 +93,9 @@ class PoolMetrics:
 
     def evicted(self, reason: Eviction) -> None:
         self._evictions.labels(reason.value).inc()
+
+    def slot_failed(self, server: str, failure: SlotFailure) -> None:
+        self._failures.labels(server, failure.value).inc()
 
 
 def families(pools: Iterable[PoolStatus]) -> Iterator[Metric]:
@@ -105,11 +116,23 @@ def families(pools: Iterable[PoolStatus]) -> Iterator[Metric]:
         "1 while no slot is made because the last ones failed.",
         labels=("server",),
     )
+    failing = GaugeMetricFamily(
+        "hubagent_pool_claims_failing",
+        "1 while slots cannot become users' servers, as the last claims or the agent's own check have shown.",
+        labels=("server",),
+    )
+    spares = GaugeMetricFamily(
+        "hubagent_pool_spare_memory_bytes",
+        "Memory of kernels and Plutos that still wait in users' servers, as these say.",
+        labels=("server",),
+    )
     for pool in pools:
+        spares.add_metric((pool.server,), pool.spare_bytes)
+        failing.add_metric((pool.server,), float(pool.claims_fail is not None))
         for phase in PHASES:
             slots.add_metric((pool.server, phase), getattr(pool, phase))
         desired.add_metric((pool.server,), pool.desired)
         if pool.memory_bytes is not None:
             memory.add_metric((pool.server,), pool.memory_bytes)
         backing_off.add_metric((pool.server,), float(pool.backing_off_until_s is not None))
-    yield from (slots, desired, memory, backing_off)
+    yield from (slots, desired, memory, backing_off, failing, spares)

@@ -96,11 +96,18 @@ class PoolStatus:
     memory_bytes: int | None = None  # of the slots that nobody has; None while none was measured
     last_failure: str | None = None  # until a slot gets ready
     backing_off_until_s: float | None = None
+    spare_kernels: int = 0  # that still wait in users' servers, as these say
+    spare_plutos: int = 0  # likewise, opened by nobody
+    spare_bytes: int = 0  # of both
+    lacks: str | None = None  # what did not become warm in a ready slot
+    claims_fail: str | None = None  # why slots cannot become users' servers; None as long as they can
+    claims_fail_since_s: float | None = None
 
     @property
     def is_in_trouble(self) -> bool:
-        """Slots are wanted, there is none, and making them has failed."""
-        return self.desired > 0 and self.ready == 0 and self.last_failure is not None
+        """Slots are wanted, and users get none: making them has failed, or giving them away does."""
+        none_made = self.ready == 0 and self.last_failure is not None
+        return self.desired > 0 and (none_made or self.claims_fail is not None)
 
 
 class ImageState(enum.Enum):

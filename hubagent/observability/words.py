@@ -72,17 +72,30 @@ def pool_ready(pool: PoolStatus) -> str:
 def pool_detail(pool: PoolStatus, now_s: float) -> str:
     """What is under way, or wrong; empty when all wanted slots wait."""
     parts = []
+    if pool.claims_fail is not None:
+        since = "" if pool.claims_fail_since_s is None else f" (since {ago(pool.claims_fail_since_s, now_s)})"
+        parts.append(f"users get none{since}: {pool.claims_fail}")
     if pool.creating + pool.warming:
         parts.append(f"{pool.creating + pool.warming} warming up")
     if pool.dead:
         parts.append(f"{pool.dead} leaving")
-    if pool.backing_off_until_s is not None:
-        parts.append(f"next try in {duration(pool.backing_off_until_s - now_s)}")
     if pool.last_failure is not None:
-        parts.append(pool.last_failure)
+        parts.append(_failure(pool, now_s))
     elif pool.ready < pool.desired and not parts:
         parts.append("waits: users' servers start, or memory is short")
+    if pool.lacks is not None:
+        parts.append(f"not all is warm: {pool.lacks}")
+    if pool.spare_kernels + pool.spare_plutos:
+        kernels, plutos = counted(pool.spare_kernels, "kernel"), counted(pool.spare_plutos, "Pluto")
+        parts.append(f"{kernels} and {plutos} still wait in users' servers ({size(pool.spare_bytes)})")
     return ", ".join(parts)
+
+
+def _failure(pool: PoolStatus, now_s: float) -> str:
+    failure = pool.last_failure if pool.ready else f"no slot became ready: {pool.last_failure}"
+    if pool.backing_off_until_s is None:
+        return str(failure)
+    return f"{failure}; next try in {duration(pool.backing_off_until_s - now_s)}"
 
 
 def problems_to_tell(status: Status) -> tuple[Problem, ...]:

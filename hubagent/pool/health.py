@@ -57,6 +57,15 @@ class Health:
             return ""
         return "does not answer any more" if pong is None else f"not ready: {pong.detail}"
 
+    def see_spares(self, slot: Slot) -> None:
+        """Hear what still waits in a claimed slot."""
+        try:
+            spares = self._guests.spares(slot.id)
+        except GuestError:
+            return
+        if spares is not None:
+            self._ledger.spared(slot.id, spares)
+
     def forget(self, slot: Slot) -> None:
         self._due_s.pop(slot.id, None)
         self._strikes.pop(slot.id, None)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
-from hubagent.observability.pool_events import Eviction, PoolRecorder
+from hubagent.observability.pool_events import Eviction, PoolRecorder, SlotFailure
 from hubagent.pool import policy
 from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
+from hubagent.pool.home_check import HomeCheck
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
 from hubagent.pool.making import Maker, Prove
@@ -26,6 +28,7 @@ from hubagent.pool.ports import Containers, ImageFacts
 from hubagent.pool.recipe import recipe
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.starts import Starts
+from hubagent.pool.warming import NotReadyError, Warming
 from hubagent.ports import Clock
 from hubagent.threads import NamedThread
 
@@ -47,6 +50,15 @@ LASTED_S: Final = 60.0
 """A slot that was ready for longer did not end for what it was made from."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A slot that was not made, or did not last."""
+
+    recipe: str
+    why: str
+    cost_s: float = 0.0  # of the try
+
+
 class Keeper:
     """`start` it, `wake` it for whatever has happened, `stop` it. Slots outlive it."""
 
@@ -59,6 +71,8 @@ class Keeper:
         ledger: Ledger,
         starts: Starts,
         freezing: Freezing,
+        warming: Warming,
+        home_check: HomeCheck,
         health: Health,
         containers: Containers,
         clock: Clock,
@@ -74,6 +88,8 @@ class Keeper:
         self._ledger = ledger
         self._starts = starts
         self._freezing = freezing
+        self._warming = warming
+        self._home_check = home_check
         self._health = health
         self._containers = containers
         self._clock = clock
@@ -86,7 +102,7 @@ class Keeper:
         self._image_ids: dict[str, str] = {}  # by name: the last that was there
         self._truth_s = float("-inf")
         self._asked = True
-        self._troubles: dict[str, tuple[str, str]] = {}  # recipe and message by server, of this look
+        self._troubles: dict[str, Trouble] = {}  # by server, of this look
         self._complaint = ""
         self._woken = threading.Event()
         self._stopping = False
@@ -134,6 +150,7 @@ class Keeper:
             if str(error) != self._complaint:
                 log.warning("the pool waits: %s", error)
             self._complaint = str(error)
+            self._home_check.invalidate()
             self._asked = True
             return IDLE_S
 
@@ -162,6 +179,8 @@ class Keeper:
         self._back_off()
         self._follow_plan(servers, paused=paused, busy=busy)
         cleared = self._leaving.remove_dead()
+        if not busy:
+            self._ledger.homes_fail(self._home_check.look(tuple(servers.values())))
         self._ledger.keep({slot.id for slot in self._slots.all()})
         self._complaint = ""
         if self._of_phase(Phase.WARMING):
@@ -177,7 +196,9 @@ class Keeper:
             return
         self._asked = False
         for slot in self._leaving.look():
-            self._lost(slot, "its container ended")
+            self._lost(slot, self._maker.ended(slot))
+        for slot in self._of_phase(Phase.CLAIMED):
+            self._health.see_spares(slot)
         self._images = {name: self._containers.image(name) for name in {s.image for s in servers.values()}}
         self._image_ids |= {name: facts.id for name, facts in self._images.items() if facts is not None}
         self._truth_s = now_s
@@ -186,18 +207,19 @@ class Keeper:
         try:
             ready = self._maker.look(slot)
         except HubagentError as error:
-            self._lost(slot, str(error))
+            self._lost(slot, error)
             return
         if ready is not None:
-            duration_s = ready.ready_s - ready.created_s
-            self._ledger.made(slot.server, duration_s)
+            duration_s = ready.slot.ready_s - ready.slot.created_s
+            self._ledger.made(slot.server, duration_s, lacks=ready.lacks)
             self._recorder.refilled(duration_s)
-            self._health.is_ready(ready)
+            self._health.is_ready(ready.slot)
+            self._warming.forget(slot)
 
     def _see_ready(self, slot: Slot) -> None:
         why = self._health.look(slot)
         if why and self._slots.retire(slot.id) is not None:
-            self._lost(slot, why)
+            self._lost(slot, NotReadyError(SlotFailure.HEALTH, why))
 
     def _follow_plan(self, servers: dict[str, Server], *, paused: bool, busy: bool) -> None:
         now = policy.Now(
@@ -246,27 +268,31 @@ class Keeper:
             elif self._starts.busy():
                 self._freezing.freeze()
         except HubagentError as error:
-            self._troubles[server.name] = (wanted, str(error))
+            self._recorder.slot_failed(server.name, SlotFailure.CREATE)
+            self._troubles[server.name] = Trouble(wanted, str(error))
             self._back_off()
 
-    def _lost(self, slot: Slot, why: str) -> None:
+    def _lost(self, slot: Slot, why: HubagentError) -> None:
         """A slot that was nobody's is dead, and nobody wanted that."""
+        failure = why.failure if isinstance(why, NotReadyError) else SlotFailure.CREATE
+        cost_s = self._warming.cost_s(slot)
         self._recorder.evicted(Eviction.HEALTH)
+        self._recorder.slot_failed(slot.server, failure)
         self._forget(slot)
-        if slot.ready_s and self._clock.time() - slot.ready_s > LASTED_S:
-            log.warning("slot %s of %s: %s", slot.id, slot.server, why)
-        else:
-            self._troubles[slot.server] = (slot.recipe, f"slot {slot.id}: {why}")
+        log.warning("slot %s of %s: %s", slot.id, slot.server, why)
+        if not slot.ready_s or self._clock.time() - slot.ready_s <= LASTED_S:
+            self._troubles[slot.server] = Trouble(slot.recipe, str(why), cost_s)
 
     def _back_off(self) -> None:
         """Once for each look, however many slots were lost: one restart of Docker is one failure."""
-        for server, (wanted, why) in self._troubles.items():
-            delay_s = self._ledger.failed(server, wanted, why)
-            log.warning("servers.%s: %s; next try in %.0f s", server, why, delay_s)
+        for server, trouble in self._troubles.items():
+            delay_s = self._ledger.failed(server, trouble.recipe, trouble.why, cost_s=trouble.cost_s)
+            log.warning("servers.%s: %s; next try in %.0f s", server, trouble.why, delay_s)
         self._troubles.clear()
 
     def _forget(self, slot: Slot) -> None:
         self._health.forget(slot)
+        self._warming.forget(slot)
         self._freezing.release(slot)  # so that it can be killed
 
     def _of_phase(self, phase: Phase) -> tuple[Slot, ...]:

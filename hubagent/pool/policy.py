@@ -45,6 +45,10 @@ RESERVE_AT_LEAST_BYTES: Final = 256 * 1024**2
 FIRST_BACKOFF_S: Final = 5.0
 LONGEST_BACKOFF_S: Final = 600.0
 
+DEAREST_BACKOFF: Final = 6.0
+"""So many times what a try has cost is waited at most, where that is longer: what can never be ready takes a seventh of
+one processor then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -122,9 +126,13 @@ def pauses(*, pending: int, ended_s: float, paused_s: float) -> bool:
     return busy(pending=pending, ended_s=ended_s) and paused_s < PAUSE_AT_MOST_S
 
 
-def backoff_s(failures: int) -> float:
-    """How long to wait after so many failures in a row (1 or more)."""
-    return float(min(FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 30), LONGEST_BACKOFF_S))
+def backoff_s(failures: int, *, cost_s: float = 0.0) -> float:
+    """How long to wait after so many failures in a row (1 or more), of which the last has cost so much: at first as
+    long as it took, then twice as long each time."""
+    first_s = max(FIRST_BACKOFF_S, cost_s)
+    return float(
+        min(first_s * 2.0 ** min(failures - 1, 30), max(LONGEST_BACKOFF_S, DEAREST_BACKOFF * cost_s))
+    )
 
 
 class _Pool:

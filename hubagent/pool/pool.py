@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from hubagent import wire
 from hubagent.config.model import Config, Server
@@ -15,6 +16,7 @@ from hubagent.observability.status import PoolStatus
 from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
 from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
+from hubagent.pool.home_check import HomeCheck
 from hubagent.pool.keeper import Keeper
 from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
@@ -24,7 +26,11 @@ from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
 from hubagent.pool.starts import Starts
+from hubagent.pool.warming import Warming
 from hubagent.ports import Clock, FileStore
+
+NOT_THE_USERS: Final = frozenset({"home", "guest", "engine", "image"})
+"""Reasons of wire.REASONS for which a claim fails and the next user's will, too."""
 
 
 class Pool:
@@ -61,6 +67,8 @@ class Pool:
         self._starts = Starts(clock)
         self._precedence = precedence
         self._freezing = Freezing(self.slots, homes, clock)
+        warming = Warming(containers=containers, clock=clock)
+        self._home_check = HomeCheck(containers=containers, homes=homes, clock=clock)
         self._claims = Claims(
             self.slots,
             containers=containers,
@@ -84,11 +92,14 @@ class Pool:
                 proof=proof,
                 precedence=precedence,
                 freezing=self._freezing,
+                warming=warming,
             ),
             leaving=Leaving(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
             ledger=self._ledger,
             starts=self._starts,
             freezing=self._freezing,
+            warming=warming,
+            home_check=self._home_check,
             health=Health(containers=containers, guests=guests, ledger=self._ledger, clock=clock),
             containers=containers,
             clock=clock,
@@ -107,8 +118,12 @@ class Pool:
         """Keep it no longer; slots stay, for the next agent."""
         self.keeper.stop()
 
-    def wake(self) -> None:
-        """Something has happened: to containers, images, or the configuration."""
+    def wake(self, *, asked: bool = False) -> None:
+        """Something has happened: to containers, images, or the configuration. `asked`: by a person, who wants what
+        failed to be tried again."""
+        if asked:
+            self._ledger.try_again()
+            self._home_check.invalidate()
         self.keeper.wake()
 
     def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused:
@@ -128,10 +143,13 @@ class Pool:
         wanted = self.keeper.recipe(server)
         answer = self._claims.carry_out(server, wanted or "", claim, before=before)
         if isinstance(answer, wire.Started):
+            self._ledger.claimed(server.name)
             self._recorder.claim(server.name, ClaimResult.HIT)
             self._recorder.spawned(SpawnKind.WARM, self._clock.monotonic() - begun_s)
         else:
             missed = answer.reason == "no_slot"
+            if answer.reason in NOT_THE_USERS:
+                self._ledger.claim_failed(server.name, answer.message)
             self._recorder.claim(server.name, ClaimResult.MISS if missed else ClaimResult.FAIL)
         return answer
 
@@ -192,6 +210,8 @@ class Pool:
         counts = Counter(slot.phase for slot in slots)
         desired = self._ledger.desired(server)
         last_failure, until_s = self._ledger.trouble(server)
+        spares = self._ledger.spares(slot.id for slot in slots if slot.phase is Phase.CLAIMED)
+        claims_fail, since_s = self._ledger.claims(server)
         return PoolStatus(
             server,
             ready if desired is None else desired,
@@ -204,6 +224,12 @@ class Pool:
             memory_bytes=self._ledger.bytes_of(slot.id for slot in slots if slot.phase in WAITING),
             last_failure=self.keeper.complaint or last_failure,
             backing_off_until_s=until_s,
+            spare_kernels=spares.kernels,
+            spare_plutos=spares.plutos,
+            spare_bytes=spares.memory_bytes,
+            claims_fail=claims_fail,
+            claims_fail_since_s=since_s,
+            lacks=self._ledger.lacks(server) if counts[Phase.READY] else None,
         )
 
     def _server(self, name: str) -> Server | None:

@@ -121,6 +121,10 @@ class Containers(Protocol):
         """None when Docker says that there is none of this name."""
         ...
 
+    def processor_s(self, container: str) -> float | None:
+        """Seconds of processor time that it has used since it was started; None when it does not run."""
+        ...
+
     def volume_path(self, name: str) -> str | None:
         """Where the volume lies on the host; None when there is none of this name."""
         ...
@@ -188,6 +192,11 @@ class Guests(Protocol):
         ...
 
     def proof(self, guest: str) -> wire.Proof | None: ...
+
+    def spares(self, guest: str) -> wire.Spares | None:
+        """What a user's server has said last of what still waits in it; None when it has said nothing since this was
+        asked before. A user may have made it up."""
+        ...
 
     def forget(self, guest: str) -> None:
         """Remove the guest's folder; its container is gone."""

@@ -250,6 +250,26 @@ class Become:
     inode: int
 
 
+WARM_PROCESSOR_S: Final = 300.0
+"""What has used so much processor time and is not warm never will be (seconds): for a whole slot, and for each spare
+kernel of a user's server. Julia without compiled packages takes a minute, on whatever machine."""
+
+WARM_SILENT_S: Final = 300.0
+"""Nor will what has computed nothing for so long (seconds)."""
+
+KEEP_BUSY: Final = "HUBAGENT_KEEP_BUSY_S"
+"""In Become's environment: for how many seconds a cell that computes counts as activity. Absent: not at all."""
+
+
+@dataclass(frozen=True)
+class Spares:
+    """What still waits in a user's server; a line that the guest writes into the pipe GUEST_SPARES when it changes."""
+
+    kernels: int
+    plutos: int
+    memory_bytes: int  # of all of them
+
+
 # Answers of all.
 
 
@@ -306,6 +326,9 @@ GUEST_SOCKET: Final = "guest.sock"
 GUEST_SETTINGS: Final = "settings.json"
 GUEST_PROOF: Final = "proof.json"
 
+GUEST_SPARES: Final = "spares"
+"""A named pipe: all that a user's server can leave on the machine there is what a pipe holds (pipe(7): 64 KiB)."""
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -323,7 +346,7 @@ BY_NAME: Final[Mapping[str, type[Any]]] = {
     for cls in (
         *(Claim, Create, Started, Expect, Known, Gone, Inspect, Inspected, Stop, Remove, Output, Text),
         *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots, IdleDocker, Freeze),
-        *(Ping, Pong, Become, Done, Refused, GuestSettings, Proof),
+        *(Ping, Pong, Become, Done, Refused, GuestSettings, Proof, Spares),
     )
 }
 """All that can be a frame, by the name that stands in its `verb`."""

@@ -108,13 +108,17 @@ class SmallHomes:
 
     # The helper
 
-    def start(self, *tracer: str, capabilities: Sequence[str] = CAPABILITIES) -> None:
-        """`tracer` is a command that runs the helper, such as strace."""
+    def start(
+        self, *tracer: str, capabilities: Sequence[str] = CAPABILITIES, asks_docker: bool = False
+    ) -> None:
+        """`tracer` is a command that runs the helper, such as strace. With `asks_docker` it is not told where homes
+        are."""
         bounds = ",".join(["-all", *(f"+{one}" for one in capabilities)])
         prefix = [*tracer, "setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", "--no-new-privs"]
+        homes = () if asks_docker else ("--homes", str(self.volumes))
         log = self._log.open("a")
         self.helper = subprocess.Popen(
-            self.inside(*prefix, sys.executable, "-c", _HELPER, str(self.root), "--homes", str(self.volumes)),
+            self.inside(*prefix, sys.executable, "-c", _HELPER, str(self.root), *homes),
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
             stderr=log,
         )

@@ -108,12 +108,14 @@ def test_the_life_of_a_container(world: World) -> None:
     assert made.image_id == image.id
     assert abs(made.created_s - time.time()) < 3600.0
     assert containers.memory_bytes(identifier) is None
+    assert containers.processor_s(identifier) is None
 
     containers.start(identifier)
     running = containers.inspect(identifier)
     assert running is not None
     assert running.running
     assert 0 < (containers.memory_bytes(identifier) or 0) <= 128 * MIB
+    assert 0.0 < (containers.processor_s(identifier) or 0.0) < 60.0
     containers.weigh(identifier, cpu_shares=512)
 
     containers.stop(identifier, timeout_s=0)
@@ -138,6 +140,7 @@ def test_absent_ones_are_stopped_and_removed_already(world: World) -> None:
     absent = f"{world.prefix}-absent"
     assert world.containers.inspect(absent) is None
     assert world.containers.memory_bytes(absent) is None
+    assert world.containers.processor_s(absent) is None
     world.containers.stop(absent, timeout_s=1)
     world.containers.remove(absent)
     world.containers.remove_volume(absent)

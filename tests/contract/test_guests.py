@@ -62,6 +62,7 @@ class World:
     fake: FakeGuests | None
     folder: Path
     threads: list[threading.Thread] = field(default_factory=list)
+    pipe: int | None = None
 
     def listen(self, *, refuses: str = "") -> None:
         if self.fake is not None:
@@ -71,6 +72,14 @@ class World:
             return
         answer = wire.Refused("guest", refuses) if refuses else wire.Done()
         self.threads.append(Launcher(self.folder / GUEST / "socket", answer).start())
+
+    def say(self, spares: wire.Spares) -> None:
+        if self.fake is not None:
+            self.fake.say_spares(GUEST, spares)
+            return
+        if self.pipe is None:
+            self.pipe = os.open(self.folder / GUEST / "socket" / wire.GUEST_SPARES, os.O_RDWR)
+        os.write(self.pipe, wire.to_json(spares) + b"\n")
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -83,6 +92,8 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     yield world
     for thread in world.threads:
         thread.join(10.0)
+    if world.pipe is not None:
+        os.close(world.pipe)
 
 
 def test_a_guest_is_prepared_asked_and_becomes_once(world: World) -> None:
@@ -116,6 +127,16 @@ def test_a_guest_that_does_not_listen_or_is_unknown(world: World) -> None:
         assert world.guests.ping(guest, timeout_s=0.1) is None
         assert world.guests.proof(guest) is None
     world.guests.forget("ffffffffffff")
+
+
+def test_what_waits_in_a_users_server_is_what_it_said_last(world: World) -> None:
+    assert world.guests.spares(GUEST) is None
+    world.guests.prepare(GUEST, SETTINGS)
+    assert world.guests.spares(GUEST) is None
+    world.say(wire.Spares(2, 1, 900))
+    world.say(wire.Spares(1, 0, 300))
+    assert world.guests.spares(GUEST) == wire.Spares(1, 0, 300)
+    assert world.guests.spares(GUEST) is None, "nothing since"
 
 
 class TestReal:
@@ -154,7 +175,31 @@ class TestReal:
         assert launcher.became == [BECOME]
         assert stat.S_IMODE(shared.stat().st_mode) == 0o755
         assert shared.stat().st_uid == 0
-        assert os.listdir(shared) == [wire.GUEST_SETTINGS]
+        assert sorted(os.listdir(shared)) == [wire.GUEST_SETTINGS, wire.GUEST_SPARES]
+        assert stat.S_ISFIFO((shared / wire.GUEST_SPARES).lstat().st_mode), "which holds 64 KiB at most"
+
+    def test_whatever_a_user_puts_into_the_pipe_or_its_place_is_no_more_than_a_wrong_number(
+        self, guests: SocketGuests, shared: Path, tmp_path: Path
+    ) -> None:
+        pipe = shared / wire.GUEST_SPARES
+        ours = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+        os.write(ours, wire.to_json(wire.Spares(1, 0, 300)) + b'\n{"verb": "Spares"\n\x00\n')
+        assert guests.spares(GUEST) == wire.Spares(1, 0, 300)
+        os.write(ours, b"x" * 65536)
+        assert guests.spares(GUEST) is None
+        os.close(ours)
+        (tmp_path / "secret").write_bytes(wire.to_json(wire.Spares(7, 7, 7)))
+        for put in (
+            lambda: pipe.symlink_to(tmp_path / "secret"),
+            lambda: pipe.write_bytes(wire.to_json(wire.Spares(7, 7, 7))),
+            pipe.mkdir,
+        ):
+            pipe.unlink()
+            put()
+            assert guests.spares(GUEST) is None
+            if pipe.is_dir():
+                pipe.rmdir()
+                pipe.touch()
 
     def test_become_waits_for_the_guest_to_listen(self, guests: SocketGuests, shared: Path) -> None:
         launcher = Launcher(shared)

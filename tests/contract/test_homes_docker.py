@@ -150,6 +150,57 @@ def test_a_running_container_gets_its_home(machine: Machine, homes: HomesClient)
     assert machine.run(["stat", "-c", "%u:%g", f"{path}/course"]).stdout.strip() == _OWNER
 
 
+_MOVED = {
+    "data-root": ('{"data-root": "/srv/docker-data"}', "true"),
+    "link": (
+        '{"data-root": "/srv/docker-link"}',
+        "mkdir -p /srv/elsewhere; ln -sfn /srv/elsewhere /srv/docker-link",
+    ),
+    "userns-remap": ('{"userns-remap": "default"}', "true"),
+}
+"""How an admin moves Docker's data: daemon.json, and what is done before."""
+
+
+@pytest.mark.parametrize("how", _MOVED)
+def test_a_home_is_attached_wherever_docker_keeps_its_data(
+    machine: Machine, homes: HomesClient, how: str
+) -> None:
+    """By the unit as it is, with its filter of system calls; nobody tells it."""
+    settings, before = _MOVED[how]
+    with _docker_with(machine, settings, before):
+        path = _home(machine, "moved")
+        assert not path.startswith("/var/lib/docker/volumes/")
+        slot = new_slot()
+        homes.prepare(slot)
+        attached = homes.attach(slot, path, ())
+        facts = machine.run(["stat", "-c", "%d %i", f"/run/hubagent-homes/slots/{slot}"]).stdout.split()
+        assert facts == [str(attached.device), str(attached.inode)]
+        homes.detach(slot)
+        other = new_slot()
+        homes.prepare(other)
+        with pytest.raises(HomeError, match="where homes are"):
+            homes.attach(other, "/etc", ())
+        homes.detach(other)
+
+
+@contextmanager
+def _docker_with(machine: Machine, settings: str, before: str) -> Iterator[None]:
+    """Docker with another daemon.json, which it had not."""
+    file = "/etc/docker/daemon.json"
+    kept = machine.read(file) if machine.exists(file) else None
+    machine.run(["sh", "-c", before])
+    machine.write(file, settings)
+    try:
+        machine.run(["sh", "-c", "systemctl reset-failed docker; systemctl restart docker"])
+        yield
+    finally:
+        if kept is None:
+            machine.run(["rm", "-f", file])
+        else:
+            machine.write(file, kept)
+        machine.run(["sh", "-c", "systemctl reset-failed docker; systemctl restart docker"])
+
+
 _STOPPED_AND_CLEANED = "; ".join(  # systemd finds nothing of the unit's own to clean, as is meant
     f"systemctl {do} {layout.HOMES}" for do in ("stop", "clean --what=all", "start")
 )

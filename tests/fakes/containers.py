@@ -29,7 +29,6 @@ class FakeContainerRuntime:
         self.running = list(containers)
         self.live_restore = live_restore
         self.swarm_state = "inactive"
-        self.data_root = "/var/lib/docker"
         self.userns_remap = self.rootless = False
         self.used: set[str] = set()  # names of networks that running containers are in
         self.journal: list[tuple[str, str]] = []
@@ -43,7 +42,6 @@ class FakeContainerRuntime:
             self._version,
             self.live_restore,
             self.swarm_state,
-            self.data_root,
             self.userns_remap,
             self.rootless,
         )

@@ -31,6 +31,7 @@ class Container:
     out_of_memory: bool = False
     output: str = "the last words\n"
     used_bytes: int = 100 * 1024**2
+    processor_s: float = 0.5
     owned: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def end(self, exit_code: int = 0, *, out_of_memory: bool = False) -> None:
@@ -184,6 +185,11 @@ class FakeContainers(Staged):
         with self._call("memory_bytes", container):
             found = self.named(container)
             return found.used_bytes if found is not None and found.running else None
+
+    def processor_s(self, container: str) -> float | None:
+        with self._call("processor_s", container):
+            found = self.named(container)
+            return found.processor_s if found is not None and found.running else None
 
     # Volumes and files
 

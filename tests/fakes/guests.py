@@ -26,8 +26,9 @@ class FakeGuests:
         self.became: dict[str, wire.Become] = {}
         self.proofs: dict[str, wire.Proof] = {}
         self.forgotten: list[str] = []
-        self._listens = listens
+        self.listens = listens
         self._pong = pong
+        self._spares: dict[str, wire.Spares] = {}
         self._refusals: dict[str, list[str]] = {}
         self._gate: threading.Event | None = None
         self._lock = threading.Lock()
@@ -36,6 +37,10 @@ class FakeGuests:
 
     def listen(self, guest: str, pong: wire.Pong | None = None) -> None:
         self.pongs[guest] = pong or self._pong
+
+    def pong_of_new(self, pong: wire.Pong) -> None:
+        """What guests answer that are prepared from now on."""
+        self._pong = pong
 
     def die(self, guest: str) -> None:
         """Nobody listens any more."""
@@ -58,7 +63,7 @@ class FakeGuests:
     def prepare(self, guest: str, settings: wire.GuestSettings) -> str:
         with self._lock:
             self.settings[guest] = settings
-            if self._listens:
+            if self.listens:
                 self.pongs.setdefault(guest, self._pong)
         return f"/run/hubagent/guests/{guest}/socket"
 
@@ -81,6 +86,13 @@ class FakeGuests:
 
     def proof(self, guest: str) -> wire.Proof | None:
         return self.proofs.get(guest)
+
+    def say_spares(self, guest: str, spares: wire.Spares) -> None:
+        """For tests: a user's server says this."""
+        self._spares[guest] = spares
+
+    def spares(self, guest: str) -> wire.Spares | None:
+        return self._spares.pop(guest, None)
 
     def forget(self, guest: str) -> None:
         with self._lock:

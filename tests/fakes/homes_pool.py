@@ -64,6 +64,12 @@ class FakeHomes(Staged):
         self._inodes: dict[str, int] = {}
         self._lock = threading.Lock()
 
+    # For tests
+
+    def declare(self, *folders: wire.Folder) -> None:
+        """The configuration knows these from now on, and no other."""
+        self._declared = folders
+
     # Homes
 
     def prepare(self, slot: str) -> str:

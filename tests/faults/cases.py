@@ -35,6 +35,8 @@ FACTS = "tests/contract/test_machine_facts.py"
 CERTIFICATES = "tests/contract/test_certificates.py"
 HTTP = "tests/contract/test_http.py"
 HOMES = "tests/contract/test_homes_helper.py"
+MOVED = "tests/contract/test_homes_moved.py"
+PLUTO = "tests/guest_kernels/test_pluto.py"
 NGINX = "tests/nginx/test_reload.py"
 HUB = "tests/hub/test_hub.py"
 SPAWNER = "tests/hub/test_spawner.py"
@@ -1254,6 +1256,108 @@ THE_POOL = Chapter(
                 ),
             ),
         ),
+        Case(
+            "S16",
+            "Slots that can never be ready, or not on so busy a machine",
+            "Each is given up by the processor time that it has used, or by the clock if it computes nothing; the next try waits by "
+            "what the last one cost, and the reason is told.",
+            (
+                *_tests(
+                    KEEPER,
+                    "it_is_given_up_for_the_processor_time_that_it_has_used_and_not_by_the_clock",
+                    "each_try_waits_longer_by_what_it_costs",
+                    "a_person_who_asks_or_another_recipe_ends_the_waiting",
+                    "one_that_computes_nothing_is_given_up_by_the_clock",
+                    "one_that_computes_a_little_for_ever_is_given_up_in_the_end",
+                    "one_whose_launcher_never_listens_says_so",
+                    "time_in_which_it_stands_still_for_users_does_not_count",
+                    "one_whose_container_ends_says_how",
+                    "what_did_not_become_warm_in_a_ready_slot_is_told",
+                ),
+                *_tests(
+                    "tests/guest_kernels/test_limits.py",
+                    "one_that_computes_for_ever_is_given_up_by_its_processor_time",
+                    "one_that_computes_nothing_is_given_up_by_the_clock",
+                    "a_kernel_that_dies_again_and_again_is_told_with_its_reason",
+                ),
+                *_tests(PLUTO, "one_that_cannot_start_is_left_until_it_is_opened"),
+            ),
+        ),
+        Case(
+            "S17",
+            "Slots are ready and no user gets one",
+            "The agent finds out with a volume of its own that no home can be attached, and counts claims that fail; the pool is in "
+            "trouble, with the reason and since when, until a claim succeeds.",
+            (
+                *_tests(
+                    CLAIMS,
+                    "a_pool_whose_claims_fail_one_after_the_other_is_in_trouble_until_one_succeeds",
+                    "that_no_home_can_be_attached_is_found_before_anybody_clicks",
+                    "a_course_folder_that_cannot_be_attached_is_found_too",
+                    "it_is_found_out_anew_after_docker_was_away",
+                    "what_docker_does_not_answer_is_no_answer",
+                ),
+                *_tests(POOL, "a_pool_that_can_attach_no_home_says_so_and_follows_dockers_data"),
+            ),
+        ),
+        Case(
+            "S18",
+            "Docker's data lies elsewhere than usual",
+            "Homes are attached from where Docker says that it keeps its volumes, and from no other folder.",
+            (
+                *_tests(
+                    MOVED,
+                    "a_home_is_attached_from_where_docker_says_that_its_data_lies",
+                    "it_goes_on_while_docker_is_away_and_after_the_helper_has_begun_anew",
+                    "no_other_folder_is_a_home",
+                    "what_docker_does_not_say_is_told",
+                    "a_folder_that_others_may_write_to_holds_no_homes",
+                ),
+                *_tests(
+                    "tests/contract/test_homes_docker.py",
+                    "a_home_is_attached_wherever_docker_keeps_its_data",
+                ),
+                *_tests(POOL, "a_pool_that_can_attach_no_home_says_so_and_follows_dockers_data"),
+            ),
+        ),
+        Case(
+            "S19",
+            "What waits in a user's server and nobody asks for",
+            "It ends after a while, or at once when memory is short, and starts when it is asked for; what the user has is never ended.",
+            (
+                *_tests(
+                    "tests/guest_kernels/test_pool.py",
+                    "nobody_asks_for_so_long_that_none_waits_any_more",
+                    "while_memory_is_short_none_waits",
+                    "the_agent_is_told_what_waits_and_what_it_takes",
+                ),
+                *_tests(
+                    PLUTO,
+                    "one_that_nobody_opens_ends_and_is_started_when_it_is_opened",
+                    "one_that_nobody_opened_ends_when_memory_is_short",
+                    "one_that_was_opened_stays_whatever_the_memory",
+                ),
+                *_tests("tests/unit/guest/test_memory.py", "the_machines_memory", "the_containers_own"),
+            ),
+        ),
+        Case(
+            "S20",
+            "A cell computes, its page is closed, and the server looks idle",
+            "It counts as activity for `hub.keep_busy`, in a kernel and in Pluto, warm and cold; one that never ends is stopped after that.",
+            (
+                *_tests(
+                    "tests/guest/test_busy.py",
+                    "it_is_active_while_a_cell_computes_and_no_longer_than_it_may",
+                    "a_cell_that_ends_and_another_one_begin_anew",
+                ),
+                *_tests(PLUTO, "a_running_cell_is_activity_for_as_long_as_it_may_be"),
+                *_tests(
+                    SPAWNER,
+                    "a_server_that_says_it_was_active_is_not_stopped_until_it_says_so_no_more",
+                    "the_hubs_pages_say_when_a_server_is_stopped",
+                ),
+            ),
+        ),
     ),
 )
 
@@ -1330,7 +1434,7 @@ THE_SURROUNDINGS = Chapter(
         ),
         Case(
             "N5",
-            "Docker runs without root, maps users, or keeps its data elsewhere",
+            "Docker runs without root, or maps users",
             "Said in words, with what to do.",
             _tests(SURROUNDINGS, "a_docker_that_servers_do_not_work_with_is_said_in_words"),
         ),

@@ -191,6 +191,16 @@ CONTAINERS: Final = Chapter(
                     "places_that_a_user_moves_about_lead_nowhere",
                     "a_home_is_no_link",
                 ),
+                *tests_of(
+                    "tests/contract/test_homes_moved.py",
+                    "no_other_folder_is_a_home",
+                    "a_folder_that_others_may_write_to_holds_no_homes",
+                ),
+                *tests_of(
+                    "tests/contract/test_guests.py",
+                    "users_can_write_nothing_there_once_a_guest_became",
+                    "whatever_a_user_puts_into_the_pipe_or_its_place_is_no_more_than_a_wrong_number",
+                ),
                 *tests_of("tests/contract/test_files.py", "removing_takes_trees_and_never_follows_links"),
                 *tests_of("tests/unit/backup/test_archive.py", "every_member_is_refused_or_inside"),
             ),
@@ -470,7 +480,7 @@ OWN_ACCOUNT: Final = Chapter(
     "The account of hubagent's own",
     (
         Case(
-            "23",
+            "24",
             "The account by which hubagent shows that signing in works",
             "Nobody can have its name; its password lives in the hub's memory, for one use and a minute, and is given to the agent's "
             "token alone; it is no admin, in no list or figure, and gone with the probe, at the latest with the hub's next start.",

@@ -20,6 +20,7 @@ from hubagent.homes.cgroups import Cgroups
 from hubagent.homes.folder import SlotFolder
 from hubagent.homes.giving_way import GivingWay
 from hubagent.homes.loans import Loans
+from hubagent.homes.roots import HomesFolder
 from hubagent.homes.server import Server
 from hubagent.homes.slots import Slots
 from tests.fuzz import frames
@@ -45,7 +46,7 @@ class Homes:
         self._folder = SlotFolder(self._root / "run/slots")
         (self._root / "run").mkdir()
         self._folder.establish()
-        self._slots = Slots(self._folder, homes=self._volumes, servers_file=servers)
+        self._slots = Slots(self._folder, homes=HomesFolder(self._volumes), servers_file=servers)
         self._path = self._root / "socket"
         loans = Loans(self._root / "run/loans")
         loans.give_back_all()

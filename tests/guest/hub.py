@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "token-of-the-server-4711"
@@ -16,7 +17,13 @@ class Hub:
     """On 127.0.0.1, for the user ann; knows the tokens above."""
 
     def __init__(self, port: int = 0) -> None:
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        self.activity: list[str] = []  # when its server was last active, as it said, ISO 8601
+        activity = self.activity
+
+        class Handler(_Handler):
+            heard = activity
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.port = self._server.server_port
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -55,6 +62,7 @@ class Hub:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    heard: ClassVar[list[str]]
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
@@ -84,6 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path == "/hub/api/oauth2/token" and parse_qs(body.decode())["code"] == ["a-code"]:
             self._answer(200, {"access_token": USER_TOKEN, "token_type": "Bearer", "scope": ""})
+        elif self.path.endswith("/activity"):
+            self.heard.append(json.loads(body)["last_activity"])
+            self._answer(200, {})
         else:
             self._answer(200, {})
 

@@ -256,6 +256,7 @@ def server(
     kernels: Mapping[str, int],
     pause_s: float = 0.1,
     pluto: bool = False,
+    unused_s: float = 900.0,
     environment: Mapping[str, str] | None = None,
     image: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
@@ -272,6 +273,7 @@ def server(
         "kernels": kernels,
         "pause_s": pause_s,
         "pluto": pluto,
+        "unused_s": unused_s,
         "token": token,
         "directory": str(home),
         "environment": environment or {},

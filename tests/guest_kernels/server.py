@@ -1,7 +1,8 @@
 """A user's server as the guest's launcher makes one, for tests:  python server.py SETTINGS PORT READY
 
-SETTINGS is a JSON object: `kernels` (wanted, by name), `pause_s`, `pluto`, `environment` (the user's), `directory`. With no
-kernels it is the ordinary server. Waits for a line on standard input between warm and claim, as a slot does.
+SETTINGS is a JSON object: `kernels` (wanted, by name), `pause_s`, `unused_s`, `pluto`, `environment` (the user's), `directory`.
+With no kernels it is the ordinary server. Waits for a line on standard input between warm and claim, as a slot does.
+While the file `short` is in the home's parent, memory is short.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ def main() -> None:
         beside.append(Kernels(settings["kernels"], pause_s=settings["pause_s"]))
     if settings["pluto"]:
         beside.append(Pluto(settings["directory"], back_off_s=(0.1,)))
-    warm = companions.Companions(tuple(beside))
+    warm = companions.Companions(
+        tuple(beside),
+        unused_s=settings["unused_s"],
+        look_s=0.1,
+        folder=Path(settings["directory"]).parent,
+        is_short=(Path(settings["directory"]).parent / "short").exists,
+    )
     for line in sys.stdin:
         if line == "claim\n":
             break
@@ -46,6 +53,10 @@ def main() -> None:
     faults = warm.before_server(dict(os.environ))
     assert not faults, faults
     additions.announce(os.environ)
+    own = Path.home() / ".jupyter/jupyter_server_config.json"
+    own.parent.mkdir(exist_ok=True)
+    without = dict.fromkeys(("jupyterlab", "jupyter_lsp", "notebook_shim"), False)
+    own.write_text(json.dumps({"ServerApp": {"jpserver_extensions": without}}))
     from jupyter_server.serverapp import ServerApp
 
     sys.argv = [
@@ -57,7 +68,6 @@ def main() -> None:
         f"--IdentityProvider.token={settings['token']}",
         f"--ServerApp.root_dir={settings['directory']}",
         "--ServerApp.open_browser=False",
-        "--ServerApp.jpserver_extensions={'jupyterlab': False, 'jupyter_lsp': False, 'notebook_shim': False}",
     ]
     ServerApp.launch_instance()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,10 +13,12 @@ import pytest
 import requests
 import websocket
 
+from hubagent import wire
 from hubagent.guest import additions, pluto
 from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state, until
 
 PACKAGES = Path(__file__).with_name("packages")
+WINDOW_S = 1.0
 SCRATCH = "scratchspaces/c3e4b0f8-55cb-11ea-2926-15256bba5781"
 
 
@@ -115,6 +119,107 @@ def test_is_started_again_when_it_dies(warm: Server) -> None:
     (before,) = warm.children()
     os.kill(before, signal.SIGKILL)
     until(lambda: page(warm).get("user") == "ada" and page(warm)["pid"] != str(before), "another one runs")
+
+
+def test_one_that_was_opened_is_started_again_as_long_as_it_takes(warm: Server) -> None:
+    before = page(warm)["pid"]
+    for _ in range(3):  # more often than it is tried for one that nobody opened
+        os.kill(int(before), signal.SIGKILL)
+        before = until(lambda before=before: (one := page(warm).get("pid")) != before and one, "another runs")
+
+
+# What runs in it is activity of the server
+
+
+@pytest.mark.parametrize("how", ["cold", "warm"])
+def test_a_running_cell_is_activity_for_as_long_as_it_may_be(
+    image: Mapping[str, str], tmp_path: Path, how: str
+) -> None:
+    offered = {additions.PLUTO: "0"} if how == "cold" else {}
+    environment = {**image, "OF_THE_USER": "ada", wire.KEEP_BUSY: "8", **offered}
+    with server(tmp_path, kernels={}, pluto=how == "warm", environment=environment, image=image) as running:
+        if how == "warm":
+            until(lambda: running.pong()["pluto"], "Pluto listens")
+        running.claim()
+        until(lambda: page(running).get("user") == "ada", "Pluto knows its user")
+        open_path(running, "run")
+        begun = last_activity(running)
+        until(lambda: last_activity(running) > begun + datetime.timedelta(seconds=4), "it counts")
+        until(lambda: idle(running) > datetime.timedelta(seconds=2), "it has run for too long")
+        open_path(running, "interrupt")
+        open_path(running, "run")
+        again = last_activity(running)
+        until(lambda: last_activity(running) > again + datetime.timedelta(seconds=4), "another one counts")
+        open_path(running, "interrupt")
+        until(lambda: idle(running) > datetime.timedelta(seconds=2), "nothing runs")
+
+
+def open_path(running: Server, path: str) -> None:
+    header = {"Authorization": f"token {running.token}"}
+    url = f"http://127.0.0.1:{running.port}/pluto/{path}"
+    requests.get(url, headers=header, timeout=DEADLINE_S).raise_for_status()
+
+
+def last_activity(running: Server) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(
+        running.call("GET", "status")["last_activity"].replace("Z", "+00:00")
+    )
+
+
+def idle(running: Server) -> datetime.timedelta:
+    return datetime.datetime.now(datetime.UTC) - last_activity(running)
+
+
+# What nobody opens
+
+
+@pytest.fixture
+def unused(image: Mapping[str, str], tmp_path: Path) -> Iterator[Server]:
+    """A claimed server beside which Pluto was running, and is not opened for long enough."""
+    user = {"OF_THE_USER": "ada"}
+    with server(tmp_path, kernels={}, pluto=True, unused_s=0.0, environment=user, image=image) as running:
+        until(lambda: running.pong()["pluto"], "Pluto listens")
+        running.claim()
+        yield running
+
+
+def test_one_that_nobody_opens_ends_and_is_started_when_it_is_opened(unused: Server) -> None:
+    until(lambda: not unused.children(), "it has ended")
+    said = page(unused)
+    assert (said["user"], said["folder"], said["host"]) == ("ada", str(unused.home), "127.0.0.1")
+    (pid,) = unused.children()
+    assert said["pid"] == str(pid)
+    assert listening_addresses(pid) == {"0100007F"}
+    assert page(unused)["pid"] == str(pid), "it is opened now, and stays"
+
+
+def test_one_that_nobody_opened_ends_when_memory_is_short(warm: Server, tmp_path: Path) -> None:
+    (before,) = warm.children()
+    (tmp_path / "short").touch()
+    until(lambda: not warm.children(), "it has ended")
+    assert page(warm)["pid"] != str(before)
+
+
+def test_one_that_was_opened_stays_whatever_the_memory(warm: Server, tmp_path: Path) -> None:
+    before = until(lambda: page(warm).get("pid"), "it is opened")
+    (tmp_path / "short").touch()
+    end = time.monotonic() + WINDOW_S
+    until(lambda: time.monotonic() > end, "several looks are over")
+    assert page(warm)["pid"] == before
+
+
+def test_one_that_cannot_start_is_left_until_it_is_opened(image: Mapping[str, str], tmp_path: Path) -> None:
+    broken = tmp_path / "broken/Pluto/src"
+    broken.mkdir(parents=True)
+    (broken / "Pluto.jl").write_text('error("no such library")')
+    without = {**image, "JULIA_LOAD_PATH": f"@:@stdlib:{tmp_path / 'broken'}"}
+    with server(tmp_path, kernels={}, pluto=True, image=without) as running:
+        said = until(
+            lambda: (one := running.pong())["ready"] and "given up" in one["detail"] and one, "no more tries"
+        )
+        assert "Pluto ended with status 1" in said["detail"]
+        running.claim()
+        assert not running.children()
 
 
 def test_ends_with_the_server(warm: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest_kernels.jupyter import Server, is_blocked_reading, server, state, until
+from hubagent import wire
+from tests.guest_kernels.jupyter import DEADLINE_S, Server, is_blocked_reading, server, state, until
 
 WINDOW_S = 2.0
+UNUSED_S = 15.0
 
 
 @pytest.fixture
@@ -99,6 +102,60 @@ def test_kernels_that_none_fits_start_the_ordinary_way(one: Server) -> None:
     assert not optimised.waited
     assert not seeded.waited
     assert one.spares() == [waiting]
+
+
+def test_nobody_asks_for_so_long_that_none_waits_any_more(tmp_path: Path) -> None:
+    with server(tmp_path, kernels={"python3": 1}, unused_s=UNUSED_S) as running:
+        until(lambda: running.pong()["ready"], "the kernel waits")
+        running.claim()
+        used = running.start()
+        pid = used.pid
+        running.spares()
+        until(lambda: running.children() == [pid], "what nobody took has ended", UNUSED_S + DEADLINE_S)
+        assert used.run("1 + 1").result == "2"
+
+        cold = running.start()
+        assert not cold.waited
+        assert cold.run("1 + 1").result == "2"
+        (spare,) = running.spares()
+        after = running.start()
+        assert (after.pid, after.waited) == (spare, True)
+
+
+def test_the_agent_is_told_what_waits_and_what_it_takes(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / wire.GUEST_SPARES)
+    pipe = os.open(tmp_path / wire.GUEST_SPARES, os.O_RDWR | os.O_NONBLOCK)
+    with server(tmp_path, kernels={"python3": 1}) as running:
+        until(lambda: running.pong()["ready"], "the kernel waits")
+        running.claim()
+        (said,) = until(lambda: told(pipe), "it is told")
+        assert (said.kernels, said.plutos) == (1, 0)
+        assert said.memory_bytes > 10 * 1024**2
+        (tmp_path / "short").touch()
+        until(lambda: wire.Spares(0, 0, 0) in told(pipe), "none waits")
+    os.close(pipe)
+
+
+def told(pipe: int) -> list[wire.Spares]:
+    """What was said since this was asked before."""
+    with contextlib.suppress(BlockingIOError):
+        return [wire.from_json(line, wire.Spares) for line in os.read(pipe, 65536).splitlines()]
+    return []
+
+
+def test_while_memory_is_short_none_waits(one: Server, tmp_path: Path) -> None:
+    kernel = one.start()
+    one.spares()
+    (tmp_path / "short").touch()
+    until(lambda: one.children() == [kernel.pid], "what waits has ended, and the user's kernel runs")
+    cold = one.start()
+    assert not cold.waited
+    end = time.monotonic() + WINDOW_S
+    until(lambda: time.monotonic() > end, "the pause is over")
+    assert set(one.children()) == {kernel.pid, cold.pid}
+    (tmp_path / "short").unlink()
+    one.start()
+    one.spares()
 
 
 def test_what_waits_ends_with_the_server(one: Server) -> None:

@@ -96,6 +96,7 @@ class RunningHub:
             "ask_email": True,
             "passwords": {"min_length": 10, "check_common": True, "max_failed_logins": 10, "lockout_s": 600},
             "stop_idle_after_s": 1800,
+            "keep_busy_s": 28800,
             "database": "sqlite",
             "traits": {},
             "servers_file": str(folder / "etc" / "servers.json"),

@@ -3,13 +3,15 @@ server. The agent's part runs here, on a Docker that is scripted."""
 
 from __future__ import annotations
 
+import datetime
 import io
 import json
 import os
 import signal
 import tarfile
 import threading
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 
 import pytest
 from browser import Browser
@@ -357,6 +359,46 @@ def test_idle_servers_are_stopped_but_not_at_the_first_look_after_a_restart(scen
     assert log[:stopped].count("GET /hub/api/ (idle-culler@") >= 2, "each look begins with that request"
     scene.hub.settings["stop_idle_after_s"] = 1800
     scene.hub.restart_hub()
+
+
+def test_a_server_that_says_it_was_active_is_not_stopped_until_it_says_so_no_more(scene: Scene) -> None:
+    container = scene.container("worker")
+    environment = container.became.environment
+    assert float(environment["HUBAGENT_KEEP_BUSY_S"]) == 28800
+    assert environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == "300"
+    scene.hub.stop_hub()
+    scene.hub.settings["stop_idle_after_s"] = 4
+    before = len(scene.hub.log)
+    scene.hub.start()
+
+    def looks() -> int:
+        return scene.hub.log[before:].count("GET /hub/api/ (idle-culler@")
+
+    while looks() < 5:  # of 2 s each
+        assert tell_active(environment) == 200
+    assert scene.docker.named(container.name) is not None
+    wait_until(lambda: scene.docker.named(container.name) is None, "the idle server to be stopped")
+    scene.hub.settings["stop_idle_after_s"] = 1800
+    scene.hub.restart_hub()
+
+
+def tell_active(environment: Mapping[str, str]) -> int:
+    """What a server tells its hub while a cell computes; the status of the answer."""
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    name = environment["JUPYTERHUB_SERVER_NAME"]
+    request = urllib.request.Request(
+        environment["JUPYTERHUB_ACTIVITY_URL"],
+        json.dumps({"last_activity": now, "servers": {name: {"last_activity": now}}}).encode(),
+        {"Authorization": f"token {environment['JUPYTERHUB_API_TOKEN']}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return int(answer.status)
+
+
+def test_the_hubs_pages_say_when_a_server_is_stopped(admin: Browser) -> None:
+    page = admin.open("/hub/home").html
+    assert "nobody uses for 30 minutes is stopped" in page
+    assert "a cell that computes, with its page closed too, for 8 hours" in page
 
 
 def test_a_warm_server_is_taken_and_keeps_its_name_over_a_hub_restart(scene: Scene) -> None:

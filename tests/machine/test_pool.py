@@ -689,3 +689,85 @@ def test_a_waiting_slot_costs_no_processor_time(lecture: Lecture) -> None:
         return found.ok and float(found.stdout) < 0.001
 
     until(calm, 120.0, "a slot that only waits")
+
+
+# -- Docker's data elsewhere (the last test: it leaves Docker restarted)
+
+_MOVE = """
+set -e
+systemctl stop docker.socket docker
+mkdir -p /srv/moved && mount --bind /var/lib/docker /srv/moved
+python3 - <<'END'
+import json, pathlib
+file = pathlib.Path('/etc/docker/daemon.json')
+kept = json.loads(file.read_text()) if file.exists() else {}
+file.write_text(json.dumps({**kept, 'data-root': '/srv/moved'}))
+END
+systemctl reset-failed docker || true; systemctl start docker
+"""
+
+_MOVE_BACK = """
+systemctl stop docker.socket docker
+python3 - <<'END'
+import json, pathlib
+file = pathlib.Path('/etc/docker/daemon.json')
+file.write_text(json.dumps({key: value for key, value in json.loads(file.read_text()).items() if key != 'data-root'}))
+END
+umount /srv/moved
+systemctl reset-failed docker || true; systemctl start docker
+"""
+
+_DROP_IN = "/etc/systemd/system/hubagent-homes.service.d/where.conf"
+_ELSEWHERE = "[Service]\nExecStart=\nExecStart=/usr/lib/hubagent/homes-helper --homes /srv/nowhere\n"
+
+
+def test_a_pool_that_can_attach_no_home_says_so_and_follows_dockers_data(lecture: Lecture) -> None:
+    machine = lecture.hub.machine
+    with_slots = lecture.hub.replace("warm: {ready: 2", "warm: {ready: 0")
+    lecture.hub.apply()
+    until(lecture.is_tidy, FILL_S, "nothing but what is there to stay")
+    until(lambda: not lecture.ready_slots(), FILL_S, "an empty pool")
+    machine.run(["sh", "-c", _MOVE], timeout_s=120.0)
+    try:
+        lecture.hub.edit(with_slots)
+        lecture.hub.apply()
+        olga = lecture.warm("olga")
+        assert olga.answers()
+        where = lecture.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "jupyterhub-user-olga")
+        assert where.startswith("/srv/moved/volumes/")
+        assert lecture.pool()["claims_fail"] is None
+        olga.stop()
+        _says_that_no_home_can_be_attached(lecture)
+    finally:
+        lecture.hub.replace("warm: {ready: 2", "warm: {ready: 0")
+        lecture.hub.apply()
+        until(lambda: not lecture.ready_slots(), FILL_S, "an empty pool")
+        machine.run(["sh", "-c", _MOVE_BACK], timeout_s=120.0)
+        lecture.hub.edit(with_slots)
+        lecture.hub.apply()
+        lecture.fill()
+
+
+def _says_that_no_home_can_be_attached(lecture: Lecture) -> None:
+    """Before anybody clicks; and that it is over, when it is."""
+    machine = lecture.hub.machine
+
+    def is_told() -> bool:
+        return "where homes are" in (lecture.pool()["claims_fail"] or "")
+
+    machine.write(_DROP_IN, _ELSEWHERE)
+    try:
+        machine.run(["sh", "-c", "systemctl daemon-reload && systemctl restart hubagent-homes"])
+        machine.run(["hubagent", "apply"], check=False)
+        until(is_told, FILL_S, "the pool in trouble")
+        assert "no slot can become a user's server" in machine.run(["hubagent", "status"], check=False).stdout
+        assert "no slot can become a user's server" in machine.run(["hubagent", "doctor"], check=False).stdout
+        ready = machine.run(["curl", "-s", "-w", "%{http_code}", "127.0.0.1:9811/readyz"], check=False).stdout
+        assert ready.endswith("503")
+        assert lecture.hub.metric('hubagent_pool_claims_failing{server="course"}') == 1.0
+    finally:
+        machine.run(["rm", "-f", _DROP_IN])
+        machine.run(["sh", "-c", "systemctl daemon-reload && systemctl restart hubagent-homes"])
+    machine.run(["hubagent", "apply"], check=False)
+    until(lambda: lecture.pool()["claims_fail"] is None, FILL_S, "all is well again")
+    assert lecture.warm("otto").answers()

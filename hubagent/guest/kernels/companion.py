@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from hubagent import wire
 
@@ -34,6 +34,8 @@ def running() -> Pool | None:
 class Kernels:
     """A companion (hubagent.guest.companions) that keeps kernels waiting."""
 
+    KIND: ClassVar[str] = "kernels"
+
     def __init__(self, wanted: Mapping[str, int], pause_s: float = PAUSE_S) -> None:
         self._wanted = wanted
         self._faults: tuple[str, ...] = ()
@@ -42,15 +44,17 @@ class Kernels:
 
     def pong(self) -> wire.Pong:
         waiting = self.pool.waiting()
-        missing = [
-            f"{name}: {waiting.get(name, 0)} of {count}"
-            for name, count in self._wanted.items()
-            if waiting.get(name, 0) < count
-        ]
-        detail = [f"waiting kernels {', '.join(missing)}"] if missing else []
+        ready, missing = (
+            self.pool.settled,
+            [
+                f"warming kernel {name}" + (f" ({waiting.get(name, 0)} of {count})" if count > 1 else "")
+                for name, count in self._wanted.items()
+                if waiting.get(name, 0) < count
+            ],
+        )
         return wire.Pong(
-            ready=self.pool.settled,
-            detail="; ".join([*detail, *self._faults, *self.pool.faults()]),
+            ready=ready,
+            detail="; ".join([*([] if ready else missing), *self._faults, *self.pool.faults()]),
             kernels=waiting,
             pluto=False,
         )
@@ -66,11 +70,18 @@ class Kernels:
         if environment.get(KernelProvisionerFactory.default_provisioner_name_env):
             self.pool.end()
             return
+        self.pool.asked()
         sys.path.append(ENTRY)
         os.environ[VARIABLE] = PROVISIONER
         KernelProvisionerFactory.default_provisioner_name_env = VARIABLE
         KernelProvisionerFactory.clear_instance()  # one that something preloaded made does not know the entry
         _running = self.pool
+
+    def spare(self, *, unused_s: float, is_short: bool) -> None:
+        self.pool.spare(unused_s=unused_s, is_short=is_short)
+
+    def waits(self) -> tuple[int, ...]:
+        return self.pool.pids()
 
     def end(self) -> None:
         self.pool.end()

@@ -52,9 +52,11 @@ class Recipe:
 
     def fits(self, command: Sequence[str], started: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
         """Whether a process that waits since it was started with `started` can become this command."""
-        return tuple(command[: len(self.prefix)]) == self.prefix and self._fixed(started) == self._fixed(
-            wanted
-        )
+        return self.begins(command) and self._fixed(started) == self._fixed(wanted)
+
+    def begins(self, command: Sequence[str]) -> bool:
+        """Whether this command is of this recipe, whatever its environment."""
+        return tuple(command[: len(self.prefix)]) == self.prefix
 
     def _fixed(self, environment: Mapping[str, str]) -> dict[str, str]:
         return {

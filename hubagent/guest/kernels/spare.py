@@ -11,18 +11,27 @@ import contextlib
 import os
 import resource
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from hubagent.wire import WARM_PROCESSOR_S, WARM_SILENT_S
+
 from .recipes import Recipe
 
 MAGIC: Final = "hubagent 1"
 END: Final = "end\n"
-WARM_S: Final = 300.0
-"""The most that warming may take (seconds): a Julia without compiled packages, on a busy machine."""
+ASK_S: Final = 5.0
+"""How often a process that gets warm is asked what it has used (seconds)."""
+
+WORKS_S: Final = 1.0
+"""Of processor time: one that has used so much more does compute."""
+
+ENDS_S: Final = 5.0
+"""So long a process that has closed its report may take to end."""
 
 _LOW: Final = 19
 _SYS_NICE: Final = 1 << 23  # capabilities(7)
@@ -33,6 +42,7 @@ class Spare:
 
     def __init__(self, recipe: Recipe, base: Mapping[str, str], scratch: str) -> None:
         self.recipe = recipe
+        self.fault = ""  # why it did not become warm
         self.environment: Final = recipe.environment(base)
         started = dict(self.environment)
         if recipe.depot:
@@ -56,14 +66,38 @@ class Spare:
         if _may_return_to(self._priority):
             _set_priority(self.process.pid, _LOW)
 
-    def wait_warm(self, timeout_s: float = WARM_S) -> bool:
-        """Whether it became warm; ends it otherwise."""
-        readable, _, _ = select.select([self._reports], [], [], timeout_s)
+    def wait_warm(
+        self, processor_s: float = WARM_PROCESSOR_S, silent_s: float = WARM_SILENT_S, ask_s: float = ASK_S
+    ) -> bool:
+        """Whether it became warm; else it is ended, and `fault` says why. It may use so much processor time, and
+        compute nothing for so long."""
+        used_s, worked_s = 0.0, time.monotonic()
+        readable: list[int] = []
+        while not (readable or self.fault):
+            readable, _, _ = select.select([self._reports], [], [], ask_s)
+            now_s, uses_s = time.monotonic(), _processor_s(self.process.pid)
+            if uses_s - used_s >= WORKS_S:
+                used_s, worked_s = uses_s, now_s
+            if not readable and used_s >= processor_s:
+                self.fault = f"gave up after {processor_s:.0f} s of processor time"
+            elif not readable and now_s - worked_s > silent_s:
+                self.fault = f"gave up after {silent_s:.0f} s without any work"
         warm = bool(readable) and os.read(self._reports, 1) == b"w"
         os.close(self._reports)
         if not warm:
+            self.fault = self.fault or self._ending()
             self.end()
         return warm
+
+    def _ending(self) -> str:
+        """How a process that closed its report ended, in words."""
+        try:
+            status = self.process.wait(ENDS_S)
+        except subprocess.TimeoutExpired:
+            return "closed its report and lived on"
+        if status == -signal.SIGKILL:
+            return "was killed; did it run out of memory?"
+        return f"ended with status {status}" if status >= 0 else f"ended by signal {-status}"
 
     @property
     def alive(self) -> bool:
@@ -101,6 +135,18 @@ class Spare:
         if self.process.stdin:
             with contextlib.suppress(OSError):  # what was not written yet
                 self.process.stdin.close()
+
+
+def _processor_s(session: int) -> float:
+    """What all processes of a session have used, with those that have ended and were waited for; proc(5)."""
+    ticks = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError):  # it has ended meanwhile
+                words = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+                if int(words[3]) == session:
+                    ticks += sum(map(int, words[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _may_return_to(priority: int) -> bool:

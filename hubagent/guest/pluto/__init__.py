@@ -12,7 +12,9 @@ from typing import Final
 
 from hubagent import wire
 
-from .companion import PROGRAM, Pluto
+from .companion import PROGRAM, Pluto, running
+
+__all__ = ["Pluto", "running", "start", "version"]
 
 _VERSION_S: Final = 60.0
 

@@ -28,6 +28,7 @@ module HubagentPluto
 
 import Pluto
 include("worker.jl")
+include("busy.jl")
 
 function start(port)
     session = Pluto.ServerSession(;
@@ -40,7 +41,7 @@ function start(port)
             require_secret_for_access = false,
         ),
     )
-    return Pluto.run!(session)
+    return session, Pluto.run!(session)
 end
 
 function say(report)
@@ -49,7 +50,7 @@ function say(report)
 end
 
 # The user's environment and folder, once they are known; then until standard input ends.
-function follow()
+function follow(session)
     parts = split(readuntil(stdin, "\0end\n"), '\0')
     parts[1] == "hubagent 1" || exit(0)
     ccall(:umask, Cuint, (Cuint,), parse(Int, parts[2]; base = 8))
@@ -60,16 +61,20 @@ function follow()
     cd(String(parts[3]))
     Base.init_depot_path()
     Worker.adopt(environment)
+    Busy.report(session)
     read(stdin)
     exit(0)
 end
 
 function main(port, report = nothing)
-    server = start(port)
-    report === nothing && return wait(server)
+    session, server = start(port)
+    if report === nothing
+        Busy.report(session)
+        return wait(server)
+    end
     Worker.keep()
     say(report)
-    follow()
+    follow(session)
 end
 
 end

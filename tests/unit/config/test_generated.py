@@ -166,6 +166,7 @@ EDITS: dict[str, Any] = {
     "hub.passwords": {"min_length": 11},
     "hub.landing": "/tree",
     "hub.stop_idle_after": "31m",
+    "hub.keep_busy": "9h",
     "hub.database": "postgresql://u@h/d",
     "hub.traits": {"A": {"b": 1}},
     "servers": {"other": {"memory": "1G"}},

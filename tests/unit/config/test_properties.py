@@ -230,6 +230,7 @@ HUB = mapping(
     ),
     landing=st.from_regex(r"/[a-z0-9]{0,9}(\?[a-z0-9=&]{0,9})?", fullmatch=True),
     stop_idle_after=st.sampled_from([0, "0", "1m", "90m", "365d"]),
+    keep_busy=st.sampled_from([0, "1m", "8h", "365d"]),
     database=st.sampled_from(["sqlite", "postgresql://u@h:5432/d?sslmode=require"]),
     traits=st.dictionaries(
         st.from_regex(r"[A-Z][A-Za-z]{0,8}", fullmatch=True),
@@ -358,6 +359,7 @@ TEXT_KEYS = [
     "hub.signup",
     "hub.landing",
     "hub.stop_idle_after",
+    "hub.keep_busy",
     "hub.database",
     "hub.database_password_file",
     "hub.traits.A.b",
@@ -401,6 +403,7 @@ NUMBERS = {
     "servers.j.memory",
     "nginx.max_body",
     "hub.stop_idle_after",
+    "hub.keep_busy",
     "servers.j.warm.max_age",
     "metrics.listen",
 }

@@ -281,7 +281,6 @@ def test_a_docker_that_does_not_answer_gets_no_settings() -> None:
     [
         ("rootless", True, "rootless"),
         ("userns_remap", True, "userns-remap"),
-        ("data_root", "/srv/docker", "/srv/docker"),
     ],
 )
 def test_a_docker_that_servers_do_not_work_with_is_said_in_words(

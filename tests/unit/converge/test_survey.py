@@ -73,6 +73,13 @@ def test_a_pool_in_which_nothing_can_be_made_is_a_problem() -> None:
     assert problem.message.endswith("no image")
 
 
+def test_a_pool_whose_claims_fail_is_a_problem_though_slots_are_ready() -> None:
+    pools = Pools(PoolStatus("julia", 2, ready=2, claims_fail="the last 3 claims failed: no home"))
+    world = World(WARM, pools=pools)
+    (problem,) = (one for one in world.survey.status(world.look()).problems if one.reason is Reason.POOL)
+    assert problem.message.endswith("so every start is cold: the last 3 claims failed: no home")
+
+
 def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
     pools = Pools()
     world = World(WARM, pools=pools)

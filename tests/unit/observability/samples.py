@@ -69,7 +69,7 @@ EMPTY_POOLS = (
         desired=4,
         claimed=12,
         dead=1,
-        last_failure="slot 0123456789ab: not ready within 180 s: waits for julia",
+        last_failure="gave up after 300 s of processor time in warming kernel julia",
         backing_off_until_s=NOW_S + 40,
     ),
     PoolStatus("python", desired=2),

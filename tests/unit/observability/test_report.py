@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubagent.config.changes import Change
+from hubagent.observability import words
 from hubagent.observability.plan_report import NOTICE
 from hubagent.observability.report import plan_json, plan_text, status_text
-from hubagent.observability.status import Result, Status
+from hubagent.observability.status import PoolStatus, Result, Status
 from hubagent.observability.terminal import columns, shorten, wrap
 from hubagent.state.model import Component, Level, Plan, Step, Verb
 
@@ -68,7 +69,7 @@ def test_a_degraded_machine_says_what_why_and_what_to_do() -> None:
         "hubagent apply --allow-disruption",
         "Last failure, 95 s ago nginx: [emerg] bind()",
         "valid for 5 days, self-signed",
-        "✗ julia 0 of 4 12 - 1 leaving, next try in 40 s, slot 0123456789ab: not ready",
+        "✗ julia 0 of 4 12 - 1 leaving, no slot became ready: gave up",
         "✓ python 0 of 2 0 - waits: users' servers start, or memory is short",
     ):
         assert phrase in text
@@ -202,3 +203,27 @@ def test_wrapped_text_fits_and_loses_nothing(text: str, width: int) -> None:
     lines = wrap(text, width, indent="  ")
     assert " ".join(lines).split() == text.split()
     assert all(columns(line) <= width or len(line.split()) == 1 for line in lines if line.strip())
+
+
+def test_a_pool_whose_claims_fail_is_not_ready() -> None:
+    failing = PoolStatus(
+        "julia", 2, ready=2, claims_fail="where homes are", claims_fail_since_s=samples.NOW_S - 300
+    )
+    assert failing.is_in_trouble
+    assert words.pool_detail(failing, samples.NOW_S) == "users get none (since 5 min ago): where homes are"
+
+
+def test_a_pool_says_why_no_slot_gets_ready_and_when_it_tries_again() -> None:
+    pool = PoolStatus(
+        "julia",
+        2,
+        last_failure="gave up after 300 s of processor time in warming kernel julia",
+        backing_off_until_s=samples.NOW_S + 240,
+    )
+    assert words.pool_detail(pool, samples.NOW_S) == (
+        "no slot became ready: gave up after 300 s of processor time in warming kernel julia; next try in 4 min"
+    )
+    lacking = PoolStatus("julia", 1, ready=1, lacks="no kernel 'cobol': the image has python3")
+    assert words.pool_detail(lacking, samples.NOW_S) == (
+        "not all is warm: no kernel 'cobol': the image has python3"
+    )

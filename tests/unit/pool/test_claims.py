@@ -15,6 +15,7 @@ from hubagent.config.model import Mount, MountMode, Warm
 from hubagent.layout import LABEL_SERVER
 from hubagent.observability.pool_events import ClaimResult, SpawnKind
 from hubagent.pool.claims import folders_in_home
+from hubagent.pool.home_check import AGAIN_S, VOLUME
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.slots import Phase
 from hubagent.pool.volumes import FOREIGN
@@ -391,3 +392,105 @@ def test_a_slot_says_which_home_it_has() -> None:
     assert isinstance(world.claim("ada"), wire.Started)
     [slot] = [slot for slot in world.slots.all() if slot.phase is Phase.CLAIMED]
     assert slot.volume == "jupyterhub-user-ada"
+
+
+# A pool whose claims fail
+
+
+def homeless(world: World, *users: str) -> None:
+    """These people click, and the home of none of them can be attached."""
+    for user in users:
+        world.homes.fail("attach")
+        assert isinstance(world.claim(user), wire.Refused)
+        world.settle()
+
+
+def test_a_pool_whose_claims_fail_one_after_the_other_is_in_trouble_until_one_succeeds() -> None:
+    world = World(Warm(ready=2))
+    world.settle()
+    homeless(world, "ada", "bob")
+    assert not world.pool.status()[0].is_in_trouble, "it may be their own"
+    begun_s = world.clock.time()
+    homeless(world, "cleo")
+    (status,) = world.pool.status()
+    assert status.is_in_trouble
+    assert status.ready == 2
+    assert status.claims_fail == "the last 3 claims failed: the homes helper did not answer"
+    assert status.claims_fail_since_s is not None
+    assert status.claims_fail_since_s < begun_s
+    assert isinstance(world.claim("dora"), wire.Started)
+    (status,) = world.pool.status()
+    assert (status.claims_fail, status.claims_fail_since_s, status.is_in_trouble) == (None, None, False)
+
+
+def test_no_ready_slot_and_a_claim_out_of_time_are_no_trouble_of_the_way() -> None:
+    world = World(Warm(ready=1))
+    for _ in range(5):
+        assert isinstance(world.claim(), wire.Refused)  # nothing is ready
+    assert world.pool.status()[0].claims_fail is None
+
+
+def test_that_no_home_can_be_attached_is_found_before_anybody_clicks() -> None:
+    world = World(Warm(ready=1))
+    world.homes.missing.add(f"{HOMES}/{VOLUME}/_data")
+    world.settle()
+    (status,) = world.pool.status()
+    assert status.ready == 1
+    assert status.is_in_trouble
+    assert "cannot be attached" in (status.claims_fail or "")
+    since_s = status.claims_fail_since_s
+    world.pass_time(AGAIN_S * 3)
+    assert world.pool.status()[0].claims_fail_since_s == since_s
+    assert world.leftovers() == {}
+    assert VOLUME not in world.containers.volumes
+
+    world.homes.missing.clear()
+    world.pass_time(AGAIN_S * 1.5)
+    assert world.pool.status()[0].claims_fail is None
+
+
+def test_a_course_folder_that_cannot_be_attached_is_found_too() -> None:
+    mount = Mount(PurePosixPath("/srv/course"), PurePosixPath("/home/jovyan/work/course"))
+    world = World(Warm(ready=1), mounts=(mount,))
+    world.homes.declare()
+    world.settle()
+    assert "the configuration does not declare it" in (world.pool.status()[0].claims_fail or "")
+
+
+def test_it_is_found_out_anew_after_docker_was_away() -> None:
+    world = World(Warm(ready=1))
+    world.settle()
+    world.containers.stop_engine()
+    world.look(3)
+    world.containers.start_engine()
+    world.homes.missing.add(f"{HOMES}/{VOLUME}/_data")
+    world.pass_time(10)
+    assert world.pool.status()[0].is_in_trouble
+
+
+def test_what_docker_does_not_answer_is_no_answer() -> None:
+    world = World(Warm(ready=1))
+    for _ in range(3):
+        world.containers.fail("create_volume")
+    world.settle()
+    assert len(world.ready()) == 1
+    assert world.pool.status()[0].claims_fail is None
+    world.homes.missing.add(f"{HOMES}/{VOLUME}/_data")
+    world.pass_time(AGAIN_S * 5)
+    assert world.pool.status()[0].is_in_trouble
+
+
+def test_what_still_waits_in_users_servers_is_counted_as_long_as_they_are_there() -> None:
+    world = World(Warm(ready=2))
+    world.settle()
+    started = [world.claim(user) for user in ("ada", "bob")]
+    for slot in world.slots.all():
+        if slot.phase is Phase.CLAIMED:
+            world.guests.say_spares(slot.id, wire.Spares(1, 1, 600 * 1024**2))
+    world.pass_time(60)
+    (status,) = world.pool.status()
+    assert (status.spare_kernels, status.spare_plutos, status.spare_bytes) == (2, 2, 1200 * 1024**2)
+    assert isinstance(started[0], wire.Started)
+    world.pool.gone(started[0].id)
+    world.pass_time(60)
+    assert world.pool.status()[0].spare_kernels == 1

@@ -12,11 +12,12 @@ from hubagent import wire
 from hubagent.config.model import Config, Lecture, Warm
 from hubagent.config.types import TimeOfDay
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
-from hubagent.observability.pool_events import Eviction
-from hubagent.pool import health, keeper, leaving, making, policy
+from hubagent.observability.pool_events import Eviction, SlotFailure
+from hubagent.pool import health, keeper, leaving, policy
+from hubagent.pool import warming as warming_limits
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import ContainerSpec, ImageFacts
-from hubagent.pool.slots import Phase
+from hubagent.pool.slots import Phase, Slot
 from tests.unit.pool.mortal import Killed, Life
 from tests.unit.pool.world import GIB, GUESTS, World, together_with, wait_for
 
@@ -193,21 +194,147 @@ def test_failures_in_a_row_are_tried_less_and_less_often() -> None:
     assert len(world.containers.calls("create")) > made, "another image may do better"
 
 
-def test_a_guest_that_never_gets_ready_is_given_up() -> None:
-    world = World(Warm(ready=1))
-    waiting = wire.Pong(ready=False, detail="waits for julia", kernels={}, pluto=False)
+# Slots that can never be ready
+
+
+def warming(detail: str = "warming kernel julia", **server: object) -> tuple[World, Slot]:
+    """A slot that says for ever that it is not ready."""
+    world = World(Warm(ready=1), **server)
+    never = wire.Pong(ready=False, detail=detail, kernels={}, pluto=False)
+    world.guests.pong_of_new(never)
     world.look()
     (slot,) = world.slots.all()
-    world.guests.listen(slot.id, waiting)
-    world.pass_time(making.WARM_WITHIN_S - 5)
-    assert world.phases() == {Phase.WARMING: 1}
-    world.pass_time(10)
+    return world, slot
+
+
+def compute(world: World, seconds: float, *, share: float) -> None:
+    """Time passes, in which every slot gets this share of a processor."""
+    end_s = world.clock.monotonic() + seconds
+    while world.clock.monotonic() < end_s:
+        before_s = world.clock.monotonic()
+        world.clock.advance(world.look())
+        for container in world.containers.containers.values():
+            container.processor_s += share * (world.clock.monotonic() - before_s)
+
+
+def test_it_is_given_up_for_the_processor_time_that_it_has_used_and_not_by_the_clock() -> None:
+    world, slot = warming()
+    compute(world, 1500, share=0.15)
+    assert world.phases() == {Phase.WARMING: 1}, "the machine is busy"
+    compute(world, 600, share=0.15)
     assert world.slots.get(slot.id) is None
     (status,) = world.pool.status()
-    assert "waits for julia" in (status.last_failure or "")
+    assert status.last_failure == "gave up after 300 s of processor time in warming kernel julia"
+    assert status.backing_off_until_s is not None
+    assert world.counts.failures == {SlotFailure.PROCESSOR: 1}
+
+
+def test_each_try_waits_longer_by_what_it_costs() -> None:
+    world, _ = warming()
+    begun_s = []
+    for _ in range(3):
+        made = len(world.containers.calls("create"))
+        compute(world, 320, share=1.0)
+        assert not world.slots.all()
+        until_s = world.pool.status()[0].backing_off_until_s
+        assert until_s is not None
+        begun_s.append(until_s - world.clock.time())
+        assert len(world.containers.calls("create")) == made
+        world.pass_time(until_s - world.clock.time() + 10)
+    assert begun_s[0] > 250
+    assert 2 * begun_s[0] < begun_s[1] <= begun_s[2] <= 6 * 330
+
+
+def test_a_person_who_asks_or_another_recipe_ends_the_waiting() -> None:
+    world, _ = warming()
+    compute(world, 320, share=1.0)
+    made = len(world.containers.calls("create"))
+    world.pool.wake(asked=True)
+    world.pass_time(3)
+    assert len(world.containers.calls("create")) == made + 1
+    compute(world, 320, share=1.0)
+    world.configure(Warm(ready=1, kernels={"python": 1}))
+    world.pool.wake()
+    world.pass_time(3)
+    assert len(world.containers.calls("create")) == made + 2
+
+
+def test_one_that_computes_nothing_is_given_up_by_the_clock() -> None:
+    world, slot = warming()
+    world.pass_time(wire.WARM_SILENT_S - 10)
+    assert world.slots.get(slot.id) is not None
+    world.pass_time(30)
+    assert world.slots.get(slot.id) is None
+    assert "gave up after 300 s without any work in warming kernel julia" in failure(world)
+    assert world.counts.failures == {SlotFailure.SILENT: 1}
+
+
+def test_one_that_computes_a_little_for_ever_is_given_up_in_the_end() -> None:
+    world, slot = warming()
+    compute(world, warming_limits.AT_MOST_S - 60, share=0.02)
+    assert world.slots.get(slot.id) is not None
+    compute(world, 120, share=0.02)
+    assert world.slots.get(slot.id) is None
+    assert "gave up after 60 min in warming kernel julia" in failure(world)
+
+
+def test_one_whose_launcher_never_listens_says_so() -> None:
+    world = World(Warm(ready=1))
+    world.guests.listens = False
+    world.pass_time(wire.WARM_SILENT_S + 30)
+    assert "its launcher does not listen; does the image's entry point run its command?" in failure(world)
+
+
+def test_time_in_which_it_stands_still_for_users_does_not_count() -> None:
+    world, slot = warming()
+    world.pass_time(wire.WARM_SILENT_S - 25)
+    with world.pool.cold_start("ada", ""):
+        assert world.homes.frozen
+        world.pass_time(wire.FREEZE_AT_MOST_S - 1)
+    world.pass_time(15)
+    assert world.slots.get(slot.id) is not None
+    world.pass_time(30)
+    assert world.slots.get(slot.id) is None
+
+
+def test_docker_that_does_not_say_what_it_has_used_is_no_reason() -> None:
+    world, slot = warming()
+    for _ in range(10):
+        world.containers.fail("processor_s")
+    world.pass_time(60)
+    assert world.slots.get(slot.id) is not None
+
+
+@pytest.mark.parametrize(
+    ("out_of_memory", "said", "kind"),
+    [
+        (False, "its container ended with exit status 3: the last words", SlotFailure.ENDED),
+        (True, "it ran out of memory", SlotFailure.MEMORY),
+    ],
+)
+def test_one_whose_container_ends_says_how(out_of_memory: bool, said: str, kind: SlotFailure) -> None:
+    world, slot = warming()
+    found = world.containers.named(slot.container)
+    assert found is not None
+    found.end(3, out_of_memory=out_of_memory)
+    world.pool.wake()
+    world.pass_time(2)
+    assert failure(world) == said
+    assert world.counts.failures[kind] == 1
+
+
+def test_what_did_not_become_warm_in_a_ready_slot_is_told() -> None:
+    world = World(Warm(ready=1, kernels={"cobol": 1}))
+    lacking = wire.Pong(ready=True, detail="no kernel 'cobol': the image has python3", kernels={}, pluto=True)
+    world.guests.pong_of_new(lacking)
     world.settle()
-    assert len(world.ready()) == 1
-    assert world.leftovers() == {}
+    (status,) = world.pool.status()
+    assert status.lacks == "no kernel 'cobol': the image has python3"
+    assert not status.is_in_trouble
+
+
+def failure(world: World) -> str:
+    return world.pool.status()[0].last_failure or ""
 
 
 def test_a_guest_that_is_slow_to_answer_is_waited_for() -> None:

@@ -152,6 +152,13 @@ def test_back_off_grows_and_is_bounded() -> None:
     assert delays_s[-1] == policy.LONGEST_BACKOFF_S
 
 
+def test_what_costs_much_is_tried_less_often() -> None:
+    delays_s = [policy.backoff_s(failures, cost_s=300) for failures in range(1, 2000)]
+    assert delays_s[:3] == [300, 600, 1200]
+    assert delays_s[-1] == 1800, "a seventh of a processor at most"
+    assert policy.backoff_s(1, cost_s=1.0) == policy.FIRST_BACKOFF_S
+
+
 def test_users_come_first_but_not_for_ever() -> None:
     assert policy.pauses(pending=1, ended_s=100, paused_s=0)
     assert policy.pauses(pending=0, ended_s=1.5, paused_s=10)

@@ -15,7 +15,7 @@ from hubagent.config.types import ServerName
 from hubagent.errors import GuestError, HomeError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import volume_name
-from hubagent.observability.pool_events import ClaimResult, Eviction, SpawnKind
+from hubagent.observability.pool_events import ClaimResult, Eviction, SlotFailure, SpawnKind
 from hubagent.pool.accounts import Account
 from hubagent.pool.claims import CLAIM_S
 from hubagent.pool.policy import Memory
@@ -73,6 +73,7 @@ class Counts:
         self.spawns: Counter[SpawnKind] = Counter()
         self.refills_s: list[float] = []
         self.evictions: Counter[Eviction] = Counter()
+        self.failures: Counter[SlotFailure] = Counter()
         self._lock = threading.Lock()
 
     def claim(self, server: str, result: ClaimResult) -> None:
@@ -92,6 +93,9 @@ class Counts:
 
     def evicted(self, reason: Eviction) -> None:
         self.evictions[reason] += 1
+
+    def slot_failed(self, server: str, failure: SlotFailure) -> None:
+        self.failures[failure] += 1
 
 
 class World:

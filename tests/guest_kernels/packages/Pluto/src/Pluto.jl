@@ -41,10 +41,20 @@ end
 
 end
 
+struct Cell
+    running::Bool
+    queued::Bool
+end
+
+struct Notebook
+    cells::Vector{Cell}
+end
+
 struct ServerSession
     options::Dict{Symbol,Any}
+    notebooks::Dict{UInt64,Notebook}
 end
-ServerSession(; options) = ServerSession(options)
+ServerSession(; options) = ServerSession(options, Dict{UInt64,Notebook}())
 
 struct RunningPlutoServer
     server::Any
@@ -56,13 +66,17 @@ function run!(session::ServerSession)
     server = Sockets.listen(Sockets.IPv4(options[:host]), options[:port])
     @async while true
         connection = Sockets.accept(server)
-        @async serve(connection, options)
+        @async serve(connection, session)
     end
     return RunningPlutoServer(server)
 end
 
-function serve(connection, options)
+# `/run` opens a notebook with a cell that does not end, `/interrupt` ends all.
+function serve(connection, session)
+    options = session.options
     request = readuntil(connection, "\r\n\r\n")
+    startswith(request, "GET /run ") && (session.notebooks[time_ns()] = Notebook([Cell(false, false), Cell(true, false)]))
+    startswith(request, "GET /interrupt ") && foreach(id -> session.notebooks[id] = Notebook([Cell(false, false)]), keys(session.notebooks))
     key = match(r"Sec-WebSocket-Key: *(\S+)"i, request)
     if key !== nothing
         accept = Base64.base64encode(SHA.sha1(key[1] * "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
