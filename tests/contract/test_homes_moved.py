@@ -1,5 +1,5 @@
 """Homes where an admin has moved Docker's data: the real helper asks Docker itself, here a socket that answers alike.
-(That Docker answers so is shown in tests/machine/test_data_root.py.)"""
+(That Docker answers so is shown in tests/machine/test_pool.py.)"""
 
 from __future__ import annotations
 
