@@ -1,5 +1,5 @@
 """What hubagent adds to a user's server, started cold or warm: it waits for a hub that is being restarted, logs no
-secrets, and offers Pluto.
+secrets, keeps its databases off networks, and offers Pluto.
 
 A server that is started cold is a program of its own from its first line, so all this comes to it as configuration,
 by JUPYTER_CONFIG_PATH. The server takes it out of its environment: kernels and terminals inherit what the user's
@@ -37,15 +37,17 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 def add(config: Any) -> None:
     """Called in the server, while it reads its configuration; `config` is a traitlets.config.Config."""
     from hubagent import request_log  # here: the launcher announces, and needs none of them
-    from hubagent.guest import patience
+    from hubagent.guest import databases, own_packages, patience
 
     pluto = os.environ.get(PLUTO)
     kept = without(os.environ)
     for name in (_VARIABLE, PLUTO):
         os.environ.pop(name, None)
     os.environ.update(kept)
+    own_packages.give_back(os.environ)
     request_log.install()
     patience.install()
+    databases.place(config, os.path.expanduser("~"))
     if pluto is not None:
         from hubagent.guest.pluto import offer
 

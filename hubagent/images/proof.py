@@ -40,7 +40,9 @@ class Prover:
         if facts is None:
             raise ContainerError(f"the image {image} went away before it was proven")
         guest = secrets.token_hex(_ID_BYTES)
-        settings = wire.GuestSettings(mode="prove", home=str(server.home))
+        settings = wire.GuestSettings(
+            mode="prove", home=str(server.home), declared=tuple(sorted(server.environment))
+        )
         folder = self._guests.prepare(guest, settings)
         spec = ContainerSpec(
             name=f"hubagent-proof-{guest}",
