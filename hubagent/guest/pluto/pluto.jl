@@ -18,9 +18,13 @@ if ARGS == ["version"]
 end
 
 # Pluto keeps the environment of its notebook processes in a scratch space of the first depot, and makes it anew for a
-# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded.
+# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded. Without one, and
+# before the user has come, that is a depot of this process: the user's is not there yet.
 const DEPOTS = copy(DEPOT_PATH)
 sort!(DEPOT_PATH; by = depot -> !isdir(joinpath(depot, "scratchspaces", PLUTO)))
+if length(ARGS) == 2 && !isdir(joinpath(DEPOT_PATH[1], "scratchspaces", PLUTO))
+    pushfirst!(DEPOT_PATH, mktempdir())
+end
 import Pluto
 copy!(DEPOT_PATH, DEPOTS)
 
@@ -40,7 +44,7 @@ function start(port)
             require_secret_for_access = false,
         ),
     )
-    return Pluto.run!(session)
+    return session, Pluto.run!(session)
 end
 
 function say(report)
@@ -49,7 +53,7 @@ function say(report)
 end
 
 # The user's environment and folder, once they are known; then until standard input ends.
-function follow()
+function follow(session)
     parts = split(readuntil(stdin, "\0end\n"), '\0')
     parts[1] == "hubagent 1" || exit(0)
     ccall(:umask, Cuint, (Cuint,), parse(Int, parts[2]; base = 8))
@@ -58,6 +62,8 @@ function follow()
     foreach(name -> name in names || startswith(name, "OPENBLAS_") || delete!(ENV, name), collect(keys(ENV)))
     foreach(pair -> ENV[pair.first] = pair.second, environment)
     cd(String(parts[3]))
+    session.options.server.notebook_path_suggestion = joinpath(pwd(), "") # was made of an earlier folder
+    empty!(DEPOT_PATH)
     Base.init_depot_path()
     Worker.adopt(environment)
     read(stdin)
@@ -65,11 +71,11 @@ function follow()
 end
 
 function main(port, report = nothing)
-    server = start(port)
+    session, server = start(port)
     report === nothing && return wait(server)
     Worker.keep()
     say(report)
-    follow()
+    follow(session)
 end
 
 end
