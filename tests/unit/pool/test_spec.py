@@ -106,7 +106,7 @@ def test_both_run_the_launcher_with_the_declared_limits() -> None:
         assert spec.command == ("/bin/sh", "/opt/hubagent/start")
         assert spec.network == "hubagent"
         assert (spec.memory_bytes, spec.cpus, spec.processes) == (512 * 1024**2, 1.5, 100)
-        assert spec.environment == {"COURSE": "numerics"}
+        assert spec.environment == {"COURSE": "numerics", "JULIA_CPU_THREADS": "2"}
         assert not spec.root_capabilities
     assert _cold(image=ImageFacts("sha256:1", "root:root", ())).root_capabilities
 
