@@ -14,6 +14,7 @@ from hubagent.layout import (
     GUEST_PROGRAM,
     LABEL_DIGEST,
     LABEL_GUEST,
+    LABEL_KEPT,
     LABEL_SERVER,
     LABEL_SLOT,
     LABEL_USER,
@@ -118,7 +119,12 @@ class Specs:
             command=COMMAND,
             # An image's entry point may look at these; what the hub tells the server comes by the socket.
             environment={JULIA_CPUS: str(math.ceil(server.cpus)), **server.environment},
-            labels={**labels, LABEL_SERVER: server.name, LABEL_DIGEST: server_digest(server)},
+            labels={
+                **labels,
+                LABEL_SERVER: server.name,
+                LABEL_DIGEST: server_digest(server),
+                LABEL_KEPT: "home",
+            },
             network=network_of(server.name, own=bool(server.networks)),
             memory_bytes=server.memory_bytes,
             cpus=server.cpus,

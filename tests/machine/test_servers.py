@@ -211,6 +211,7 @@ def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
         "hubagent.user": ADA,
         "hubagent.server": "julia",
         "hubagent.digest": declared["digest"],
+        "hubagent.kept": "home",
     }
     assert list(inspection["NetworkSettings"]["Networks"]) == ["hubagent"]
 

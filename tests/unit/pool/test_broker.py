@@ -267,3 +267,25 @@ def test_starts_of_different_users_run_side_by_side(world: World) -> None:
     with ThreadPoolExecutor(5) as pool:
         answers = pool.map(lambda user: world.ask(dataclasses.replace(CREATE, user=user)), users)
         assert all(isinstance(answer, wire.Started) for answer in answers)
+
+
+def test_what_lies_beside_the_home_of_an_older_server_is_kept(world: World) -> None:
+    """One whose container says nothing of it: its user's files would go with it."""
+    older = world.slot(user="ada")
+    container = world.containers.containers[older]
+    assert world.ask(wire.Remove(older)) == wire.Done()
+    (command,) = container.ran
+    assert command[-2:] == ("/opt/hubagent/hubagent/guest/rescue.py", "/home/jovyan/work")
+    assert world.containers.named(older) is None
+
+    newer = world.running()
+    container = world.containers.containers[newer.id]
+    assert world.ask(wire.Remove(newer.id)) == wire.Done()
+    assert container.ran == []
+
+
+def test_an_older_server_ends_though_nothing_of_it_could_be_kept(world: World) -> None:
+    world.containers.fail("run", "no such file")
+    older = world.slot(user="ada")
+    assert world.ask(wire.Remove(older)) == wire.Done()
+    assert world.containers.named(older) is None

@@ -55,6 +55,7 @@ def test_a_cold_container() -> None:
         "hubagent.guest": "0123456789ab",
         "hubagent.server": "julia",
         "hubagent.digest": server_digest(SERVER),
+        "hubagent.kept": "home",
         "hubagent.user": "a@b.c",
     }
     assert spec.volume == ("jupyterhub-user-a-40b-2ec", HOME)
@@ -89,6 +90,7 @@ def test_a_slot_is_nobodys_and_sees_what_is_attached_later() -> None:
         "hubagent.guest": "0123456789ab",
         "hubagent.server": "julia",
         "hubagent.digest": server_digest(SERVER),
+        "hubagent.kept": "home",
         "hubagent.slot": "r",
     }
     assert spec.volume is None
