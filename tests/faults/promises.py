@@ -157,8 +157,8 @@ PROMISES: Final = (
         "P12",
         "No user's data is lost, or shown to another",
         "names that could collide, links and traps in homes, deaths at every step of a click, full disks, backup and restore, "
-        "upgrades of the database killed half-way",
-        ("S1", "S2", "S3", "S8"),
+        "upgrades of the database killed half-way, stops after work beside the notebooks",
+        ("S1", "S2", "S3", "S8", "K1", "K5"),
         (
             *_tests(
                 "tests/unit/test_naming.py", "different_users_have_different_volumes", "also_with_long_names"
