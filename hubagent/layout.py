@@ -42,6 +42,9 @@ LABEL_VOLUME: Final = "hubagent.volume"
 """Of a container with a home in it: the home's volume."""
 LABEL_GUEST: Final = "hubagent.guest"
 """Of every container of ours: its guest's id, which names its folder under Layout.guests."""
+LABEL_KEPT: Final = "hubagent.kept"
+"""A server in which HOME is the kept folder; those of before have things of their users beside it."""
+
 LABEL_SLOT: Final = "hubagent.slot"
 """Of warm slots alone: the recipe they were made from; one with another recipe than today's is retired."""
 

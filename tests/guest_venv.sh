@@ -12,7 +12,7 @@ lists=("$here/machine/rig/image-requirements.txt" "$here/guest-requirements.txt"
 key=$(cat "${lists[@]}" "$0" | sha256sum)
 [[ -f $target/.made-from && $(<"$target/.made-from") == "$key" ]] && exit 0
 
-"$here/../packaging/apt_install.sh" python3-venv
+"$here/../packaging/apt_install.sh" python3-venv bindfs
 /usr/bin/python3 -m venv --clear "$target"
 "$target/bin/pip" install -q --disable-pip-version-check -r "${lists[0]}" -r "${lists[1]}"
 "$target/bin/pip" check --disable-pip-version-check >/dev/null

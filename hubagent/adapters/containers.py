@@ -134,6 +134,19 @@ class DockerContainers:
         )
         return output.decode(errors="replace")
 
+    def run(self, container: str, command: tuple[str, ...], *, timeout_s: float) -> int:
+        what = f"cannot run {command[0]} in {container}"
+        begun = self._quick.call(what, lambda client: client.exec_create(container, list(command))["Id"])
+        self._quick.call(what, lambda client: client.exec_start(begun, detach=True))
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            facts = self._quick.call(what, lambda client: client.exec_inspect(begun))
+            if not facts["Running"] and facts["ExitCode"] is not None:
+                return int(facts["ExitCode"])
+            if time.monotonic() > deadline_s:
+                raise ContainerError(f"{what}: it does not end within {timeout_s:g} s")
+            time.sleep(_PAUSE_S)
+
     def memory_bytes(self, container: str) -> int | None:
         found = self._statistics(container)
         return None if found is None else _without_cache(found.get("memory_stats") or {})

@@ -167,7 +167,8 @@ class Server:
     home: PurePosixPath = field(
         default=DEFAULT_HOME,
         metadata=setting(
-            kinds.CONTAINER_PATH, "Where the user's volume is put in the container; only this is kept."
+            kinds.CONTAINER_PATH,
+            "Where the user's volume is put in the container, and HOME there; only this is kept.",
         ),
     )
     volume: str = field(

@@ -1,5 +1,5 @@
 """What hubagent adds to a user's server, started cold or warm: it waits for a hub that is being restarted, logs no
-secrets, offers Pluto, and counts a cell that computes as activity.
+secrets, keeps its databases off networks, offers Pluto, and counts a cell that computes as activity.
 
 A server that is started cold is a program of its own from its first line, so all this comes to it as configuration,
 by JUPYTER_CONFIG_PATH. The server takes it out of its environment: kernels and terminals inherit what the user's
@@ -41,15 +41,17 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 def add(config: Any) -> None:
     """Called in the server, while it reads its configuration; `config` is a traitlets.config.Config."""
     from hubagent import request_log  # here: the launcher announces, and needs none of them
-    from hubagent.guest import patience
+    from hubagent.guest import databases, own_packages, patience
 
     port, keep_busy = os.environ.get(PLUTO), os.environ.get(wire.KEEP_BUSY, "")
     kept = without(os.environ)
     for name in _OWN:
         os.environ.pop(name, None)
     os.environ.update(kept)
+    own_packages.give_back(os.environ)
     request_log.install()
     patience.install()
+    databases.place(config, os.path.expanduser("~"))
     report: Path | None = None
     if port is not None:
         from hubagent.guest import pluto

@@ -37,6 +37,10 @@ class Answering:
         self._lock = threading.Lock()
         self._answered = False
 
+    @property
+    def answered(self) -> bool:
+        return self._answered
+
     def say(self, message: object) -> None:
         """Answer and close the connection, unless that was done before."""
         with self._lock:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from hubagent import wire
+from hubagent.guest import user_packages
 
 _LOCALE: Final = ("LANG", "LC_ALL", "LC_CTYPE")
 
@@ -43,7 +44,7 @@ def enter(message: wire.Become) -> str:
     if (message.device, message.inode) not in {(0, 0), (facts.st_dev, facts.st_ino)}:
         return f"{message.home}: another folder than the one that was attached"
     if not message.environment.keys().isdisjoint(_LOCALE):
-        _forget_coerced_locale()
+        forget_coerced_locale()
     os.environ.update(message.environment)
     return ""
 
@@ -72,31 +73,30 @@ def refresh() -> None:
     """Read anew what Python reads at its start and a home may change: time zone, the user's packages."""
     time.tzset()
     importlib.invalidate_caches()
-    if site.ENABLE_USER_SITE and _user_site().is_dir():
-        _add_user_site(str(_user_site()))
+    if site.ENABLE_USER_SITE and user_packages.folder().is_dir():
+        _add_user_site(str(user_packages.folder()))
         site.execusercustomize()
 
 
-def execute(command: tuple[str, ...]) -> NoReturn:
-    """Replace this process, with nothing of it left but the environment. Raises OSError."""
-    _forget_coerced_locale()
+def execute(program: str, command: tuple[str, ...]) -> NoReturn:
+    """Replace this process by `program`, a path, with nothing of it left but the environment. Raises OSError."""
+    forget_coerced_locale()
     sys.stdout.flush()
     sys.stderr.flush()
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT):
         signal.signal(
             number, signal.SIG_DFL
         )  # Python ignores the first two, which a new program would inherit
-    os.execvp(command[0], command)  # noqa: S606 - what the user's server is
+    os.execv(program, command)  # noqa: S606 - what the user's server is
 
 
-def found(program: str) -> str | None:
-    """The path of a program by the environment in force."""
-    return shutil.which(program)
-
-
-def _user_site() -> Path:
-    site.USER_BASE = site.USER_SITE = None  # both were made from an earlier HOME
-    return Path(site.getusersitepackages())
+def found(program: str, home: str) -> str | None:
+    """The path of a program by the environment in force; never one that the user has installed in `home`: a server that
+    they have replaced by a broken one would keep them out for ever."""
+    path = os.environ.get("PATH", os.defpath)
+    theirs = f"{home}/.local/"
+    folders = [one for one in path.split(os.pathsep) if not one.startswith(theirs)]
+    return shutil.which(program, path=os.pathsep.join(folders))
 
 
 def _add_user_site(folder: str) -> None:
@@ -115,13 +115,17 @@ def _add_user_site(folder: str) -> None:
 
 def _shadowed(modules: frozenset[str]) -> str:
     """A package of the user's that would have been imported instead of one that is imported already."""
-    if not site.ENABLE_USER_SITE or not _user_site().is_dir() or str(_user_site()) in sys.path:
+    if (
+        not site.ENABLE_USER_SITE
+        or not user_packages.folder().is_dir()
+        or str(user_packages.folder()) in sys.path
+    ):
         return ""
-    names = {entry.name.partition(".")[0] for entry in _user_site().iterdir()}
+    names = {entry.name.partition(".")[0] for entry in user_packages.folder().iterdir()}
     return min(names & {name.partition(".")[0] for name in modules}, default="")
 
 
-def _forget_coerced_locale() -> None:
+def forget_coerced_locale() -> None:
     """Python sets LC_CTYPE for itself when it finds no locale (PEP 538); with another one it would not."""
     begun_with = Path("/proc/self/environ").read_bytes().split(b"\0")
     coerced = f"LC_CTYPE={os.environ.get('LC_CTYPE', '')}".encode()

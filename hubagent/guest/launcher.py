@@ -6,14 +6,26 @@ What it says on stderr is the container's log; what it is told is never in there
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import sys
+import tempfile
+import traceback
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from hubagent import wire
-from hubagent.guest import additions, becoming, companions
-from hubagent.guest.answering import Answering, address
+from hubagent.guest import (
+    additions,
+    becoming,
+    companions,
+    kept_files,
+    kept_folders,
+    own_packages,
+    user_packages,
+)
+from hubagent.guest.answering import Answering, address, answers
 from hubagent.guest.waiting import Waiting
 
 _FOLDER: Final = Path(wire.GUEST_FOLDER)
@@ -26,10 +38,11 @@ def main() -> int:
         settings = wire.from_json((_FOLDER / wire.GUEST_SETTINGS).read_bytes(), wire.GuestSettings)
     except (OSError, wire.WireError) as error:
         return _failed(f"{_FOLDER / wire.GUEST_SETTINGS}: {error}")
+    image_home = _make_home_the_kept_folder(settings)
     if settings.mode == "cold":
-        return _cold(settings)
+        return _cold(settings, image_home)
     if settings.mode == "warm":
-        return _warm(settings)
+        return _warm(settings, image_home)
     if settings.mode == "prove":
         return _prove()
     return _failed(
@@ -41,13 +54,45 @@ def _ready() -> wire.Pong:
     return wire.Pong(ready=True, detail="", kernels={}, pluto=False)
 
 
-def _cold(settings: wire.GuestSettings) -> int:
+def _make_home_the_kept_folder(settings: wire.GuestSettings) -> Path:
+    """Set the variables by which a server keeps what is made in it, before anything reads them; the image's own HOME.
+    Does not return where Python has looked by the old ones already: then this program begins anew."""
+    if sys.argv[1:]:
+        kept_files.prepare_image()
+        return Path(sys.argv[1])
+    user_packages.take_back(os.environ)
+    image_home = os.environ.get("HOME") or _home_of_account()
+    home = settings.home
+    if settings.mode == "prove" and not os.access(home, os.W_OK):
+        home = tempfile.mkdtemp()  # no volume is here
+    found = kept_folders.variables(home, image_home, os.environ, settings.declared)
+    looked = home != image_home and str(user_packages.folder()) in sys.path
+    os.environ.update(found)
+    looked = looked or any(name.startswith("PYTHON") for name in found)
+    if looked and settings.mode != "cold":  # there another program is executed
+        os.execv(sys.executable, [*sys.orig_argv, image_home])  # noqa: S606 - this program
+    user_packages.folder()
+    kept_files.prepare_image()
+    return Path(image_home)
+
+
+def _home_of_account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a number without a name
+        return "/"
+
+
+def _cold(settings: wire.GuestSettings, image_home: Path) -> int:
     message, answering = _wait(Waiting(_FOLDER / wire.GUEST_SOCKET, _ready))
     fault = becoming.enter(message)
-    return _refuse(answering, "home", fault) if fault else _execute(message, answering, settings)
+    if fault:
+        return _refuse(answering, "home", fault)
+    _furnish(message, image_home)
+    return _execute(message, answering, settings)
 
 
-def _warm(settings: wire.GuestSettings) -> int:
+def _warm(settings: wire.GuestSettings, image_home: Path) -> int:
     from hubagent.guest import preload, server
 
     os.chdir("/")  # the home comes later, and a folder in use before would stay the empty one
@@ -66,7 +111,8 @@ def _warm(settings: wire.GuestSettings) -> int:
     fault = becoming.enter(message)
     if fault:
         return _refuse(answering, "home", fault)
-    script = scripts.find(message.command[0])
+    _furnish(message, image_home)
+    script = scripts.find(becoming.found(message.command[0], message.home))
     reason = becoming.why_not_here(changed, preloaded.reads, modules)
     try:
         address(message.environment)
@@ -76,18 +122,42 @@ def _warm(settings: wire.GuestSettings) -> int:
         _say(f"starting {message.command[0]} anew: {reason or 'not a program of the warm interpreter'}")
         beside.end()
         return _execute(message, answering, settings)
-    becoming.refresh()
-    _leave()
-    sys.argv[:] = [str(script), *message.command[1:]]
-    for line in beside.before_server(message.environment):
-        _say(line)
-    additions.announce(os.environ)
-    answering.watch(message.environment)
+    own_packages.forget(message.home)
+    environment, theirs = dict(os.environ), own_packages.are_there(message.home)
+    ended = wire.Refused("guest", f"{message.command[0]} ended before it answered")
     try:
+        becoming.refresh()
+        _leave()
+        sys.argv[:] = [str(script), *message.command[1:]]
+        for line in beside.before_server(message.environment):
+            _say(line)
+        additions.announce(os.environ)
+        answering.watch(message.environment)
         server.run(script, tuple(sys.argv[1:]))
-    finally:
-        answering.say(wire.Refused("guest", f"{message.command[0]} ended before it answered"))
-    return 0
+    except BaseException as error:  # whatever a stranger's module does, SystemExit included
+        if answering.answered or not theirs:
+            answering.say(ended)
+            raise
+        _say("".join(traceback.format_exception(error)).rstrip())
+    if answering.answered or not theirs:
+        answering.say(ended)
+        return 0
+    beside.end()
+    os.environ.clear()
+    os.environ.update(environment)
+    return _execute_without_their_own(message, answering, settings)
+
+
+def _furnish(message: wire.Become, image_home: Path) -> None:
+    if os.environ.get("HOME") == message.home:
+        for line in kept_files.furnish(Path(message.home), image_home, os.environ):
+            _say(line)
+        found = kept_files.elsewhere(Path(message.home))
+        os.environ.update(found)
+        if found:
+            _say(
+                f"{message.home} is full or cannot be written: settings and histories are not kept this time"
+            )
 
 
 def _prove() -> int:
@@ -116,17 +186,47 @@ def _leave() -> None:
 
 
 def _execute(message: wire.Become, answering: Answering, settings: wire.GuestSettings) -> int:
+    _announce(settings)
+    program = becoming.found(message.command[0], message.home)
+    if program is None:
+        text = f"{message.command[0]}: no such program in this image"
+        return _refuse(answering, "guest", text, becoming.NOT_FOUND)
+    answering.say(wire.Done())
+    own_packages.forget(message.home)
+    try:
+        where = address(message.environment)
+    except ValueError:  # nobody could tell whether it is ready
+        where = None
+    try:
+        if where is not None and own_packages.are_there(message.home):
+            becoming.forget_coerced_locale()
+            status = own_packages.first_try(program, message.command, partial(answers, *where))
+            return _execute_without_their_own(message, answering, settings) if status is None else status
+        becoming.execute(program, message.command)
+    except OSError as error:
+        return _failed(f"{program}: {error.strerror}", becoming.NOT_EXECUTABLE)
+
+
+def _execute_without_their_own(
+    message: wire.Become, answering: Answering, settings: wire.GuestSettings
+) -> int:
+    _say(
+        f"{message.command[0]} ended before it answered; once more without the user's own packages and settings"
+    )
+    own_packages.leave_out(os.environ, message.home)
+    _announce(settings)
+    program = becoming.found(message.command[0], message.home) or message.command[0]
+    answering.say(wire.Done())
+    try:
+        becoming.execute(program, message.command)
+    except OSError as error:
+        return _failed(f"{program}: {error.strerror}", becoming.NOT_EXECUTABLE)
+
+
+def _announce(settings: wire.GuestSettings) -> None:
     additions.announce(os.environ)
     if settings.pluto:
         os.environ[additions.PLUTO] = "0"
-    program = message.command[0]
-    if becoming.found(program) is None:
-        return _refuse(answering, "guest", f"{program}: no such program in this image", becoming.NOT_FOUND)
-    answering.say(wire.Done())
-    try:
-        becoming.execute(message.command)
-    except OSError as error:
-        return _failed(f"{program}: {error.strerror}", becoming.NOT_EXECUTABLE)
 
 
 def _refuse(answering: Answering, reason: str, text: str, status: int = 1) -> int:

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import secrets
+import shutil
 import socket
 import sys
 import tempfile
@@ -66,7 +67,7 @@ def prove(target: Path, known: frozenset[str]) -> None:
     `known` are the modules of any launcher. Raises NotProvenError when the server does not come up.
     """
     begun_s = time.monotonic()
-    script = server.Scripts().find(server.SERVER)
+    script = server.Scripts().find(shutil.which(server.SERVER))
     if script is None:
         raise NotProvenError(f"{server.SERVER} is not on PATH, or is no script of {sys.executable}")
     token = secrets.token_hex(16)

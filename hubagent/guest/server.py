@@ -21,9 +21,8 @@ class Scripts:
         self._names = frozenset(one.name for one in metadata.entry_points(group="console_scripts"))
         self._interpreter = _interpreter(shutil.which(SERVER))
 
-    def find(self, program: str) -> Path | None:
-        """The file behind a command; None unless it is one of these and runs with this interpreter."""
-        path = shutil.which(program)
+    def find(self, path: str | None) -> Path | None:
+        """The file at `path`; None unless it is one of these and runs with this interpreter."""
         if path is None or os.path.basename(path) not in self._names:
             return None
         return Path(path) if _interpreter(path) == self._interpreter else None

@@ -59,14 +59,14 @@ class Prover:
                     Bind(folder, wire.GUEST_FOLDER, read_only=False),
                 ),
             ),
-            home=str(server.home),
+            server,
         )
 
     def run(
         self,
         spec_of: Callable[[str, str], ContainerSpec],
+        server: Server,
         *,
-        home: str,
         made: Callable[[str], None] = lambda _container: None,
     ) -> wire.Proof:
         """What a server of this container proves. `spec_of` is given the guest's id and its folder on the host,
@@ -75,7 +75,10 @@ class Prover:
         Raises ImageError when none answers, ContainerError when Docker refuses the container, EngineAbsentError
         or GuestError when it could not even be tried."""
         guest = secrets.token_hex(_ID_BYTES)
-        spec = spec_of(guest, self._guests.prepare(guest, wire.GuestSettings(mode="prove", home=home)))
+        settings = wire.GuestSettings(
+            mode="prove", home=str(server.home), declared=tuple(sorted(server.environment))
+        )
+        spec = spec_of(guest, self._guests.prepare(guest, settings))
         try:
             container = self._containers.create(spec)
             made(container)

@@ -156,7 +156,7 @@ class Trials:
         try:
             proof = self._prover.run(
                 spec_of,
-                home=str(server.home),
+                server,
                 made=lambda container: self._give_home(container, server, image),
             )
         finally:

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from hubagent import wire
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
-from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
+from hubagent.layout import LABEL_GUEST, LABEL_KEPT, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import container_name
 from hubagent.pool.accounts import Account
 from hubagent.pool.cold import ColdStarts
@@ -38,6 +38,15 @@ TURN_S: Final = 60.0
 """How long a request may wait for an earlier one about the same server (seconds)."""
 
 MAX_LINES: Final = 1000
+
+RESCUE_S: Final = 60.0
+"""How long it may take to copy what lies beside an older server's home (seconds); the hub waits for 90."""
+
+RESCUE: Final = (
+    *("/bin/sh", "-c", 'exec "$(command -v python3 || command -v python)" -I "$0" "$@"'),
+    f"{wire.GUEST_FILES}/hubagent/guest/rescue.py",
+)
+"""Before a path: what is run in a server of before."""
 
 Request = (
     wire.Claim
@@ -207,6 +216,7 @@ class Broker:
             found = self._ours(name)
             if found is None:
                 return wire.Done()
+            self._rescue(found)
             if not remove:
                 self._containers.stop(found.id, timeout_s=STOP_S)
                 return wire.Done()
@@ -216,6 +226,24 @@ class Broker:
             elif LABEL_GUEST in found.labels:
                 self._guests.forget(found.labels[LABEL_GUEST])
             return wire.Done()
+
+    def _rescue(self, found: ContainerFacts) -> None:
+        """A server of before HOME was the kept folder: keep what its user has made beside it. Never a reason not to
+        end it."""
+        if LABEL_KEPT in found.labels or not found.running:
+            return
+        config = self._config()
+        servers = config.servers if config is not None else ()
+        homes = [str(server.home) for server in servers if server.name == found.labels[LABEL_SERVER]]
+        if not homes:
+            return
+        try:
+            status = self._containers.run(found.id, (*RESCUE, homes[0]), timeout_s=RESCUE_S)
+        except HubagentError as error:
+            log.warning("what lies beside the home of %s is not kept: %s", found.name, error)
+        else:
+            amount = "not all of what lay" if status else "what lay"
+            log.info("%s beside the home of %s is kept in it now", amount, found.name)
 
     def _ours(self, name: str) -> ContainerFacts | None:
         """None when there is no such container. Raises SpawnError for one that is not a server of ours."""

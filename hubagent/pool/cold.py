@@ -75,7 +75,10 @@ class ColdStarts:
         try:
             proof = self._proof(image.id)
             settings = wire.GuestSettings(
-                mode="cold", home=str(server.home), pluto=proof is not None and bool(proof.pluto)
+                mode="cold",
+                home=str(server.home),
+                pluto=proof is not None and bool(proof.pluto),
+                declared=tuple(sorted(server.environment)),
             )
             folder = self._guests.prepare(guest, settings)
             spec = self._specs.cold(

@@ -166,4 +166,5 @@ def _settings(server: Server, proof: wire.Proof | None) -> wire.GuestSettings:
         kernels=dict(warm.kernels),
         pluto=warm.pluto and (proof is None or bool(proof.pluto)),
         home=str(server.home),
+        declared=tuple(sorted(server.environment)),
     )

@@ -113,6 +113,11 @@ class Containers(Protocol):
 
     def output(self, container: str, *, lines: int) -> str: ...
 
+    def run(self, container: str, command: tuple[str, ...], *, timeout_s: float) -> int:
+        """Run a program in a running container, as its image's user; its exit status. What it says is not read: the
+        container is a user's."""
+        ...
+
     def memory_bytes(self, container: str) -> int | None:
         """What it takes now, without page cache; None when it does not run."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from hubagent.layout import (
     GUEST_PROGRAM,
     LABEL_DIGEST,
     LABEL_GUEST,
+    LABEL_KEPT,
     LABEL_SERVER,
     LABEL_SLOT,
     LABEL_TRIAL,
@@ -34,6 +36,10 @@ TRIAL_PREFIX: Final = "hubagent-trial-"
 
 COMMAND: Final = ("/bin/sh", f"{wire.GUEST_FILES}/start")
 """The launcher, under the image's own entry point. What it executes it is told by its socket."""
+
+JULIA_CPUS: Final = "JULIA_CPU_THREADS"
+"""Julia's own variable for how many processors there are. It sees all of the machine's, and Pluto starts half as many
+threads for each notebook."""
 
 CPU_SHARES: Final = 1024
 """Docker's usual weight."""
@@ -142,8 +148,13 @@ class Specs:
             image=server.image,
             command=COMMAND,
             # An image's entry point may look at these; what the hub tells the server comes by the socket.
-            environment=server.environment,
-            labels={**labels, LABEL_SERVER: server.name, LABEL_DIGEST: server_digest(server)},
+            environment={JULIA_CPUS: str(math.ceil(server.cpus)), **server.environment},
+            labels={
+                **labels,
+                LABEL_SERVER: server.name,
+                LABEL_DIGEST: server_digest(server),
+                LABEL_KEPT: "home",
+            },
             network=network_of(server.name, own=bool(server.networks)),
             memory_bytes=server.memory_bytes,
             cpus=server.cpus,

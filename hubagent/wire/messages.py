@@ -308,6 +308,9 @@ class GuestSettings:
     kernels: Mapping[str, int] = field(default_factory=dict)  # waiting kernels wanted, by kernel name
     pluto: bool = False
     home: str = "/home/jovyan/work"
+    declared: tuple[str, ...] = added(
+        ()
+    )  # names of the variables that the configuration sets for this server
 
 
 MODES: Final = (

@@ -130,6 +130,18 @@ def test_the_life_of_a_container(world: World) -> None:
     assert containers.inspect(identifier) is None
 
 
+def test_a_program_runs_in_a_container_that_runs(world: World) -> None:
+    containers, spec = world.containers, world.spec()
+    identifier = containers.create(spec)
+    with pytest.raises(ContainerError):
+        containers.run(identifier, (SLEEP[0], "0"), timeout_s=30)
+    containers.start(identifier)
+    assert containers.run(identifier, (SLEEP[0], "0"), timeout_s=30) == 0
+    containers.remove(identifier)
+    with pytest.raises(ContainerError):
+        containers.run(identifier, (SLEEP[0], "0"), timeout_s=30)
+
+
 def test_a_name_is_taken_once(world: World) -> None:
     world.containers.create(world.spec())
     with pytest.raises(NameTakenError, match=f"cannot create {world.prefix}-one"):
@@ -330,6 +342,13 @@ class TestReal:
     def test_what_the_sdk_does_not_take_is_said(self, real: World, extra: dict[str, object]) -> None:
         with pytest.raises(ContainerError, match=f"cannot create {real.prefix}-one"):
             real.containers.create(real.spec(extra=extra))
+
+    def test_a_program_that_fails_or_does_not_end_is_told(self, real: World) -> None:
+        identifier = real.containers.create(real.spec())
+        real.containers.start(identifier)
+        assert real.containers.run(identifier, (SLEEP[0], "nonsense"), timeout_s=30) == 1
+        with pytest.raises(ContainerError, match=r"does not end within 0\.1 s"):
+            real.containers.run(identifier, SLEEP, timeout_s=0.1)
 
     def test_a_new_weight_changes_no_limit(self, real: World, engine: Engine) -> None:
         identifier = real.containers.create(real.spec(cpu_shares=64))

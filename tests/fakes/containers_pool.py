@@ -33,6 +33,7 @@ class Container:
     used_bytes: int = 100 * 1024**2
     processor_s: float = 0.5
     owned: dict[str, tuple[int, int]] = field(default_factory=dict)
+    ran: list[tuple[str, ...]] = field(default_factory=list)
 
     def end(self, exit_code: int = 0, *, out_of_memory: bool = False) -> None:
         """It ends by itself."""
@@ -180,6 +181,14 @@ class FakeContainers(Staged):
     def output(self, container: str, *, lines: int) -> str:
         with self._call("output", container):
             return "".join(self._existing(container).output.splitlines(keepends=True)[-lines:])
+
+    def run(self, container: str, command: tuple[str, ...], *, timeout_s: float) -> int:
+        with self._call("run", container):
+            found = self._existing(container)
+            if not found.running:
+                raise ContainerError(f"cannot run {command[0]} in {container}: it does not run")
+            found.ran.append(command)
+            return 0
 
     def memory_bytes(self, container: str) -> int | None:
         with self._call("memory_bytes", container):

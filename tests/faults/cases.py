@@ -70,7 +70,8 @@ class Case:
     """One fault. `tests` are file::test or file::class, without parameters: it counts with all of them."""
 
     id: str  # a number: to 44 of the list that hubagent was designed by, then found later; S and a number for slots,
-    # N for the kernel and Docker around, B for busy machines, H for homes, D for the door that people come through
+    # N for the kernel and Docker around, B for busy machines, H for homes, D for the door that people come through,
+    # K for what is kept
     fault: str
     expected: str
     tests: tuple[str, ...]
@@ -1119,6 +1120,7 @@ THE_POOL = Chapter(
                     "a_full_run_is_said_and_passes",
                 ),
                 *_tests("tests/guest/test_waiting.py", "no_home", "another_home_than_the_one_attached"),
+                *_tests("tests/guest/test_kept.py", "a_home_that_takes_nothing_has_a_server"),
                 *_tests(
                     POOL,
                     "a_full_home_is_handed_out_and_can_be_cleared",
@@ -1355,6 +1357,84 @@ THE_POOL = Chapter(
                     SPAWNER,
                     "a_server_that_says_it_was_active_is_not_stopped_until_it_says_so_no_more",
                     "the_hubs_pages_say_when_a_server_is_stopped",
+                ),
+            ),
+        ),
+    ),
+)
+KEPT_FOLDER = Chapter(
+    "What users make and install",
+    (
+        Case(
+            "K1",
+            "A server is stopped, by its user or for being idle, after an hour of work beside the notebooks",
+            "Packages, Pluto's notebooks, settings, histories and keys are there at the next start, from a slot or cold.",
+            (
+                *_tests(
+                    "tests/guest/test_kept.py",
+                    "what_a_person_makes_is_there_after_a_stop_and_a_start",
+                    "warm_and_cold_have_the_same_variables",
+                    "waiting_leaves_nothing_in_the_home",
+                ),
+                *_tests("tests/guest_kernels/test_julia.py", "packages_are_kept_and_the_images_are_found"),
+                *_tests(
+                    "tests/guest_kernels/test_pluto.py",
+                    "new_notebooks_are_kept",
+                    "a_cold_server_starts_it_when_it_is_first_opened",
+                ),
+                *_tests(
+                    "tests/machine/test_kept.py",
+                    "what_a_person_makes_outlives_the_stop",
+                ),
+            ),
+        ),
+        Case(
+            "K2",
+            "A newer image brings other files in its HOME, or takes some away",
+            "They are seen as they are in it; nothing that is kept hides them.",
+            (
+                *_tests("tests/guest/test_kept.py", "the_images_own_things_are_seen_and_a_newer_images_too"),
+                *_tests(
+                    "tests/guest/test_kept_folders.py",
+                    "the_images_own_files_are_found_second",
+                    "nothing_that_is_there_is_touched",
+                ),
+                *_tests(
+                    "tests/machine/test_kept.py",
+                    "a_newer_image_is_seen_beside_it",
+                ),
+            ),
+        ),
+        Case(
+            "K3",
+            "A user's own packages or settings keep their server from starting",
+            "It is started once more without them, and says so; kernels and terminals have them, to repair it.",
+            _tests("tests/guest/test_kept.py", "a_person_is_not_locked_out_by_what_they_have_installed"),
+        ),
+        Case(
+            "K4",
+            "The home lies on a network file system, whose locks SQLite cannot trust",
+            "Jupyter's databases are on the container's own disk; on a local disk they are kept.",
+            (
+                *_tests("tests/guest/test_kept.py", "databases_are_not_on_a_network"),
+                *_tests("tests/guest/test_databases.py", "kinds"),
+            ),
+        ),
+        Case(
+            "K5",
+            "An upgrade finds servers running in which people have files beside the kept folder",
+            "What is younger than the container is copied into it before the server's end: 2 GiB at most, nothing overwritten.",
+            (
+                *_tests(
+                    "tests/guest/test_rescue.py",
+                    "what_was_made_is_kept_and_nothing_is_overwritten",
+                    "no_more_than_there_is_room_for",
+                    "a_file_that_cannot_be_read_or_written_costs_no_other",
+                ),
+                *_tests(
+                    "tests/unit/pool/test_broker.py",
+                    "what_lies_beside_the_home_of_an_older_server_is_kept",
+                    "an_older_server_ends_though_nothing_of_it_could_be_kept",
                 ),
             ),
         ),
@@ -1646,4 +1726,7 @@ ACCOUNTS = Chapter(
     ),
 )
 
-CHAPTERS = (THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, THE_SURROUNDINGS, A_BUSY_MACHINE, ACCOUNTS)
+CHAPTERS = (
+    *(THE_FILE, THE_AGENT, THE_SERVICES, THE_POOL, KEPT_FOLDER),
+    *(THE_SURROUNDINGS, A_BUSY_MACHINE, ACCOUNTS),
+)

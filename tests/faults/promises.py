@@ -157,8 +157,8 @@ PROMISES: Final = (
         "P12",
         "No user's data is lost, or shown to another",
         "names that could collide or are taken again, links and traps in homes, deaths at every step of a click, full disks, "
-        "backup and restore, upgrades of the database killed half-way, and moves to another",
-        ("46", "S1", "S2", "S3", "S8", "H1", "H2", "H3", "H4", "H5", "H6", "H7"),
+        "backup and restore, upgrades of the database killed half-way, moves to another, stops after work beside the notebooks",
+        ("46", "S1", "S2", "S3", "S8", "H1", "H2", "H3", "H4", "H5", "H6", "H7", "K1", "K5"),
         (
             *_tests(
                 "tests/unit/test_naming.py", "different_users_have_different_volumes", "also_with_long_names"

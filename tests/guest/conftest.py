@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from hubagent import wire
+from hubagent.guest import kept_folders
 from tests.guest.container import HOME, IMAGE, USER, VENV, Container, until
 from tests.guest.hub import Hub
 
@@ -164,7 +165,7 @@ class Starter:
                     "-c",
                     f"cd {HOME} && unset PWD OLDPWD && exec {SERVER} {shlex.join(words)}",
                 ],
-                {**image, **environment},
+                {**image, **kept_folders.variables(HOME, image["HOME"], image), **environment},
             )
         else:
             container.start(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 VENV: Final = ROOT / "build/guest-venv"
 USER: Final = 1000
 HOME: Final = "/home/jovyan"
-DEADLINE_S: Final = 60.0
+WORK: Final = f"{HOME}/work"
+DEADLINE_S: Final = 240.0
 
 IMAGE: Final = {
     "PATH": f"{VENV}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -51,14 +53,25 @@ mount --bind "$1/hubagent/wire" /opt/hubagent/hubagent/wire
 mount -o remount,ro /opt
 mkdir /run/hubagent
 mount --bind "$2/socket" /run/hubagent
-mkdir -p /home/jovyan
-mount --bind "$2/home" /home/jovyan
+mkdir -p /home/jovyan /run/late/home
+chmod 700 /run/late
+if [ -e "$2/network" ]; then
+    bindfs "$2/home" /run/late/home
+else
+    mount --bind "$2/home" /run/late/home
+fi
+if [ -e "$2/image" ]; then
+    mount --bind "$2/image" /home/jovyan
+    [ "$3" = late ] || mount --bind /run/late/home /home/jovyan/work
+else
+    mount --bind "$2/home" /home/jovyan
+fi
 mount -t tmpfs tmpfs /usr/local/etc
 mkdir /usr/local/etc/jupyter
 cp "$2/jupyter_server_config.py" /usr/local/etc/jupyter/
 [ ! -e "$2/pyvenv.cfg" ] || mount --bind "$2/pyvenv.cfg" "$1/build/guest-venv/pyvenv.cfg"
 cd /
-shift 2
+shift 3
 setpriv --reuid 1000 --regid 1000 --clear-groups env -i "$@"
 """
 
@@ -79,11 +92,33 @@ def until(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_
 class Container:
     """Made in `folder`; runs from `start` to `end`."""
 
-    def __init__(self, folder: Path, *, config: str = "", own_packages: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        config: str = "",
+        own_packages: bool = False,
+        image: Path | None = None,
+        home: Path | None = None,
+        network: bool = False,
+    ) -> None:
+        """`image` is what the image has in its HOME, which is then another folder than the kept one, WORK; `home` is
+        what is kept, of an earlier container. `network`: with a kind of file system as networks' are, FUSE."""
         self.folder = folder
         self.home = folder / "home"
-        self.home.mkdir()
-        os.chown(self.home, USER, USER)
+        if home is None:
+            self.home.mkdir()
+            os.chown(self.home, USER, USER)
+        else:
+            self.home.symlink_to(home)
+        self.network = network
+        if network:
+            (folder / "network").touch()
+        if image is not None:  # a container has a copy of its own
+            shutil.copytree(image, folder / "image", symlinks=True)
+            (folder / "image/work").mkdir()
+            subprocess.run(["chown", "-R", f"{USER}:{USER}", folder / "image"], check=True)
+            os.chown(folder / "image/work", 0, 0)  # as the slot's folder is until a home is attached
         (folder / "socket").mkdir()
         (folder / "socket").chmod(0o777)
         (folder / "jupyter_server_config.py").write_text(config)
@@ -95,9 +130,14 @@ class Container:
     def start(self, settings: wire.GuestSettings, image: Mapping[str, str] = IMAGE) -> None:
         """Run the guest as the agent has it run."""
         (self.folder / "socket" / wire.GUEST_SETTINGS).write_bytes(wire.to_json(settings))
-        self.run(["/bin/sh", "/opt/hubagent/start"], image)
+        self.run(["/bin/sh", "/opt/hubagent/start"], image, late=settings.mode == "warm")
 
-    def run(self, command: list[str], environment: Mapping[str, str]) -> None:
+    def attach(self) -> None:
+        """Put the home of a container with an `image` where it belongs, as is done when a slot is claimed."""
+        enter = ["nsenter", f"--target={self.pid}", "--mount"]
+        subprocess.run([*enter, "mount", "--bind", "/run/late/home", WORK], check=True)
+
+    def run(self, command: list[str], environment: Mapping[str, str], *, late: bool = False) -> None:
         """Run a command as Docker would."""
         words = [f"{name}={value}" for name, value in environment.items()]
         enter = [
@@ -112,7 +152,12 @@ class Container:
         ]
         with (self.folder / "output").open("wb") as output:
             self._process = subprocess.Popen(
-                [*enter, "sh", "-c", _ENTER, "sh", ROOT, self.folder, *words, *command],
+                [
+                    *enter,
+                    *("sh", "-c", _ENTER, "sh", ROOT, self.folder, "late" if late else "there"),
+                    *words,
+                    *command,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -171,9 +216,10 @@ class Container:
         self, environment: Mapping[str, str], *command: str, home: str = HOME, inode: int | None = None
     ) -> wire.Done | wire.Refused:
         facts = self.home.stat()
-        found = self.ask(
-            wire.Become(environment, command, home, facts.st_dev, facts.st_ino if inode is None else inode)
-        )
+        device, number = (
+            (0, 0) if self.network else (facts.st_dev, facts.st_ino)
+        )  # FUSE has numbers of its own
+        found = self.ask(wire.Become(environment, command, home, device, number if inode is None else inode))
         assert isinstance(found, wire.Done | wire.Refused)
         return found
 
@@ -190,7 +236,7 @@ def terminate(pid: int) -> None:
 
 def _child(parent: int) -> int | None:
     text = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return int(text[0]) if text else None
+    return int(text[-1]) if text else None  # before it, what serves a home of another kind
 
 
 def _of_user(pid: int) -> int | None:

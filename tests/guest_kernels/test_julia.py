@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hubagent.guest import kept_files, kept_folders
 from hubagent.guest.kernels.recipes import Recipe, recipe_for
 from hubagent.guest.kernels.spare import Spare
 from tests.guest_kernels.jupyter import server, until
@@ -164,3 +166,80 @@ def test_a_server_hands_over_a_waiting_julia(julia: str, tmp_path: Path) -> None
         assert given.splitlines()[2] == str(running.home / "course")
         running.call("DELETE", f"kernels/{kernel}")
         until(lambda: pid not in running.children(), "it ends")
+
+
+def package(folder: Path, name: str, uuid: str) -> Path:
+    (folder / "src").mkdir(parents=True)
+    (folder / "Project.toml").write_text(f'name = "{name}"\nuuid = "{uuid}"\nversion = "1.0.0"\n')
+    (folder / "src" / f"{name}.jl").write_text(f"__precompile__(false)\nmodule {name}\nend\n")
+    return folder
+
+
+REGISTRY = 'name = "Empty"\nuuid = "99999999-9999-9999-9999-999999999999"\nrepo = "https://example.org"\n[packages]\n'
+DEVELOP = """
+using Pkg
+Pkg.develop(path = ENV["PACKAGE"])
+"""
+SEEN = """
+println("project ", Base.active_project())
+println("startup ", isdefined(Main, :of_the_image))
+import FromImage, Mine
+"""
+
+
+@pytest.mark.parametrize("how", ["ordinary", "waiting"])
+@pytest.mark.parametrize("project", [None, "", "of the image"])
+def test_packages_are_kept_and_the_images_are_found(
+    julia: str, tmp_path: Path, how: str, project: str | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With an image that has one depot for all, and in it the environment that Julia takes by itself, or one of its own
+    that it names."""
+    home, depot = tmp_path / "home", tmp_path / "opt/julia"
+    home.mkdir()
+    theirs = package(tmp_path / "opt/FromImage", "FromImage", "11111111-1111-1111-1111-111111111111")
+    mine = package(home / "Mine", "Mine", "22222222-2222-2222-2222-222222222222")
+    (depot / "config").mkdir(parents=True)
+    (depot / "config/startup.jl").write_text("of_the_image = true\n")
+    (depot / "registries/Empty").mkdir(parents=True)
+    (depot / "registries/Empty/Registry.toml").write_text(REGISTRY)
+    image = {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "image-home"), "JULIA_DEPOT_PATH": str(depot)}
+    if project is not None:
+        image["JULIA_PROJECT"] = project and str(tmp_path / "opt/project")
+    subprocess.run(
+        [julia, "-e", DEVELOP], env={**image, "PACKAGE": str(theirs)}, check=True, capture_output=True
+    )
+
+    user = {**image, **kept_folders.variables(str(home), image["HOME"], image)}
+    assert kept_files.furnish(home, Path(image["HOME"]), user) == ()
+    subprocess.run(
+        [julia, "-e", DEVELOP], env={**user, "PACKAGE": str(mine)}, check=True, capture_output=True
+    )
+    libraries = Path(julia).parent / f"root/usr/lib/{platform.machine()}-linux-gnu"
+    user["LD_LIBRARY_PATH"] = f"{libraries}:{libraries}/julia"  # a waiting one forgets those of its own start
+    words = (julia, "-e", SEEN, "{connection_file}")
+    if how == "ordinary":
+        said = subprocess.run(
+            [*words[:-1], "file"], env=user, check=True, capture_output=True, text=True
+        ).stdout
+    else:
+        waiting = spare(recipe_for(words, {}), user, tmp_path / "scratch")
+        assert waiting.hand_over([*words[:-1], "file"], str(home), user)
+        assert waiting.process.wait(120) == 0
+        said = capfd.readouterr().out
+    assert f"project {home}/.julia/environments/v1.5/Project.toml" in said
+    assert "startup true" in said
+
+
+def test_an_image_that_says_nothing_of_depots(julia: str, tmp_path: Path) -> None:
+    """The user's is still searched while a kernel waits, for an IJulia that is there."""
+    package(tmp_path / ".julia/packages/IJulia", "IJulia", "33333333-3333-3333-3333-333333333333")
+    base = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    (tmp_path / ".julia/registries/Empty").mkdir(parents=True)
+    (tmp_path / ".julia/registries/Empty/Registry.toml").write_text(REGISTRY)
+    develop = {**base, "PACKAGE": str(tmp_path / ".julia/packages/IJulia")}
+    subprocess.run([julia, "-e", DEVELOP], env=develop, check=True, capture_output=True)
+    words = (julia, "-i", "-e", "import IJulia; exit()", "{connection_file}")
+    waiting = spare(recipe_for(words, {}), base, tmp_path / "scratch")
+    environment = Path(f"/proc/{waiting.process.pid}/environ").read_bytes().split(b"\0")
+    waiting.end()
+    assert f"JULIA_DEPOT_PATH={tmp_path}/scratch:{tmp_path}/.julia:".encode() in environment

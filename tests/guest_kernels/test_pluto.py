@@ -14,7 +14,7 @@ import requests
 import websocket
 
 from hubagent import wire
-from hubagent.guest import additions, pluto
+from hubagent.guest import additions, kept_folders, pluto
 from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state, until
 
 PACKAGES = Path(__file__).with_name("packages")
@@ -24,16 +24,17 @@ SCRATCH = "scratchspaces/c3e4b0f8-55cb-11ea-2926-15256bba5781"
 
 @pytest.fixture
 def image(julia: str, tmp_path: Path) -> dict[str, str]:
-    """The environment of an image with Pluto: the user's depot first, the image's own next."""
+    """The environment of a server of an image with Pluto: the user's depot first, the image's own next."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "julia").symlink_to(julia)
     (tmp_path / "image-depot" / SCRATCH).mkdir(parents=True)
-    return {
+    said = {
         "PATH": f"{programs}:{os.environ['PATH']}",
-        "JULIA_DEPOT_PATH": f"{tmp_path / 'home/.julia'}:{tmp_path / 'image-depot'}",
+        "JULIA_DEPOT_PATH": str(tmp_path / "image-depot"),
         "JULIA_LOAD_PATH": f"@:@stdlib:{PACKAGES}",
     }
+    return {**said, **kept_folders.variables(str(tmp_path / "home"), str(tmp_path / "image-home"), said)}
 
 
 @pytest.fixture
@@ -46,10 +47,10 @@ def warm(image: Mapping[str, str], tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def page(running: Server) -> dict[str, str]:
+def page(running: Server, path: str = "") -> dict[str, str]:
     """What the stand-in says of itself at /pluto/; empty while it is not up."""
     header = {"Authorization": f"token {running.token}"}
-    answer = requests.get(f"http://127.0.0.1:{running.port}/pluto/", headers=header, timeout=DEADLINE_S)
+    answer = requests.get(f"http://127.0.0.1:{running.port}/pluto/{path}", headers=header, timeout=DEADLINE_S)
     lines = answer.text.splitlines() if answer.ok else []
     return {line.split(" ", 1)[0]: line.split(" ", 1)[1] for line in lines}
 
@@ -78,8 +79,35 @@ def test_listens_on_loopback_with_the_secret_for_links_kept(warm: Server) -> Non
 def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp_path: Path) -> None:
     said = until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
     user, image = str(tmp_path / "home/.julia"), str(tmp_path / "image-depot")
-    assert said["loaded_with"].split(",") == [image, user]
-    assert said["depots"].split(",") == [user, image]
+    assert said["loaded_with"].split(",")[:2] == [image, user]
+    assert said["depots"].split(",")[:2] == [user, image]
+    assert said["scratch"].startswith(image)
+
+
+def test_new_notebooks_are_kept(warm: Server) -> None:
+    said = until(lambda: (one := page(warm, "new")).get("user") == "ada" and one, "Pluto knows its user")
+    assert said["made"] == f"{warm.home}/pluto_notebooks/Cute discovery.jl"
+    assert (warm.home / "pluto_notebooks/Cute discovery.jl").exists()
+    assert said["suggestion"] == f"{warm.home}/"
+
+
+def test_an_image_without_a_place_for_plutos_own_things(image: dict[str, str], tmp_path: Path) -> None:
+    """The home is not there while Pluto waits, and nobody may write where it will be."""
+    nowhere = "/proc/nowhere"
+    (tmp_path / "image-depot" / SCRATCH).rmdir()
+    waiting = {
+        **image,
+        "JULIA_DEPOT_PATH": image["JULIA_DEPOT_PATH"].replace(str(tmp_path / "home"), nowhere),
+    }
+    user = {"OF_THE_USER": "ada", "JULIA_DEPOT_PATH": image["JULIA_DEPOT_PATH"]}
+    with server(tmp_path, kernels={}, pluto=True, environment=user, image=waiting) as running:
+        until(lambda: running.pong()["pluto"], "Pluto listens")
+        running.claim()
+        said = until(lambda: (one := page(running)).get("user") == "ada" and one, "Pluto knows its user")
+        assert not said["scratch"].startswith(str(running.home))
+        assert said["depots"].split(",")[0] == f"{running.home}/.julia"
+        assert nowhere not in said["depots"]
+        assert not (running.home / ".julia/scratchspaces").exists()
 
 
 def test_a_notebook_process_waits_and_is_replaced(warm: Server) -> None:
@@ -237,6 +265,8 @@ def test_a_cold_server_starts_it_when_it_is_first_opened(image: Mapping[str, str
         said = page(running)
         assert (said["user"], said["links"], said["host"]) == ("ada", "true", "127.0.0.1")
         assert said["configuration"] == ""
+        assert said["suggestion"] == f"{running.home}/"
+        assert page(running, "new")["made"].startswith(f"{running.home}/pluto_notebooks/")
 
 
 def test_the_version_is_that_of_the_image(image: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

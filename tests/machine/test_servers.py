@@ -216,6 +216,7 @@ def test_it_is_labelled_and_alone_in_its_network(classroom: Classroom) -> None:
         "hubagent.server": "julia",
         "hubagent.digest": declared["digest"],
         "hubagent.volume": "jupyterhub-user-a-40b-2ec",
+        "hubagent.kept": "home",
     }
     assert list(inspection["NetworkSettings"]["Networks"]) == ["hubagent"]
 

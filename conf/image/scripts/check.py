@@ -10,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path("/opt/hubagent-image")
-DEPOT = Path.home() / ".julia"
+DEPOTS = (Path.home() / ".julia", Path("/opt/julia"))
+STANDARD = ("Test", "Distributed", "Statistics", "Profile")
+"""Of Julia itself, and compiled with it."""
 
 # An exception must pass through code that was compiled a moment ago, and a task must end.
 TRIAL = """
@@ -60,7 +62,8 @@ def julia() -> None:
 
 def packages() -> None:
     """Every package loads, and no user has to compile it again."""
-    names = [line.partition("@")[0] for line in (HERE / "packages.txt").read_text().splitlines() if line]
+    listed = [line.partition("@")[0] for line in (HERE / "packages.txt").read_text().splitlines() if line]
+    names = [*listed, *STANDARD]
     before = compiled()
     for name in names:
         done = subprocess.run(
@@ -77,7 +80,12 @@ def packages() -> None:
 
 
 def compiled() -> set[Path]:
-    return {Path(folder, name) for folder, _, names in os.walk(DEPOT / "compiled") for name in names}
+    return {
+        Path(folder, name)
+        for depot in DEPOTS
+        for folder, _, names in os.walk(depot / "compiled")
+        for name in names
+    }
 
 
 main()

@@ -50,7 +50,11 @@ def main() -> None:
         return
     now = version()
     # The image's depot alone: what is installed here must not land in a user's.
-    depot = {"JULIA_DEPOT_PATH": str(DEPOT), "JULIA_LOAD_PATH": "@:@stdlib"}
+    depot = {
+        "JULIA_DEPOT_PATH": f"{DEPOT}:",
+        "JULIA_LOAD_PATH": "@:@stdlib",
+        "IJULIA_NODEFAULTKERNEL": "1",  # which would be a second one, for this build's user
+    }
     targets = CPU_TARGETS.get(platform.machine(), "generic")
     if now >= NATIVE_CODE_IS_CACHED:
         depot["JULIA_CPU_TARGET"] = targets
@@ -74,11 +78,21 @@ def main() -> None:
                 f"--project={PROJECT}",
                 "-e",
                 'import IJulia; IJulia.installkernel("Julia", ARGS...; specname="julia")',
+                "--project=@.",
                 *([f"--sysimage={SYSIMAGE}"] if bake else []),
             ],
             check=True,
             env={**os.environ, **depot, "JUPYTER_DATA_DIR": str(DEPOT / "jupyter")},
         )
+        name_kernel(now)
+
+
+def name_kernel(now: tuple[int, int]) -> None:
+    """As everywhere, so that notebooks made elsewhere find it. Only before 1.28 IJulia itself adds the version."""
+    usual = DEPOT / "jupyter/kernels/julia-{}.{}".format(*now)
+    for kernel in list(usual.parent.iterdir()):
+        if kernel != usual:
+            kernel.rename(usual)
 
 
 main()

@@ -16,3 +16,6 @@ export PIP_CERT=/etc/ssl/certs/ca-certificates.crt
     --requirement $here/requirements.txt --requirement $here/jupyterhub.txt --requirement $here/pip.txt
 # Missing .pyc files are a big part of slow starts. Some packages carry modules for other versions of Python.
 /opt/jupyter/bin/python -m compileall -q -j 0 /opt/jupyter/lib || true
+# A terminal's shell reads /etc/profile, which sets PATH to the system's own programs: here pip would be another one.
+# shellcheck disable=SC2016 # for that shell
+echo 'PATH="$HOME/.local/bin:/opt/jupyter/bin:$PATH"' >/etc/profile.d/hubagent.sh

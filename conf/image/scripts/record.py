@@ -8,6 +8,7 @@ run time, so here they are counted: above a few the image is not good.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,8 @@ from jupyter_client.manager import KernelManager
 
 HERE = Path("/opt/hubagent-image")
 STATEMENTS = HERE / "precompile/ijulia.jl"
-KERNEL = "julia"
+DEPOT = "/opt/julia"
+"""Of the image. What Pluto makes for itself lies in the first depot; the user's is another one in a server."""
 
 READY_S = 600
 ANSWER_S = 300
@@ -30,32 +32,40 @@ MOST_WITHOUT_CODE = 0.2
 
 def main() -> None:
     packages = {line.partition("@")[0] for line in (HERE / "packages.txt").read_text().splitlines() if line}
-    if KERNEL in KernelSpecManager().find_kernel_specs():
-        record()
+    os.environ["JULIA_DEPOT_PATH"] = f"{DEPOT}:"
+    kernel = julia_kernel()
+    if kernel:
+        record(kernel)
     else:
         print("no Julia kernel: nothing to record")
     if "Pluto" in packages:
         subprocess.run(["julia", "--startup-file=no", str(HERE / "pluto.jl")], check=True)
 
 
-def record() -> None:
+def julia_kernel() -> str:
+    """Its name, whatever version stands in it; empty when there is none."""
+    specs = KernelSpecManager().get_all_specs()
+    return max((name for name, one in specs.items() if one["spec"].get("language") == "julia"), default="")
+
+
+def record(kernel: str) -> None:
     with tempfile.TemporaryDirectory() as work:
         trace = Path(work, "trace.jl")
-        run_session(trace)
+        run_session(kernel, trace)
         statements = [line for line in trace.read_text().splitlines() if line.startswith("precompile(")]
         if not statements:
             sys.exit("the Julia kernel compiled nothing that could be recorded; is IJulia whole?")
         recorded = Path(work, "statements.jl")
         recorded.write_text("".join(f"{line}\n" for line in dict.fromkeys(statements)))
-        failed = replay(recorded)
+        failed = replay(kernel, recorded)
     kept = [line for line in dict.fromkeys(statements) if line not in failed]
     STATEMENTS.write_text("".join(f"{line}\n" for line in kept))
     print(f"recorded {len(kept)} statements of a Julia kernel")
 
 
-def run_session(trace: Path) -> None:
+def run_session(kernel: str, trace: Path) -> None:
     """One session of the kernel as it is installed, with everything that it compiles written to `trace`."""
-    manager = KernelManager(kernel_name=KERNEL)
+    manager = KernelManager(kernel_name=kernel)
     try:
         spec = manager.kernel_spec
     except NoSuchKernel:
@@ -77,11 +87,10 @@ def run_session(trace: Path) -> None:
         manager.shutdown_kernel()
 
 
-def replay(recorded: Path) -> set[str]:
+def replay(kernel: str, recorded: Path) -> set[str]:
     """The statements that do not apply in a fresh process; ends the build when they are many."""
-    argv = [
-        word for word in KernelManager(kernel_name=KERNEL).kernel_spec.argv if word.startswith("--sysimage=")
-    ]
+    spec = KernelManager(kernel_name=kernel).kernel_spec
+    argv = [word for word in spec.argv if word.startswith("--sysimage=")]
     said = subprocess.run(
         ["julia", "--startup-file=no", *argv, str(HERE / "replay.jl"), str(recorded), "IJulia"],
         check=True,

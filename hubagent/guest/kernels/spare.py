@@ -46,7 +46,9 @@ class Spare:
         self.environment: Final = recipe.environment(base)
         started = dict(self.environment)
         if recipe.depot:
-            started["JULIA_DEPOT_PATH"] = f"{scratch}:{started.get('JULIA_DEPOT_PATH', '')}"
+            # Where none are set, an empty entry behind another stands for Julia's own without the user's, since 1.11.
+            others = started.get("JULIA_DEPOT_PATH", f"{started.get('HOME', '~')}/.julia:")
+            started["JULIA_DEPOT_PATH"] = f"{scratch}:{others}"
         self._reports, report = os.pipe()
         try:
             self.process = subprocess.Popen(  # noqa: S603 - the image's own kernelspec

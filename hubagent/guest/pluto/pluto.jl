@@ -18,9 +18,13 @@ if ARGS == ["version"]
 end
 
 # Pluto keeps the environment of its notebook processes in a scratch space of the first depot, and makes it anew for a
-# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded.
+# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded. Without one, and
+# before the user has come, that is a depot of this process: the user's is not there yet.
 const DEPOTS = copy(DEPOT_PATH)
 sort!(DEPOT_PATH; by = depot -> !isdir(joinpath(depot, "scratchspaces", PLUTO)))
+if length(ARGS) == 2 && !isdir(joinpath(DEPOT_PATH[1], "scratchspaces", PLUTO))
+    pushfirst!(DEPOT_PATH, mktempdir())
+end
 import Pluto
 copy!(DEPOT_PATH, DEPOTS)
 
@@ -59,6 +63,8 @@ function follow(session)
     foreach(name -> name in names || startswith(name, "OPENBLAS_") || delete!(ENV, name), collect(keys(ENV)))
     foreach(pair -> ENV[pair.first] = pair.second, environment)
     cd(String(parts[3]))
+    session.options.server.notebook_path_suggestion = joinpath(pwd(), "") # was made of an earlier folder
+    empty!(DEPOT_PATH)
     Base.init_depot_path()
     Worker.adopt(environment)
     Busy.report(session)

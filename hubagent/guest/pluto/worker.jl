@@ -66,6 +66,7 @@ function adoption(pairs)
         for (name, value) in $pairs
             ENV[name] = value
         end
+        empty!(DEPOT_PATH)
         Base.init_depot_path()
     end
 end

@@ -323,3 +323,25 @@ def test_a_decision_waits_for_starts_of_its_user_alone(world: World) -> None:
         go_on.set()
         assert isinstance(start.result(10.0), wire.Started)
     assert starts_ended({"ada"}, timeout_s=10.0)
+
+
+def test_what_lies_beside_the_home_of_an_older_server_is_kept(world: World) -> None:
+    """One whose container says nothing of it: its user's files would go with it."""
+    older = world.slot(user="ada")
+    container = world.containers.containers[older]
+    assert world.ask(wire.Remove(older)) == wire.Done()
+    (command,) = container.ran
+    assert command[-2:] == ("/opt/hubagent/hubagent/guest/rescue.py", "/home/jovyan/work")
+    assert world.containers.named(older) is None
+
+    newer = world.running()
+    container = world.containers.containers[newer.id]
+    assert world.ask(wire.Remove(newer.id)) == wire.Done()
+    assert container.ran == []
+
+
+def test_an_older_server_ends_though_nothing_of_it_could_be_kept(world: World) -> None:
+    world.containers.fail("run", "no such file")
+    older = world.slot(user="ada")
+    assert world.ask(wire.Remove(older)) == wire.Done()
+    assert world.containers.named(older) is None

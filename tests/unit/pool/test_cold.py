@@ -73,7 +73,9 @@ def test_the_container_runs_and_was_told_who_it_is() -> None:
             inode=0,
         )
     }
-    assert world.guests.settings[guest] == wire.GuestSettings(mode="cold", home="/home/jovyan/work")
+    assert world.guests.settings[guest] == wire.GuestSettings(
+        mode="cold", home="/home/jovyan/work", declared=("COURSE", "LANG")
+    )
 
 
 def test_pluto_is_offered_where_the_image_was_seen_to_have_it() -> None:

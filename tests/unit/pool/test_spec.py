@@ -63,6 +63,7 @@ def test_a_cold_container() -> None:
         "hubagent.guest": "0123456789ab",
         "hubagent.server": "julia",
         "hubagent.digest": server_digest(SERVER),
+        "hubagent.kept": "home",
         "hubagent.user": "a@b.c",
         "hubagent.volume": "jupyterhub-user-a-40b-2ec",
     }
@@ -102,6 +103,7 @@ def test_a_slot_is_nobodys_and_sees_what_is_attached_later() -> None:
         "hubagent.guest": "0123456789ab",
         "hubagent.server": "julia",
         "hubagent.digest": server_digest(SERVER),
+        "hubagent.kept": "home",
         "hubagent.slot": "r",
     }
     assert spec.volume is None
@@ -119,7 +121,7 @@ def test_both_run_the_launcher_with_the_declared_limits() -> None:
         assert spec.command == ("/bin/sh", "/opt/hubagent/start")
         assert spec.network == "hubagent"
         assert (spec.memory_bytes, spec.cpus, spec.processes) == (512 * 1024**2, 1.5, 100)
-        assert spec.environment == {"COURSE": "numerics"}
+        assert spec.environment == {"COURSE": "numerics", "JULIA_CPU_THREADS": "2"}
         assert not spec.root_capabilities
     assert _cold(image=ImageFacts("sha256:1", "root:root", ())).root_capabilities
 

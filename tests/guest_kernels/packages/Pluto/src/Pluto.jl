@@ -10,7 +10,38 @@ const PLUTO_VERSION = v"0.20.21"
 const loaded_with = copy(DEPOT_PATH)
 
 module Configuration
-from_flat_kwargs(; kwargs...) = Dict{Symbol,Any}(kwargs)
+
+const pwd_ref = Ref{String}()
+function __init__()
+    pwd_ref[] = pwd()
+end
+
+# As in Pluto 0.17 to 1.0: made once, of the folder that the process was started in.
+suggestion() = string(joinpath(startswith(Sys.BINDIR, pwd_ref[]) ? homedir() : pwd_ref[], ""))
+
+mutable struct ServerOptions
+    notebook_path_suggestion::String
+end
+
+struct Options
+    server::ServerOptions
+    flat::Dict{Symbol,Any}
+end
+Base.getindex(options::Options, name) = options.flat[name]
+from_flat_kwargs(; kwargs...) = Options(ServerOptions(suggestion()), Dict{Symbol,Any}(kwargs))
+
+end
+
+function new_notebooks_directory()
+    path = get(ENV, "JULIA_PLUTO_NEW_NOTEBOOKS_DIR", joinpath(first(DEPOT_PATH), "pluto_notebooks"))
+    isdir(path) || mkdir(path)
+    return path
+end
+
+# The real one keeps the environment of its notebook processes here, and cannot be loaded where it cannot be made.
+const scratch = Ref{String}()
+function __init__()
+    scratch[] = mkpath(joinpath(first(DEPOT_PATH), "scratchspaces", "c3e4b0f8-55cb-11ea-2926-15256bba5781", "environment"))
 end
 
 module WorkspaceManager
@@ -51,7 +82,7 @@ struct Notebook
 end
 
 struct ServerSession
-    options::Dict{Symbol,Any}
+    options::Configuration.Options
     notebooks::Dict{UInt64,Notebook}
 end
 ServerSession(; options) = ServerSession(options, Dict{UInt64,Notebook}())
@@ -96,8 +127,15 @@ function serve(connection, session)
             "depots $(join(DEPOT_PATH, ","))",
             "loaded_with $(join(loaded_with, ","))",
             "worker $(worker.number)",
+            "suggestion $(options.server.notebook_path_suggestion)",
+            "scratch $(scratch[])",
             "configuration $(get(ENV, "JUPYTER_CONFIG_PATH", ""))",
         ]
+        if startswith(split(request)[2], "/new")
+            path = joinpath(new_notebooks_directory(), "Cute discovery.jl")
+            write(path, "### A Pluto.jl notebook ###\n")
+            push!(facts, "made $path")
+        end
         body = join(facts, "\n")
         write(connection, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: $(sizeof(body))\r\nConnection: close\r\n\r\n$body")
     end
