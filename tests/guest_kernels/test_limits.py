@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -40,6 +41,14 @@ def test_one_that_computes_for_ever_is_given_up_by_its_processor_time(code: str)
     assert not one.wait_warm(processor_s=1.5, silent_s=600, ask_s=0.1)
     assert one.fault == "gave up after 2 s of processor time"
     assert state(one.process.pid) == ""
+    assert _session(one.process.pid) == [], "what it has started ends with it"
+
+
+def _session(leader: int) -> list[str]:
+    """The processes of a session that still run."""
+    listed = subprocess.run(["ps", "-eo", "sid=,stat=,args="], capture_output=True, text=True, check=True)
+    lines = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
+    return [args for sid, status, args in lines if int(sid) == leader and not status.startswith("Z")]
 
 
 def test_one_that_computes_nothing_is_given_up_by_the_clock() -> None:
