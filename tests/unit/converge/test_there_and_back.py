@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hubagent.observability.status import Result
 from tests.fakes.certificates import certificate_text, key_text
-from tests.unit.converge.world import World
+from tests.unit.converge.world import HOSTS, World
 
 OTHERS = [
     "",
@@ -21,8 +21,8 @@ OTHERS = [
     "metrics: {listen: '127.0.0.1:9900'}\n",
     "apply: {disruptive: always, drift: warn}\n",
 ]
-HOSTS = ["", "host: hub.example.org\n", "host: other.example.org\n", "host: third.example.org\n"]
-CONFIGS = st.builds(str.__add__, st.sampled_from(HOSTS), st.sampled_from(OTHERS))
+KEYS = ["", *(f"host: {host}\n" for host in HOSTS)]
+CONFIGS = st.builds(str.__add__, st.sampled_from(KEYS), st.sampled_from(OTHERS))
 
 
 def apply(world: World, text: str) -> dict[str, object]:
@@ -55,11 +55,7 @@ def without(facts: dict[str, object], *names: str) -> dict[str, object]:
 def machine() -> World:
     """One that answers under every name here, with a certificate of its own for two of them."""
     world = World("{}\n")
-    for number in (1, 2, 3):
-        name = ("hub", "other", "third")[number - 1]
-        world.probe.serve_by(f"https://{name}.example.org/-/hubagent", world._marker)
-    names = [f"{name}.example.org" for name in ("hub", "other", "third")]
-    world.files.put("/etc/ssl/own.crt", certificate_text(*names, "localhost", key="own").decode())
+    world.files.put("/etc/ssl/own.crt", certificate_text(*HOSTS, "localhost", key="own").decode())
     world.files.put("/etc/ssl/own.key", key_text("own").decode())
     world.files.put("/etc/token", "a-token-of-32-characters-0123456")
     return world

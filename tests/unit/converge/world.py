@@ -56,6 +56,10 @@ _FOLDERS = (
 )
 
 
+HOSTS = ("hub.example.org", "other.example.org", "third.example.org")
+FRONTS = (*(f"https://{host}" for host in HOSTS), "https://localhost")
+
+
 class World:
     """The agent's converging half on a fake machine. `reboot_agent` is a kill -9 and a start."""
 
@@ -197,8 +201,8 @@ class World:
         self.units.on(UNITS[Component.FIREWALL], self._firewall)
         self.units.on(DOCKER, self._docker)
         self.probe.serve_by("http://127.0.0.1/-/hubagent", self._marker)
-        self.probe.serve_by("https://hub.example.org/-/hubagent", self._marker)
-        self.probe.serve_by("https://localhost/-/hubagent", self._marker)
+        for front in FRONTS:
+            self.probe.serve_by(f"{front}/-/hubagent", self._marker)
         self.probe.serve_by("http://127.0.0.1:8001/api/routes", self._routes)
         self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/proxy", self._resync, method="POST")
         self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", lambda _: self._if_up(Component.HUB))
@@ -207,7 +211,7 @@ class World:
         self.pages = FakeHubPages(
             self.probe,
             back=back,
-            fronts=("https://hub.example.org", "https://localhost"),
+            fronts=FRONTS,
             token=lambda: self.agent_token,
             is_open=lambda front: self._up(Component.HUB) and (front == back or self._through()),
             certificate=self._served_certificate,
