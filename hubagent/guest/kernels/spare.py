@@ -12,7 +12,6 @@ import os
 import resource
 import select
 import signal
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -135,7 +134,9 @@ class Spare:
         """End it, if it did not end itself, with all that it has started: a compiler of its own, for one."""
         if self.process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)  # the leader of its session, and of a group of its own
+                os.killpg(
+                    self.process.pid, signal.SIGKILL
+                )  # the leader of its session, and of a group of its own
         self.process.wait()
         if self.process.stdin:
             with contextlib.suppress(OSError):  # what was not written yet

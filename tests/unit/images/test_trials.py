@@ -28,11 +28,11 @@ from hubagent.layout import (
 )
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.spec import Specs
-from hubagent.pool.volumes import Volumes
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import Container, FakeContainers
 from tests.fakes.files import MemoryFileStore
 from tests.fakes.guests import FakeGuests
+from tests.unit.pool.volumes import volumes_on
 
 PROOF = wire.Proof(python="/usr/bin/python3", modules=(), kernels={}, pluto="", ready_s=2)
 GPU = {
@@ -69,7 +69,7 @@ class World:
             guests=self.guests,
             clock=self.clock,
             specs=Specs(lambda: self.config),
-            give_home=Volumes(self.containers).give,
+            give_home=volumes_on(self.containers, clock=self.clock).give,
             proof=lambda _image: PROOF if self.proven else None,
             files=self.files,
             layout=Layout(),
@@ -109,7 +109,7 @@ def test_each_entry_is_tried_once_with_all_its_settings_and_nothing_stays() -> N
     assert world.look() == {}
     spec, other = world.specs
     assert (spec.environment, spec.memory_bytes, spec.processes, spec.network) == (
-        {"A": "b"},
+        {"JULIA_CPU_THREADS": "2", "A": "b"},
         2**30,
         99,
         NETWORK,
