@@ -103,11 +103,11 @@ def test_two_distributions_do_not_share_a_folder_across_the_parts(hub: Deb) -> N
         assert not top("python3") & top(f"python{python}")
 
 
-def test_only_the_agent_and_its_homes_helper_are_started(debs: dict[str, Deb]) -> None:
+def test_only_the_agent_and_what_serves_it_are_started(debs: dict[str, Deb]) -> None:
     started = re.findall(
         r"deb-systemd-invoke \S+ (.*?)(?: >|$)", debs["hubagent"].control("postinst"), re.MULTILINE
     )
-    assert started == ["'hubagent-homes.service' 'hubagent.service'"]
+    assert started == ["'hubagent-firewall-watch.service' 'hubagent-homes.service' 'hubagent.service'"]
     for name in ("hubagent-jupyterhub", "hubagent-proxy"):
         assert "systemd" not in debs[name].control("postinst") + debs[name].control("prerm")
 

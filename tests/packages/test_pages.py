@@ -31,7 +31,7 @@ def _options(command: str) -> set[str]:
 def test_man_page_describes_every_command_and_option() -> None:
     page = (ROOT / "packaging/man/hubagent.8.scd").read_text()
     commands = _commands()
-    assert len(commands) == 10
+    assert len(commands) == 11
     for command in commands:
         entry = re.search(rf"^\*{command}\*(.*)\n", page, re.MULTILINE)
         assert entry, command
@@ -58,7 +58,19 @@ def test_completion_offers_what_the_program_takes(typed: list[str], offered: set
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "check", "plan", "apply", "status", "first-login", "rollback", "doctor", "backup", "restore"],
+    [
+        "run",
+        "check",
+        "plan",
+        "apply",
+        "status",
+        "first-login",
+        "rollback",
+        "doctor",
+        "homes",
+        "backup",
+        "restore",
+    ],
 )
 def test_completion_knows_the_options_of(command: str) -> None:
     script = (
