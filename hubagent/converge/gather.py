@@ -87,20 +87,21 @@ def _certificate(config: Config, tools: Tools, in_use: str | None) -> tuple[Path
 def _self_signed(config: Config, tools: Tools, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
     """One of two pairs: that of the generation in force (`in_use`, its fingerprint) is never overwritten, since that
     generation may have to serve again, and a name that is taken back finds the certificate that people know."""
-    free: list[tuple[Path, Path]] = []
+    missing: list[tuple[Path, Path]] = []
+    unused: list[tuple[Path, Path]] = []
     for name in ("self-signed", "self-signed-2"):
         certificate, key = tools.layout.tls / f"{name}.crt", tools.layout.tls / f"{name}.key"
         try:
             facts = tools.certificates.inspect(certificate, key)
         except PreflightError:  # not made yet, or damaged: it is ours alone, so it is made anew
-            free.insert(0, (certificate, key))
+            missing.append((certificate, key))
             continue
         is_fresh = facts.not_after_s - tools.clock.time() > _RENEW_BEFORE_S
         if is_fresh and _is_made_for(facts, config.host):
             return certificate, key, facts
         if facts.fingerprint_sha256 != in_use:
-            free.append((certificate, key))
-    certificate, key = free[0]
+            unused.append((certificate, key))
+    certificate, key = (*missing, *unused)[0]
     tools.certificates.create_self_signed(certificate, key, host=config.host)
     return certificate, key, tools.certificates.inspect(certificate, key)
 
