@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from jupyterhub.apihandlers.users import UserAPIHandler, UserServerAPIHandler
+from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.handlers.pages import SpawnHandler
 from jupyterhub.scopes import needs_scope
 from jupyterhub.user import User
@@ -71,25 +71,6 @@ class ServerApi(UserServerAPIHandler, Interrupting):  # type: ignore[misc]  # ju
             user.spawner.check_body(body)
 
 
-class UserApi(UserAPIHandler, Interrupting):  # type: ignore[misc]  # jupyterhub's handlers are untyped
-    """users/NAME."""
-
-    @needs_scope("delete:users")  # type: ignore[untyped-decorator]
-    async def delete(self, user_name: str) -> None:
-        """JupyterHub stops the default server alone, and that only if it is ready."""
-        user = self.find_user(user_name)
-        if user is not None and user.name != self.current_user.name:
-            await self._stop_all(user)
-        await super().delete(user_name)
-
-    async def _stop_all(self, user: User) -> None:
-        for name in list(user.spawners):
-            if not await self.interrupt(user, name) and user.spawners[name].ready:
-                await self.stop_single_user(user, name)
-        if any(spawner.active for spawner in user.spawners.values()):
-            raise web.HTTPError(400, f"{user.name}'s server is in the process of stopping, please wait.")
-
-
 class SpawnPage(SpawnHandler, Interrupting):  # type: ignore[misc]  # jupyterhub's handlers are untyped
     """/hub/spawn."""
 
@@ -124,7 +105,6 @@ class SpawnPage(SpawnHandler, Interrupting):  # type: ignore[misc]  # jupyterhub
 
 REPLACED: Final[Mapping[type, type]] = {
     UserServerAPIHandler: ServerApi,
-    UserAPIHandler: UserApi,
     SpawnHandler: SpawnPage,
 }
 """Which of JupyterHub's handlers ours stand for."""

@@ -1,8 +1,9 @@
-"""Users made and renamed by the hub's API, which its admin page uses too: by the rules of signing up.
+"""Users made, renamed and deleted by the hub's API, which its admin page uses too: by the rules of signing up.
 
 JupyterHub 6.1 takes the name of a new user from the URL as it stands, and one who is renamed to the name that they
 have loses it altogether. It renames neither the account that its owner signs in with nor a server that runs, and
-has later servers at the old name's URL until it is restarted.
+has later servers at the old name's URL until it is restarted. Of a user who is deleted it stops the default server
+alone, and that only if it is ready.
 """
 
 from __future__ import annotations
@@ -11,11 +12,15 @@ import json
 
 from jupyterhub.apihandlers.users import UserAPIHandler
 from jupyterhub.scopes import needs_scope
+from jupyterhub.user import User
 from tornado import web
 
+from hubagent.hub.interruption import Interrupting
 
-class UserAPI(UserAPIHandler):  # type: ignore[misc]  # jupyterhub is untyped here
-    """`/api/users/NAME`: making and renaming refuse with 400 or 409 and a sentence that says why."""
+
+class UserAPI(UserAPIHandler, Interrupting):  # type: ignore[misc]  # jupyterhub is untyped here
+    """`/api/users/NAME`: making and renaming refuse with 400 or 409 and a sentence that says why; deleting stops all
+    servers first, those that are being started, too."""
 
     @needs_scope("admin:users")  # type: ignore[untyped-decorator]
     async def post(self, user_name: str) -> None:
@@ -48,6 +53,20 @@ class UserAPI(UserAPIHandler):  # type: ignore[misc]  # jupyterhub is untyped he
             raise
         self.users.pop(user.id, None)  # made anew when it is asked for: this one has the old name in its URLs
         await self.authenticator.reporter.know(user)
+
+    @needs_scope("delete:users")  # type: ignore[untyped-decorator]
+    async def delete(self, user_name: str) -> None:
+        user = self.find_user(user_name)
+        if user is not None and user.name != self.current_user.name:
+            await self._stop_all(user)
+        await super().delete(user_name)
+
+    async def _stop_all(self, user: User) -> None:
+        for name in list(user.spawners):
+            if not await self.interrupt(user, name) and user.spawners[name].ready:
+                await self.stop_single_user(user, name)
+        if any(spawner.active for spawner in user.spawners.values()):
+            raise web.HTTPError(400, f"{user.name}'s server is in the process of stopping, please wait.")
 
     def _refuse(self, name: str, new: str, *, has_server: bool) -> None:
         problem = self.authenticator.name_problem(new)

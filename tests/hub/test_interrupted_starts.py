@@ -15,6 +15,8 @@ import requests
 from running import call, server, wait_until
 from scene import TOKEN, Scene, staged
 
+from hubagent.naming import volume_name
+
 # Docker's SDK leaves a socket that cannot connect to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -30,6 +32,7 @@ COLD = [
     "route is not there",
 ]
 WARM = ["before Claim", "after Claim", "server does not answer", "route is not there"]
+HOME = "jupyterhub-user-{username}"
 MOMENTS = [*(("cold", moment) for moment in COLD), *(("warm", moment) for moment in WARM)]
 
 
@@ -164,6 +167,8 @@ def test_the_user_is_deleted(stage: Scene, kind: str, moment: str) -> None:
         thread.join()
     assert start.answer[0] == 204
     assert_gone(stage, user)
+    # The home stays, and is not that of the next account of the name: see test_identity.py.
+    stage.docker.volumes.pop(volume_name(HOME, user), None)
     assert_next_works(stage, user)
 
 
