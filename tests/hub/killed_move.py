@@ -29,7 +29,7 @@ def audit(name: str, arguments: tuple[object, ...]) -> None:
 event.listen(Engine, "commit", count)
 sys.addaudithook(audit)
 record = database_identity.write_record
-moving.identity.write_record = lambda *arguments: (count(), record(*arguments))[1]  # type: ignore[assignment]
+moving.database_identity.write_record = lambda *arguments: (count(), record(*arguments))[1]  # type: ignore[assignment]
 sync = schema.sync
 schema.sync = lambda file: (count(), sync(file))[1]  # type: ignore[assignment]
 

@@ -19,7 +19,7 @@ TOKEN = "hostile-token-hostile-token"
 BARE = Path(__file__).with_name("bare_config.py")
 SEED, COUNT = 1, 800
 
-PASSING_ON: Final = ("server_handlers.py", "interruption.py", "application.py")
+PASSING_ON: Final = ("server_handlers.py", "user_api.py", "interruption.py", "application.py")
 """Modules of ours that call what JupyterHub does itself: it may fail there, and is compared."""
 
 
@@ -61,9 +61,14 @@ def admin(ours: RunningHub) -> Browser:
 
 
 def faults(log: str) -> list[str]:
-    """The tracebacks that pass through code of ours, apart from that which only passes on."""
+    """The tracebacks that pass through code of ours, apart from that which only passes on, and from starts: no agent is
+    here."""
     found = []
-    for traceback in re.split(r"(?=^Traceback)", log, flags=re.MULTILINE)[1:]:
+    for traceback in re.split(
+        r"(?<!exception:\n\n)(?<!occurred:\n\n)(?=^Traceback)", log, flags=re.MULTILINE
+    )[1:]:
+        if "AgentAwayError: no answer at " in traceback:
+            continue
         frames = re.findall(r'^ +File "[^"]*/hubagent/([^"]*)"', traceback, flags=re.MULTILINE)
         if any(not frame.endswith(PASSING_ON) for frame in frames):
             found.append(traceback[-3000:])
