@@ -37,6 +37,10 @@ AUTHENTICATORS: Final[Mapping[str, str]] = {
 }
 
 CLASSES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "Accountable": (
+        ("Authenticator", "LoggingConfigurable",),
+        "",
+    ),
     "Application": (
         ("SingletonConfigurable", "LoggingConfigurable",),
         "log_datefmt:text log_format:text log_level:any logging_config:dict show_config:bool "
@@ -68,6 +72,10 @@ CLASSES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
         ("OAuthenticator", "Authenticator", "LoggingConfigurable",),
         "additional_username_claims:list allowed_idps:dict cilogon_host:text idp:text idp_whitelist:list "
         "idps:dict scope:list shown_idps:list skin:text strip_idp_domain:bool username_claim:text ",
+    ),
+    "Choosing": (
+        ("DockerSpawner", "Spawner", "LoggingConfigurable",),
+        "servers_file:text ",
     ),
     "ConfigurableHTTPProxy": (
         ("Proxy", "LoggingConfigurable",),
@@ -121,13 +129,14 @@ CLASSES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
         "hosted_domain:list include_nested_groups:bool strip_domain:bool ",
     ),
     "HubagentAuthenticator": (
-        ("NativeAuthenticator", "Authenticator", "LoggingConfigurable",),
+        ("Accountable", "NativeAuthenticator", "Authenticator", "LoggingConfigurable",),
         "admins:list auth_refresh_age:int one_time_dir:text ",
     ),
     "HubagentSpawner": (
-        ("DockerSpawner", "Spawner", "LoggingConfigurable",),
-        "agent_socket:text consecutive_failure_limit:int disable_user_config:bool http_timeout:int "
-        "poll_interval:int servers_file:text start_timeout:int ",
+        ("Choosing", "DockerSpawner", "Spawner", "LoggingConfigurable",),
+        "activity_interval_s:int agent_socket:text consecutive_failure_limit:int "
+        "disable_user_config:bool http_timeout:int keep_busy_s:float|int poll_interval:int "
+        "start_timeout:int ",
     ),
     "JupyterHub": (
         ("Application", "SingletonConfigurable", "LoggingConfigurable",),

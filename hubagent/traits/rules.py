@@ -103,8 +103,8 @@ RESERVED: Final[Mapping[str, Mapping[str, str]]] = {
     "HubagentSpawner": {
         "activity_interval_s": "it follows from hub.stop_idle_after",
         "keep_busy_s": "use hub.keep_busy",
-        "servers_file": _FIXED,
     },
+    "Choosing": {"servers_file": _FIXED},
 }
 """By the class that defines the trait; the classes that inherit it have it from there."""
 
