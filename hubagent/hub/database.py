@@ -56,8 +56,8 @@ def try_out(url: str) -> None:
             may_make_tables = connection.execute(text(_MAY_MAKE_TABLES)).scalar()
     except SQLAlchemyError as error:
         raise SettingsError(
-            f"hub.database: no connection to {place.render_as_string(hide_password=True)}: {reason_of(error)}; "
-            "check hub.database, hub.database_password_file and the database server"
+            f"hub.database: no connection to {place.render_as_string(hide_password=True)}; check hub.database, "
+            f"hub.database_password_file and the database server: {reason_of(error)}"
         ) from None
     if not may_make_tables:
         raise SettingsError(

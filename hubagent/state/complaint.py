@@ -9,7 +9,7 @@ from typing import Final
 
 from hubagent.request_log import HIDDEN, hide
 
-_MOST: Final = 300  # characters
+_MOST: Final = 400  # characters
 _SHORTEST_SECRET: Final = 6  # shorter ones would make holes in ordinary words
 
 _ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-_])")
@@ -31,7 +31,7 @@ _AN_ERROR: Final = re.compile(
 
 def first_error(lines: Sequence[str], secrets: Iterable[str] = ()) -> str:
     """The line that names the fault: what a Python traceback ends with, else the first that speaks of an error,
-    else the last. One line of at most 300 characters without control characters; empty when nothing was said.
+    else the last. One line of at most 400 characters without control characters; empty when nothing was said.
 
     `secrets` are shown in no form, nor is what looks like one.
     """

@@ -54,7 +54,7 @@ def test_a_database_server_is_connected_to(files: RunningHub, host: str) -> None
     files.write()
     result = check(files.folder / "etc")
     assert result.returncode == 1
-    assert f"hub.database: no connection to postgresql+psycopg://hub:***@{host}/accounts: " in result.stderr
+    assert f"hub.database: no connection to postgresql+psycopg://hub:***@{host}/accounts; " in result.stderr
     assert "check hub.database, hub.database_password_file" in result.stderr
     assert result.stderr.count("\n") == 1
     assert "the-password" not in result.stderr
