@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -65,7 +66,8 @@ def database(pristine: Hub) -> Iterator[Hub]:
 
 def test_the_hub_works_on_postgresql_and_refuses_a_wrong_password(database: Hub) -> None:
     machine = database.machine
-    shipped = _without(database.config(), "database", "signup")
+    before = database.config()
+    shipped = _without(before, "database", "signup")
     lines = f"  signup: open\n  database: postgresql://hub@127.0.0.1/accounts\n  database_password_file: {PASSWORD_FILE}\n"
     database.edit(_hub_section(shipped, lines))
     _, status = database.apply()
@@ -97,6 +99,14 @@ def test_the_hub_works_on_postgresql_and_refuses_a_wrong_password(database: Hub)
     assert "guest may not make tables in accounts" in str(status["problems"])
     assert database.main_pid("jupyterhub") == hub
     person.close()
+
+    machine.write(PASSWORD_FILE, PASSWORD)
+    database.edit(before)
+    _, status = database.apply()
+    assert status["result"] == "ok", status["problems"]
+    until(lambda: database.get("/hub/login")[0] == 200, 60.0, "the login page")
+    with closing(Person(database, "petra")) as again:
+        again.log_in()  # who was added on the other database has come along
 
 
 @pytest.fixture

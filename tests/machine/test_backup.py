@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ def _in_use_it_is_only_replaced_when_asked_for(hub: Hub, ada: Person) -> None:
     machine = hub.machine
     refused = _hubagent(machine, "restore", BACKUP)
     assert refused.rc == 2
-    assert f"people in the hub's database: 1 ({ADA})" in refused.stderr
+    # With those that tests before have left on the first hub.
+    assert re.search(rf"people in the hub's database: \d+ \({re.escape(ADA)}[,)]", refused.stderr), refused.stderr
     assert ada.answers()
     restored = _hubagent(machine, "restore", "--replace", "--json", BACKUP)
     assert restored.rc == 0, restored.stdout + restored.stderr
