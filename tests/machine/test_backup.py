@@ -113,7 +113,9 @@ def _in_use_it_is_only_replaced_when_asked_for(hub: Hub, ada: Person) -> None:
     refused = _hubagent(machine, "restore", BACKUP)
     assert refused.rc == 2
     # With those that tests before have left on the first hub.
-    assert re.search(rf"people in the hub's database: \d+ \({re.escape(ADA)}[,)]", refused.stderr), refused.stderr
+    assert re.search(rf"people in the hub's database: \d+ \({re.escape(ADA)}[,)]", refused.stderr), (
+        refused.stderr
+    )
     assert ada.answers()
     restored = _hubagent(machine, "restore", "--replace", "--json", BACKUP)
     assert restored.rc == 0, restored.stdout + restored.stderr
