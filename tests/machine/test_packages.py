@@ -127,6 +127,8 @@ def test_packages_come_are_upgraded_go_and_come_back(suite: Suite, released: Pat
 
 def _installed(hub: Hub) -> None:
     machine = hub.machine
+    assert hub.config() == machine.read("/usr/share/hubagent/hubagent.yaml")
+    assert machine.run(["stat", "-c", "%a %U", "/etc/hubagent.yaml"]).stdout == "644 root\n"
     assert [machine.unit_state(unit) for unit in UNITS] == ["active"] * len(UNITS)
     assert hub.get("/hub/login")[0] == 200
     assert not machine.exists("/etc/nginx/sites-enabled/default")
