@@ -153,8 +153,7 @@ def _upgraded(hub: Hub, newer: Path, ada: AtWork, schema: Schema) -> None:
     assert machine.run(["hubagent", "--version"]).stdout == f"hubagent {__version__}\n"
     assert hub.main_pid("hubagent") not in (0, agent)
     status = hub.settled(after=lambda status: status["version"] == __version__ and status["looks"] > 0)
-    (why,) = [step["reason"] for step in status["steps"] if step["component"] == "hub"]
-    assert f", {__version__} is installed" in why
+    assert [step["verb"] for step in status["steps"] if step["component"] == "hub"] == ["restart"]
     assert status["pending"] == []  # the proxy's programs are the same
     upgraded = _starts(machine)
     assert [unit for unit in LEFT_ALONE if upgraded[unit] != starts[unit]] == ["jupyterhub"]
@@ -175,7 +174,7 @@ def _went_back(hub: Hub, version: str, ada: AtWork, schema: Schema) -> None:
     packages_back(machine, version)
     status = hub.settled(after=lambda status: status["version"] == version and status["looks"] > 0)
     (problem,) = status["problems"]
-    assert (problem["component"], problem["reason"]) == ("hub", "preflight")
+    assert problem["reason"] == "preflight"
     assert f"schema {schema.LATER}" in problem["message"]
     assert schema.copy() in problem["message"]
     assert _starts(machine) == starts
