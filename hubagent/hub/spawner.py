@@ -62,7 +62,9 @@ class HubagentSpawner(Choosing):
     start_timeout = Integer(120, config=True)
     http_timeout = Integer(60, config=True)
     poll_interval = Integer(30, config=True)
-    consecutive_failure_limit = Integer(5, config=True)
+    consecutive_failure_limit = Integer(
+        0, config=True
+    )  # a class on a busy machine must not end the hub for everybody
     disable_user_config = Bool(True, config=True)
     remove = Bool(True)
     apply_user_options = AnyTrait(lambda spawner, options: None)  # `start` reads them
