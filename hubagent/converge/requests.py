@@ -1,21 +1,15 @@
-"""How the command line asks the running agent: a file in /run/hubagent/requests, then SIGHUP.
-
-The folder is root's alone (0700), so that nothing else can ask. An answer is a file beside it.
-"""
+"""What the command line asks of the running agent about the configuration."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hubagent.converge.look import Order
 from hubagent.layout import Layout
+from hubagent.mailbox import Mailbox
 from hubagent.ports import FileStore
 from hubagent.state.json_object import json_object
-
-_MAX_BYTES = 4 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,51 +24,29 @@ class Requests:
     """Both ends of the exchange. Methods may raise StorageError."""
 
     def __init__(self, files: FileStore, layout: Layout) -> None:
-        self._files = files
-        self._folder = layout.run / "requests"
-        self._is_prepared = False
+        self._mailbox = Mailbox(files, layout.run / "requests")
 
     def send(self, request: Request) -> None:
+        order = request.order
         value = {
-            "allow_disruption": request.order.allow_disruption,
-            "rollback_to": request.order.rollback_to,
-            "retry": request.order.retry,
-            "new_tokens": request.order.new_tokens,
+            "allow_disruption": order.allow_disruption,
+            "rollback_to": order.rollback_to,
+            "retry": order.retry,
+            "new_tokens": order.new_tokens,
         }
-        self._files.write(self._path(request.id, "order"), json.dumps(value).encode(), mode=0o600)
+        self._mailbox.send(request.id, value)
 
     def waiting(self) -> tuple[Request, ...]:
-        """Orders that nobody has taken; taking removes them. What cannot be read is dropped. The first call
-        begins with an empty folder: nobody waits for an answer from before."""
-        if not self._is_prepared:
-            self._files.remove(self._folder)
-            self._files.make_dir(self._folder, mode=0o700)
-            self._is_prepared = True
-        found = []
-        for name in self._files.list_dir(self._folder):
-            if not name.endswith(".order.json"):
-                continue
-            state = self._files.read(self._folder / name, max_bytes=_MAX_BYTES)
-            self._files.remove(self._folder / name)
-            request = _parse(name.removesuffix(".order.json"), state.content if state else b"")
-            if request is not None:
-                found.append(request)
-        return tuple(found)
+        """Those that nobody has taken; taking removes them. What cannot be read is dropped."""
+        found = (_parse(name, content) for name, content in self._mailbox.take())
+        return tuple(request for request in found if request is not None)
 
     def answer(self, request: Request, value: dict[str, Any]) -> None:
-        self._files.write(self._path(request.id, "answer"), json.dumps(value).encode(), mode=0o600)
+        self._mailbox.answer(request.id, value)
 
     def answered(self, request: Request) -> dict[str, Any] | None:
         """The answer, once there is one; taking removes it."""
-        path = self._path(request.id, "answer")
-        state = self._files.read(path, max_bytes=_MAX_BYTES)
-        if state is None:
-            return None
-        self._files.remove(path)
-        return json_object(state.content)
-
-    def _path(self, request: str, kind: str) -> Path:
-        return self._folder / f"{request}.{kind}.json"
+        return self._mailbox.answered(request.id)
 
 
 def _parse(name: str, content: bytes) -> Request | None:

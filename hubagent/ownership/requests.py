@@ -1,4 +1,4 @@
-"""How `hubagent homes` asks the running agent: as other commands do (converge/requests.py), in a folder of its own.
+"""What `hubagent homes` asks of the running agent.
 
 The agent has the only hand on homes while it runs, since it starts the servers that would have them.
 """
@@ -6,16 +6,12 @@ The agent has the only hand on homes while it runs, since it starts the servers 
 from __future__ import annotations
 
 import enum
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from hubagent.layout import Layout
+from hubagent.mailbox import Mailbox
 from hubagent.ports import FileStore
 from hubagent.state.json_object import json_object
-
-_MAX_BYTES: Final = 64 * 1024
 
 
 class Verb(enum.Enum):
@@ -50,48 +46,23 @@ class Decisions:
     """Both ends of the exchange. Methods may raise StorageError."""
 
     def __init__(self, files: FileStore, layout: Layout) -> None:
-        self._files = files
-        self._folder = layout.run / "homes-requests"
-        self._is_prepared = False
+        self._mailbox = Mailbox(files, layout.run / "homes-requests")
 
     def send(self, decision: Decision) -> None:
-        value = {"verb": decision.verb.value, "name": decision.name}
-        self._files.write(self._path(decision.id, "order"), json.dumps(value).encode(), mode=0o600)
+        self._mailbox.send(decision.id, {"verb": decision.verb.value, "name": decision.name})
 
     def waiting(self) -> tuple[Decision, ...]:
-        """Those that nobody has taken; taking removes them. What cannot be read is dropped. The first call begins
-        with an empty folder: nobody waits for an answer from before."""
-        if not self._is_prepared:
-            self._files.remove(self._folder)
-            self._files.make_dir(self._folder, mode=0o700)
-            self._is_prepared = True
-        found = []
-        for name in self._files.list_dir(self._folder):
-            if not name.endswith(".order.json"):
-                continue
-            state = self._files.read(self._folder / name, max_bytes=_MAX_BYTES)
-            self._files.remove(self._folder / name)
-            decision = _parse(name.removesuffix(".order.json"), state.content if state else b"")
-            if decision is not None:
-                found.append(decision)
-        return tuple(found)
+        """Those that nobody has taken; taking removes them. What cannot be read is dropped."""
+        found = (_parse(name, content) for name, content in self._mailbox.take())
+        return tuple(decision for decision in found if decision is not None)
 
     def answer(self, decision: Decision, answer: Answer) -> None:
-        value = {"outcome": answer.outcome.value, "words": list(answer.words)}
-        self._files.write(self._path(decision.id, "answer"), json.dumps(value).encode(), mode=0o600)
+        self._mailbox.answer(decision.id, {"outcome": answer.outcome.value, "words": list(answer.words)})
 
     def answered(self, decision: Decision) -> Answer | None:
         """The answer, once there is one; taking removes it."""
-        path = self._path(decision.id, "answer")
-        state = self._files.read(path, max_bytes=_MAX_BYTES)
-        if state is None:
-            return None
-        self._files.remove(path)
-        value = json_object(state.content)
-        return Answer(Outcome(value["outcome"]), tuple(map(str, value["words"])))
-
-    def _path(self, decision: str, kind: str) -> Path:
-        return self._folder / f"{decision}.{kind}.json"
+        value = self._mailbox.answered(decision.id)
+        return None if value is None else Answer(Outcome(value["outcome"]), tuple(map(str, value["words"])))
 
 
 def _parse(name: str, content: bytes) -> Decision | None:
