@@ -7,7 +7,6 @@ image that serves alone, is reported, and is tried again later, when the recipe 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -21,17 +20,15 @@ from hubagent.images.proof import Prover
 from hubagent.images.reports import Reports
 from hubagent.images.rollout import AbandonedError, Rollout
 from hubagent.images.store import Store
+from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_BUILD, LABEL_IMAGE, Layout
 from hubagent.observability.status import ImageState, ImageStatus
 from hubagent.pool.ports import Containers, Guests
 from hubagent.ports import Clock, FileStore
-from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
-_POLL_S: Final = 60.0
 _TIDY_EVERY_S: Final = 600.0
-_JOIN_S: Final = 2.0  # a build ends with the process that follows it
 
 
 class Images:
@@ -74,26 +71,17 @@ class Images:
         self._next_tidy_s = 0.0
         self._choices: dict[tuple[str, str], str] = {}  # by server and image
         self._is_loaded = False
-        self._is_asked = threading.Event()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        # A daemon: a build that says nothing for an hour must not keep the process from ending.
-        self._thread = NamedThread(self._run, name="images")
+        self._worker = Worker(lambda asked: self.look(asked=asked), name="images")
 
     def start(self) -> None:
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(_JOIN_S)
+        self._worker.stop()
 
     def wake(self, *, asked: bool = False) -> None:
         """Look again; `asked` tries at once what failed, and asks registries for newer images."""
-        if asked:
-            self._is_asked.set()
-        self._wake.set()
+        self._worker.wake(asked=asked)
 
     def proof(self, image_id: str) -> wire.Proof | None:
         return self._store.proof(image_id)
@@ -122,22 +110,9 @@ class Images:
             self._tidy(servers)
             self._next_tidy_s = self._clock.monotonic() + _TIDY_EVERY_S
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            asked = self._is_asked.is_set()
-            self._is_asked.clear()
-            try:
-                self.look(asked=asked)
-            except TemporaryError as error:
-                log.warning("images: %s", error)
-            except Exception:
-                log.exception("images: a look failed")
-            self._wake.wait(_POLL_S)
-
     def _attend(self, server: Server, *, newest: bool) -> bool:
         """Whether its servers start from another image now."""
-        if self._stopping.is_set():
+        if self._worker.is_stopping:
             return False
         self._reports.usable(server, self._is_usable(server))
         try:
@@ -148,7 +123,7 @@ class Images:
             log.warning("%s: %s", server.name, error)
         except AbandonedError as error:
             log.info("%s: %s", server.name, error)
-            self._wake.set()
+            self._worker.wake()
         except HubagentError as error:
             self._reports.put(server, ImageState.FAILED, str(error))
         finally:
@@ -175,7 +150,7 @@ class Images:
         return sorted(servers, key=lambda server: server.build is not None)
 
     def _is_wanted(self, server: Server) -> bool:
-        return not self._stopping.is_set() and any(
+        return not self._worker.is_stopping and any(
             (one.name, one.image, one.build) == (server.name, server.image, server.build)
             for one in self._servers()
         )

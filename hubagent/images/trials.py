@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from hubagent.config.extras import extras
 from hubagent.config.model import Config, Server
-from hubagent.errors import EngineAbsentError, GuestError, HubagentError, StorageError, TemporaryError
+from hubagent.errors import EngineAbsentError, GuestError, HubagentError, StorageError
 from hubagent.images.failures import Failures
 from hubagent.images.proof import CPU_SHARES, Prover
+from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_GUEST, LABEL_TRIAL, Layout
 from hubagent.pool.making import Prove
 from hubagent.pool.ports import Containers, ContainerSpec, Guests, ImageFacts
@@ -25,12 +25,9 @@ from hubagent.pool.spec import Specs
 from hubagent.ports import Clock, FileStore
 from hubagent.state.hub_files import server_digest
 from hubagent.state.json_object import json_object
-from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
 
-_POLL_S: Final = 60.0
-_JOIN_S: Final = 2.0
 _MAX_BYTES: Final = 1024**2
 
 
@@ -66,26 +63,18 @@ class Trials:
         self._passed: dict[str, str] | None = None  # what each entry was made from, by its name
         self._failures = Failures()
         self._failed: dict[str, str] = {}
-        self._is_asked = threading.Event()
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = NamedThread(self._run, name="trials")
+        self._worker = Worker(lambda asked: self.look(asked=asked), name="trials")
 
     def start(self) -> None:
-        self._thread.start()
+        self._worker.start()
 
     def stop(self) -> None:
         """A trial that is under way is cleared away by the next agent."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(_JOIN_S)
+        self._worker.stop()
 
     def wake(self, *, asked: bool = False) -> None:
         """Look again; `asked` tries at once what failed."""
-        if asked:
-            self._is_asked.set()
-        self._wake.set()
+        self._worker.wake(asked=asked)
 
     def failed(self) -> Mapping[str, str]:
         """Why no server starts, by the name of the entry; any thread may ask."""
@@ -102,21 +91,8 @@ class Trials:
         servers = config.servers if config is not None else ()
         self._forget({server.name for server in servers})
         for server in servers:
-            if config is not None and not self._stopping.is_set():
+            if config is not None and not self._worker.is_stopping:
                 self._attend(config, server)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            asked = self._is_asked.is_set()
-            self._is_asked.clear()
-            try:
-                self.look(asked=asked)
-            except TemporaryError as error:
-                log.warning("trials: %s", error)
-            except Exception:
-                log.exception("trials: a look failed")
-            self._wake.wait(_POLL_S)
 
     def _attend(self, config: Config, server: Server) -> None:
         image = self._containers.image(server.image)

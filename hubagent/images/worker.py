@@ -1,0 +1,60 @@
+"""A thread that looks whenever it is woken, and every minute anyway."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from hubagent.errors import TemporaryError
+from hubagent.threads import NamedThread
+
+log = logging.getLogger(__name__)
+
+_POLL_S: Final = 60.0
+_JOIN_S: Final = 2.0  # what is under way ends with the process that follows it
+
+
+class Worker:
+    """`look` is told whether a person asked, who wants what failed to be tried at once; it may raise anything."""
+
+    def __init__(self, look: Callable[[bool], None], *, name: str) -> None:
+        self._look = look
+        self._name = name
+        self._is_asked = threading.Event()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        # A daemon: a build that says nothing for an hour must not keep the process from ending.
+        self._thread = NamedThread(self._run, name=name)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    def wake(self, *, asked: bool = False) -> None:
+        if asked:
+            self._is_asked.set()
+        self._wake.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            asked = self._is_asked.is_set()
+            self._is_asked.clear()
+            try:
+                self._look(asked)
+            except TemporaryError as error:
+                log.warning("%s: %s", self._name, error)
+            except Exception:
+                log.exception("%s: a look failed", self._name)
+            self._wake.wait(_POLL_S)
