@@ -60,6 +60,10 @@ test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fi
 	tests/guest_venv.sh
 	$(PY) -m tests.faults.run $(PARTS)
 
+.PHONY: test-releases
+test-releases: venv repo ## every test of booted machines on Debian 12 and on 13 (`make test` runs most on one of them)
+	$(PY) -m pytest -q -n 2 --dist loadgroup --durations=25 tests/machine --ignore=tests/machine/test_rig_traces.py
+
 .PHONY: test-busy
 test-busy: venv repo ## the ten most important machine tests at a load of 10 a core; ARGS="-k bookworm" for some
 	$(PY) -m tests.busy $(ARGS)

@@ -24,8 +24,9 @@ declare -A commands=(
     [kernels]="$guest -m pytest -q tests/guest_kernels"
     [deb]="make repo lint-deb"
     [packages]="$py -m pytest -q tests/packages"
-    # Debian 12 and 13 beside each other. What looks for traces on the host stays alone.
-    [machine]="$py -m pytest -q -n 2 --dist loadgroup --durations=15 tests/machine --ignore=tests/machine/test_rig_traces.py"
+    # Debian 12 and 13 beside each other, most tests on one of them: `make test-releases` runs each on both.
+    # What looks for traces on the host stays alone.
+    [machine]="$py -m pytest -q -n 2 --dist loadgroup --one-release --durations=15 tests/machine --ignore=tests/machine/test_rig_traces.py"
     [rig]="$py -m pytest -q tests/machine/test_rig_traces.py"
     [browser]="$py -m pytest -q -n 2 tests/browser"
 )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.machine.hub import Hub, install
-from tests.machine.rig import NOTEBOOK, Machine
+from tests.machine.rig import NOTEBOOK, Machine, Suite
 
 REPOSITORY = Path("dist/repo")
+RELEASES: Final = tuple(suite.value for suite in Suite)
 
 
-@pytest.fixture(scope="session", params=["bookworm", "trixie"])
+@pytest.fixture(scope="session", params=RELEASES)
 def hub(request: pytest.FixtureRequest) -> Iterator[Hub]:
     with Machine.boot(request.param, image=NOTEBOOK) as machine:
         yield install(machine, REPOSITORY)

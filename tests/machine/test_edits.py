@@ -30,6 +30,7 @@ def _status_by_name(hub: Hub, name: str) -> str:
     return hub.machine.run(["curl", *show, *to], check=False).stdout
 
 
+@pytest.mark.each_release
 def test_a_plain_install_serves_every_name_at_once(pristine: Hub) -> None:
     status, body = pristine.get("/hub/login", host="anything.example.net")
     assert status == 200
@@ -214,6 +215,7 @@ def test_rollback_goes_back_and_stays(pristine: Hub) -> None:
     assert hashlib.sha256(again.encode()).hexdigest() == sha256
 
 
+@pytest.mark.each_release
 def test_the_agent_killed_touches_no_service_and_comes_back(pristine: Hub) -> None:
     before = _pids(pristine)
     agent = pristine.main_pid("hubagent")

@@ -84,6 +84,7 @@ def room(hub: Hub) -> Iterator[Classroom]:
         yield room
 
 
+@pytest.mark.each_release
 def test_servers_reach_the_internet_names_and_what_their_entry_opens_alone(room: Classroom) -> None:
     assert tuple(name for name in ENTRIES if "slot" in room.container(name)) == WARM
     asked = [*THE_INTERNET, *THE_HOST, BY_NAME]

@@ -272,6 +272,7 @@ def nobody_is_left(lecture: Lecture) -> Iterator[None]:
 # -- a click
 
 
+@pytest.mark.each_release
 def test_a_click_takes_a_waiting_slot(lecture: Lecture) -> None:
     lecture.fill()
     waiting = lecture.ready_slots()
@@ -282,6 +283,7 @@ def test_a_click_takes_a_waiting_slot(lecture: Lecture) -> None:
     lecture.fill()  # its place is taken by a fresh one
 
 
+@pytest.mark.each_release
 def test_a_slot_becomes_the_server_that_a_cold_start_gives(lecture: Lecture) -> None:
     """Everything a user or a program in the server could see is the same on both ways."""
     seen = {}

@@ -111,6 +111,7 @@ _HUBS_OWN = "/var/lib/jupyterhub"
 _CREDENTIAL = "/run/credentials/jupyterhub.service/secrets.json"  # what its unit was given
 
 
+@pytest.mark.each_release
 @pytest.mark.parametrize("user", ["jupyterhub", "nobody"])
 def test_another_user_of_the_machine_gets_next_to_nothing(hub: Hub, user: str) -> None:
     """With the rights of the hub's user, outside of its unit's sandbox, and of one who has none."""

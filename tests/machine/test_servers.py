@@ -240,6 +240,7 @@ def test_course_files_are_read_only_and_shared_ones_are_not(classroom: Classroom
     assert classroom.hub.machine.read("/srv/shared/ours.txt") == "mine\n"
 
 
+@pytest.mark.each_release
 def test_homes_are_kept_and_nobody_gets_another_ones(classroom: Classroom) -> None:
     ada, bob = classroom.person(ADA, running=True), classroom.person(BOB, running=True)
     owner = classroom.inside(ADA, "stat", "-c", "%U %G", "/home/jovyan/work")
@@ -580,6 +581,7 @@ def test_a_hub_restart_is_not_noticed(classroom: Classroom) -> None:
     until(lambda: ada.servers().get("", {}).get("ready", False), 60.0, "the hub to know the server again")
 
 
+@pytest.mark.each_release
 def test_a_restart_of_docker_is_not_noticed(classroom: Classroom) -> None:
     ada = classroom.person(ADA, running=True)
     before = classroom.inspect(ADA)
