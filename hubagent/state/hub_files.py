@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from hubagent.codec import json_object
 from hubagent.config.model import Hub, MountMode, Server
 from hubagent.config.trait_files import without_secrets
 from hubagent.layout import (
@@ -18,7 +19,6 @@ from hubagent.layout import (
     PROXY_PORT,
     network_of,
 )
-from hubagent.state.json_object import json_object
 from hubagent.state.secrets import Secrets
 
 _TOKEN_DIGEST: Final = "PROXY_TOKEN_SHA256"  # noqa: S105 (a variable's name)

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from hubagent.codec import json_object
 from hubagent.config.model import Metrics, MetricsTls
 from hubagent.config.types import ListenAddress
 from hubagent.errors import StorageError
 from hubagent.ports import CertificateFacts
 from hubagent.state.desired import Desired, ManagedFile
-from hubagent.state.json_object import json_object
 from hubagent.state.model import Component
 
 VERSION = 1
