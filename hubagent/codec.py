@@ -25,13 +25,12 @@ import math
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_KEY: Final = "key"
 _LATER: Final = "later"
 _ALWAYS: Final = object()  # equals no default
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -63,9 +62,11 @@ def later(default: Any) -> Any:
     return dataclasses.field(default=default, metadata={_LATER: True})
 
 
-def named(key: str) -> Any:
-    """A field that JSON knows by another name."""
-    return dataclasses.field(metadata={_KEY: key})
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """In an annotation, `Annotated[int, Key("bytes")]`: JSON knows the field by another name."""
+
+    name: str
 
 
 class Codec(Generic[T]):
@@ -142,13 +143,20 @@ def plain(value: object) -> Any:
 def _written(kind: type[Any]) -> tuple[tuple[str, str, object], ...]:
     """Of each field: its key, its name, and the value with which it is left out."""
     return tuple(
-        (_key(one), one.name, one.default if _LATER in one.metadata else _ALWAYS)
-        for one in dataclasses.fields(kind)
+        (key, one.name, one.default if _LATER in one.metadata else _ALWAYS) for key, one, _ in _fields(kind)
     )
 
 
-def _key(field: dataclasses.Field[Any]) -> str:
-    return str(field.metadata.get(_KEY, field.name))
+def _fields(kind: type[Any]) -> Iterator[tuple[str, dataclasses.Field[Any], Any]]:
+    """Each field with its key and the annotation of its value."""
+    hints = typing.get_type_hints(kind, include_extras=True)
+    for one in dataclasses.fields(kind):
+        hint = hints[one.name]
+        if typing.get_origin(hint) is typing.Annotated:
+            annotation, key = typing.get_args(hint)
+            yield key.name, one, annotation
+        else:
+            yield one.name, one, hint
 
 
 def _without_mark(data: object, key: str, number: int) -> object:
@@ -237,11 +245,8 @@ def _mapping(key_kind: Any, item_kind: Any, *, strict: bool) -> _Reader:
 
 
 def _object(cls: type[Any], *, strict: bool) -> _Reader:
-    hints = typing.get_type_hints(cls)
-    readers = {
-        _key(one): (one.name, _reader(hints[one.name], strict=strict)) for one in dataclasses.fields(cls)
-    }
-    required = {_key(one): one.name for one in dataclasses.fields(cls) if _is_required(one)}
+    readers = {key: (one.name, _reader(hint, strict=strict)) for key, one, hint in _fields(cls)}
+    required = {key: one.name for key, one, _ in _fields(cls) if _is_required(one)}
 
     def read_object(value: object) -> Any:
         if not isinstance(value, dict):

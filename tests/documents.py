@@ -73,7 +73,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(kind)
     if issubclass(kind, PurePath):
         return _TEXT.map(kind)
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind)  # without what is annotated
     return st.builds(kind, **{one.name: values(hints[one.name]) for one in dataclasses.fields(kind)})
 
 

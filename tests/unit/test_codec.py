@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Annotated
 
 import pytest
 
-from hubagent.codec import Codec, CodecError, json_object, later, named
+from hubagent.codec import Codec, CodecError, Key, json_object, later
 
 
 class Colour(enum.Enum):
@@ -25,7 +26,7 @@ class Rank(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    size: int = named("bytes")
+    size: Annotated[int, Key("bytes")]
     weight: float = 1.0
 
 
