@@ -132,6 +132,8 @@ def plain(value: object) -> Any:
         return value.value
     if isinstance(value, PurePath):
         return str(value)
+    if isinstance(value, str):  # a grammar's own kind of it
+        return str(value)
     return {
         key: item if type(item) in _SCALARS else plain(item)
         for key, name, default in _written(kind)
