@@ -23,7 +23,7 @@ from hubagent.homes import mount_table
 from hubagent.hub_documents import SERVERS, Mount, Server, Servers
 from hubagent.layout import Layout
 from tests.contract.small_groups import CPU, FREEZER, SmallGroups
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 OWNER: Final = 1000
 GROUP: Final = 100
@@ -136,7 +136,7 @@ class SmallHomes:
             stderr=log,
         )
         log.close()
-        wait_until(self._answers, _READY_S, lambda: "the helper does not answer")
+        wait_until(self._answers, lambda: "the helper does not answer", timeout_s=_READY_S)
 
     def stop(self, how: signal.Signals) -> str:
         """End the helper; what it, and those before it, wrote."""
