@@ -26,6 +26,7 @@ from hubagent.adapters.machine_facts import LocalMachineFacts
 from hubagent.adapters.notify import SystemdNotifier
 from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.adapters.watch import ConfigWatch
+from hubagent.backoff import Backoff
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import networks
 from hubagent.converge.apply import Applier
@@ -41,7 +42,7 @@ from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests
 from hubagent.converge.survey import Survey
 from hubagent.converge.tools import Tools
-from hubagent.converge.triggers import Backoff, Trigger, Triggers
+from hubagent.converge.triggers import Trigger, Triggers
 from hubagent.converge.verify import Verifier
 from hubagent.errors import HubagentError, PreflightError, StopRequested, StorageError
 from hubagent.layout import Layout
@@ -63,6 +64,8 @@ _STOP_S = 20.0
 """After being told to end. Less than the unit's TimeoutStopSec, so that an end is never a failure."""
 
 _LOG_S = 1.0
+
+_BACKOFF = Backoff(first_s=0.5, most_s=30.0)
 
 _SIGNALS = {signal.SIGHUP, signal.SIGTERM, signal.SIGINT}
 
@@ -147,7 +150,7 @@ class Agent:
             images=self.user_servers.images,
             homes_waiting=self.user_servers.homes_waiting,
         )
-        self._backoff = Backoff()
+        self._failures = 0  # of looks that are worth a retry, in a row
 
     def run(self) -> int:
         """Look until told to stop, within _STOP_S then. Services are never touched on the way out; a change that is
@@ -222,9 +225,10 @@ class Agent:
                 self.user_servers.wake()
             next_poll_s = self.tools.clock.monotonic() + POLL_S
             if look.retry:
-                self.triggers.put(Trigger.RETRY, delay_s=self._backoff.failed())
+                self._failures += 1
+                self.triggers.put(Trigger.RETRY, delay_s=_BACKOFF.delay_s(self._failures))
             else:
-                self._backoff.succeeded()
+                self._failures = 0
             self.notifier.ready(_words(status))
 
     def _answer_requests(self) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hubagent.codec import json_object
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 _MAX_BYTES: Final = 4 * 1024**2
 _ORDER: Final = ".order.json"

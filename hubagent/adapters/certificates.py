@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hubagent.codec import Codec
 from hubagent.errors import PreflightError, StorageError, TemporaryError
 from hubagent.ports import CertificateFacts, Clock, FileStore
 
@@ -24,6 +25,7 @@ _MAX_FILE_BYTES: Final = 1 << 20
 _CLOCK_SKEW_S: Final = 3600  # a client whose clock is behind may still connect
 _PROGRAM: Final = Path(__file__).with_name("x509.py")
 _PROGRAM_S: Final = 30.0
+_FACTS: Final = Codec(CertificateFacts, strict=False)
 
 
 class PemCertificateStore:
@@ -65,12 +67,7 @@ def _inspect(certificate: Path, key: Path, chain: bytes, private: bytes) -> Cert
     found = _ask({"certificate": chain.decode("latin-1"), "key": private.decode("latin-1")})
     if "fault" in found:
         raise PreflightError(_words(found, certificate, key))
-    return CertificateFacts(
-        fingerprint_sha256=found["fingerprint_sha256"],
-        not_before_s=found["not_before_s"],
-        not_after_s=found["not_after_s"],
-        names=tuple(found["names"]),
-    )
+    return _FACTS.typed(found)
 
 
 def _words(found: Mapping[str, Any], certificate: Path, key: Path) -> str:

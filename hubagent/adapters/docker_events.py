@@ -16,13 +16,13 @@ from typing import Any, Final
 import docker.errors
 import requests.exceptions
 
+from hubagent.backoff import Backoff
 from hubagent.threads import NamedThread
 
 _LOG = logging.getLogger(__name__)
 
 _STREAM_LIFE_S: Final = 300
-_FIRST_PAUSE_S: Final = 0.5
-_LONGEST_PAUSE_S: Final = 30.0
+_BACKOFF: Final = Backoff(first_s=0.5, most_s=30.0)
 _JOIN_S: Final = 5.0
 _FILTERS: Final = {
     "type": ["container", "network"],
@@ -59,16 +59,16 @@ class EngineEvents:
         self._thread.join(_JOIN_S)
 
     def _read(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        failures = 0
         while not self._stopping.is_set():
             try:
                 client = self._connect()
             except _FAULTS as error:
                 _LOG.info("Docker sends no events: %s", error)
-                self._stopping.wait(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                failures += 1
+                self._stopping.wait(_BACKOFF.delay_s(failures))
                 continue
-            pause_s = _FIRST_PAUSE_S
+            failures = 0
             self._on_change()  # who knows what happened while nobody listened
             with contextlib.closing(client):
                 self._follow(client)

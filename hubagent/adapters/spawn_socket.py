@@ -12,7 +12,6 @@ import os
 import pwd
 import queue
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from hubagent import wire
 from hubagent.errors import StorageError
 from hubagent.layout import HUB_USER
 from hubagent.threads import NamedThread
+from hubagent.wire import peer
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,6 @@ _LOOK_S: Final = 0.5
 
 _STOP_S: Final = 5.0
 """So long `stop` waits for what is being answered: for all of it (seconds)."""
-
-_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
 class SpawnServer:
@@ -151,8 +149,7 @@ class SpawnServer:
                 self._see_to_it()
 
     def _is_allowed(self, connection: socket.socket) -> bool:
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, uid, _ = _CREDENTIALS.unpack(credentials)
+        pid, uid, _ = peer.credentials(connection)
         if uid not in self._users:
             log.warning("spawn socket: process %d of user %d is not the hub; not answered", pid, uid)
         return uid in self._users
@@ -203,9 +200,8 @@ class SpawnServer:
             log.warning("spawn socket: %s", error)
             _reply(connection, wire.Refused("message", str(error)), self._request_s)
             return
-        if _has_gone(
-            connection
-        ):  # a hub that was killed while this waited for its turn; the next one decides anew
+        if peer.has_gone(connection):
+            # A hub that was killed while this waited for its turn; the next one decides anew.
             log.warning("spawn socket: nobody waits for the answer to %s any more", type(request).__name__)
             return
         try:
@@ -244,17 +240,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _has_gone(connection: socket.socket) -> bool:
-    """Whether the peer, which has said all that it says, has closed its side."""
-    connection.settimeout(0.0)  # a timeout would be waited for in spite of MSG_DONTWAIT
-    try:
-        return connection.recv(1, socket.MSG_PEEK) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 def _reply(connection: socket.socket, message: object, timeout_s: float) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from gi.repository import Gio, GLib
 from pydbus.bus import Bus
 
+from hubagent.backoff import Backoff
 from hubagent.errors import UnitError
 from hubagent.threads import NamedThread
 
@@ -23,8 +24,7 @@ SYSTEM_BUS: Final = "unix:path=/run/dbus/system_bus_socket"
 
 _LOG = logging.getLogger(__name__)
 
-_FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 30.0
+_BACKOFF: Final = Backoff(first_s=0.1, most_s=30.0)
 _GRACE_S: Final = 2.0  # a caller waits so long for a connection that was lost just now
 _JOIN_S: Final = 5.0
 
@@ -96,16 +96,16 @@ class BusConnection:
     def _keep_connected(self) -> None:
         context = self._context
         context.push_thread_default()
-        pause_s = _FIRST_PAUSE_S
+        failures = 0
         while not self._closing.is_set():
             try:
                 self._serve_once(context)
-                pause_s = _FIRST_PAUSE_S
+                failures = 0
             except (GLib.Error, UnitError) as error:
                 with self._changed:
                     self._fault = error.message if isinstance(error, GLib.Error) else str(error)
-                self._closing.wait(pause_s)
-                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                failures += 1
+                self._closing.wait(_BACKOFF.delay_s(failures))
         context.pop_thread_default()
 
     def _serve_once(self, context: Any) -> None:

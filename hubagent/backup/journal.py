@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from typing import Final
 
 from hubagent.backup import places
+from hubagent.codec import Codec, CodecError
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
 
 _MAX_BYTES: Final = 16 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    backup: str  # its manifest's SHA-256
+    done: tuple[str, ...] = ()
+    complete: bool = False
+
+
+_PROGRESS: Final = Codec(_Progress, strict=False)
 
 
 class Journal:
@@ -46,18 +57,16 @@ class Journal:
     def _read(self, *, hub_runs: bool) -> bool:
         state = self._files.read(self._path, max_bytes=_MAX_BYTES)
         try:
-            value = json.loads(state.content) if state is not None else {}
-            if value.get("backup") != self._backup:
-                return False
-            if hub_runs:
-                return bool(value["complete"])  # then all is done once more
-            self._done = [str(part) for part in value["done"]]
-        except (ValueError, KeyError, TypeError, AttributeError):
+            found = _PROGRESS.loads(state.content) if state is not None else _Progress("")
+        except CodecError:
             return False
+        if found.backup != self._backup:
+            return False
+        if hub_runs:
+            return found.complete  # then all is done once more
+        self._done = list(found.done)
         return True
 
     def _write(self) -> None:
-        content = json.dumps(
-            {"backup": self._backup, "done": self._done, "complete": self._is_complete}
-        ).encode()
-        self._files.write(self._path, content, mode=0o600)
+        progress = _Progress(self._backup, tuple(self._done), self._is_complete)
+        self._files.write(self._path, _PROGRESS.dumps(progress), mode=0o600)

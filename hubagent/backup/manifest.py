@@ -6,9 +6,10 @@ import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from hubagent.backup.entries import volume_of
+from hubagent.codec import Codec, CodecError, Key, json_object
 from hubagent.errors import BackupError
 
 FORMAT: Final = 1
@@ -25,7 +26,7 @@ class Database(enum.Enum):
 class Part:
     name: str  # see entries
     members: int
-    size: int  # bytes of its files' content
+    size: Annotated[int, Key("bytes")]  # of its files' content
     sha256: str  # hex; of everything in it, in order (see digests)
 
 
@@ -33,7 +34,7 @@ class Part:
 class Manifest:
     """Raises nothing by itself; `parse` is what refuses."""
 
-    version: str  # of hubagent
+    version: Annotated[str, Key("hubagent")]  # of hubagent
     made_s: float  # unix time
     host: str
     database: Database
@@ -51,21 +52,12 @@ class Manifest:
         return tuple(name for part in self.parts if (name := volume_of(part.name)) is not None)
 
 
+_MANIFEST: Final = Codec(Manifest, strict=False, mark=("format", FORMAT))
+
+
 def to_json(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "hubagent": manifest.version,
-        "made_s": manifest.made_s,
-        "host": manifest.host,
-        "database": manifest.database.value,
-        "homes": manifest.homes,
-        "parts": [
-            {"name": part.name, "members": part.members, "bytes": part.size, "sha256": part.sha256}
-            for part in manifest.parts
-        ],
-        "users": dict(manifest.users),
-        "left_out": list(manifest.left_out),
-    }
+    plain: dict[str, Any] = _MANIFEST.plain(manifest)
+    return plain
 
 
 def dump(manifest: Manifest) -> bytes:
@@ -75,7 +67,7 @@ def dump(manifest: Manifest) -> bytes:
 def parse(content: bytes, *, version: str) -> Manifest:
     """Raises BackupError for what this version of hubagent cannot restore."""
     try:
-        value = json.loads(content)
+        value = json_object(content)
         newest, made_by = int(value["format"]), str(value["hubagent"])
     except (ValueError, KeyError, TypeError) as error:
         raise BackupError(f"the backup's manifest cannot be read: {error!r}") from error
@@ -85,28 +77,12 @@ def parse(content: bytes, *, version: str) -> Manifest:
             f"upgrade hubagent, then restore"
         )
     try:
-        manifest = _parse(value)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackupError(f"the backup's manifest cannot be read: {error!r}") from error
+        manifest = _MANIFEST.typed(value)
+    except CodecError as error:
+        raise BackupError(f"the backup's manifest cannot be read: {error}") from error
     if set(manifest.users) != set(manifest.volumes):
         raise BackupError("the backup's manifest does not say whose the homes are")
     return manifest
-
-
-def _parse(value: Mapping[str, Any]) -> Manifest:
-    return Manifest(
-        version=str(value["hubagent"]),
-        made_s=float(value["made_s"]),
-        host=str(value["host"]),
-        database=Database(value["database"]),
-        homes=bool(value["homes"]),
-        parts=tuple(
-            Part(str(part["name"]), int(part["members"]), int(part["bytes"]), str(part["sha256"]))
-            for part in value["parts"]
-        ),
-        users={str(volume): str(user) for volume, user in value["users"].items()},
-        left_out=tuple(str(one) for one in value["left_out"]),
-    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hubagent.codec import json_object
 from hubagent.converge.tools import Tools
 from hubagent.errors import StorageError
 from hubagent.ports import EngineFacts
-from hubagent.state.json_object import json_object
 
 KEY: Final = "live-restore"
 DATA_ROOT: Final = "/var/lib/docker"

@@ -8,18 +8,17 @@ A switch is written down before it is made (`begin`), and done with only when it
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final
 
+from hubagent.codec import Codec, CodecError
 from hubagent.errors import StorageError
 from hubagent.layout import HUB_USER, Layout
 from hubagent.ports import FileStore
 from hubagent.state import manifest
 from hubagent.state.desired import Desired
-from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,9 @@ class Switch:
     source_sha256: str
     attempt: int = 1  # how often these bytes were interrupted by a crash
     disruptive: bool = False  # there was leave to drop websockets, and it was used
+
+
+_SWITCH: Final = Codec(Switch, strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Generations:
 
     def note(self, switch: Switch) -> None:
         """Write down an open switch, or what is known of it now."""
-        self._files.write(self._journal, json.dumps(_switch_to_json(switch)).encode(), mode=0o600)
+        self._files.write(self._journal, _SWITCH.dumps(switch), mode=0o600)
 
     def commit(self) -> None:
         """What `current` points at serves: close the switch and drop the oldest generations."""
@@ -194,8 +196,8 @@ class Generations:
         if state is None:
             return None
         try:
-            switch = _switch_from_json(json_object(state.content))
-        except (ValueError, KeyError) as error:
+            switch = _SWITCH.loads(state.content)
+        except CodecError as error:
             log.error("%s is damaged, so what was in force stays: %s", self._journal, error)
             switch = None
         if switch is None or (switch.origin is not None and switch.origin not in self.numbers()):
@@ -224,28 +226,3 @@ class Generations:
     def _read_or_empty(self, path: Path) -> bytes:
         state = self._files.read(path, max_bytes=_MAX_BYTES)
         return b"" if state is None else state.content
-
-
-def _switch_from_json(value: dict[str, Any]) -> Switch:
-    """Raises ValueError, KeyError."""
-    switch = Switch(
-        value["origin"],
-        value["target"],
-        value["source_sha256"],
-        value["attempt"],
-        value.get("disruptive") is True,
-    )
-    numbers = (switch.target, switch.attempt, *(() if switch.origin is None else (switch.origin,)))
-    if not all(type(number) is int for number in numbers) or not isinstance(switch.source_sha256, str):
-        raise ValueError("values of other types")
-    return switch
-
-
-def _switch_to_json(switch: Switch) -> dict[str, object]:
-    return {
-        "origin": switch.origin,
-        "target": switch.target,
-        "source_sha256": switch.source_sha256,
-        "attempt": switch.attempt,
-        "disruptive": switch.disruptive,
-    }

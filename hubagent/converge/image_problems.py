@@ -16,17 +16,17 @@ _DOING: Final = {
 
 
 def problems(
-    declared: Mapping[str, Mapping[str, object]],
+    declared: Mapping[str, str],
     images: Sequence[ImageStatus] | None,
     absent: Collection[str],
 ) -> tuple[Problem, ...]:
     """One for each server that cannot start, or whose image is not what was asked for. `declared` are the
-    servers in force, `absent` the images that are not on this machine; `images` is None where nobody
+    images of the servers in force, `absent` the images that are not on this machine; `images` is None where nobody
     looks after them."""
     known = {image.server: image for image in images or ()}
     found = []
-    for name, server in declared.items():
-        image, status = str(server["image"]), known.get(name)
+    for name, image in declared.items():
+        status = known.get(name)
         if status is None or status.image != image or status.state is ImageState.MISSING:
             advice = "; docker pull or docker load it" if images is None else ""
             words = f"{image} is not on this machine{advice}" if image in absent else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from typing import Final
 
+from hubagent.codec import Codec, CodecError
 from hubagent.errors import StorageError
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,9 @@ class Held:
     at_s: float  # unix time
 
 
+_HELD: Final = Codec(Held, strict=False)
+
+
 class Quarantine:
     """One entry, on disk, so that a restart of the agent does not try again either."""
 
@@ -29,13 +32,7 @@ class Quarantine:
         self._path = layout.state / "quarantine.json"
 
     def hold(self, held: Held) -> None:
-        value = {
-            "source_sha256": held.source_sha256,
-            "digest": held.digest,
-            "reason": held.reason,
-            "at_s": held.at_s,
-        }
-        self._files.write(self._path, json.dumps(value).encode(), mode=0o600)
+        self._files.write(self._path, _HELD.dumps(held), mode=0o600)
 
     def release(self) -> None:
         self._files.remove(self._path)
@@ -56,9 +53,6 @@ class Quarantine:
     def _entry(self) -> Held | None:
         try:
             state = self._files.read(self._path, max_bytes=65536)
-            if state is None:
-                return None
-            value = json_object(state.content)
-            return Held(value["source_sha256"], value["digest"], value["reason"], float(value["at_s"]))
-        except (StorageError, ValueError, KeyError, TypeError):
+            return None if state is None else _HELD.loads(state.content)
+        except (StorageError, CodecError):
             return None  # a damaged note must not stop the service; the worst is one more try

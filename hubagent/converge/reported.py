@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from hubagent.codec import json_object
 from hubagent.errors import TemporaryError
 from hubagent.layout import Layout
 from hubagent.observability.status import Status
 from hubagent.observability.status_json import from_json
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 _MAX_BYTES = 4 * 1024**2
 

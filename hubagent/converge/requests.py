@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from hubagent.codec import Codec, CodecError
 from hubagent.converge.look import Order
 from hubagent.layout import Layout
 from hubagent.mailbox import Mailbox
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,9 @@ class Request:
     order: Order
 
 
+_ORDER: Final = Codec(Order, strict=False)
+
+
 class Requests:
     """Both ends of the exchange. Methods may raise StorageError."""
 
@@ -27,14 +30,7 @@ class Requests:
         self._mailbox = Mailbox(files, layout.run / "requests")
 
     def send(self, request: Request) -> None:
-        order = request.order
-        value = {
-            "allow_disruption": order.allow_disruption,
-            "rollback_to": order.rollback_to,
-            "retry": order.retry,
-            "new_tokens": order.new_tokens,
-        }
-        self._mailbox.send(request.id, value)
+        self._mailbox.send(request.id, _ORDER.plain(request.order))
 
     def waiting(self) -> tuple[Request, ...]:
         """Those that nobody has taken; taking removes them. What cannot be read is dropped."""
@@ -51,16 +47,6 @@ class Requests:
 
 def _parse(name: str, content: bytes) -> Request | None:
     try:
-        value = json_object(content)
-        to = value["rollback_to"]
-        return Request(
-            name,
-            Order(
-                allow_disruption=value["allow_disruption"] is True,
-                rollback_to=None if to is None else int(to),
-                retry=value["retry"] is True,
-                new_tokens=value.get("new_tokens") is True,
-            ),
-        )
-    except (ValueError, KeyError, TypeError):
+        return Request(name, _ORDER.loads(content))
+    except CodecError:
         return None

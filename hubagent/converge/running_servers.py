@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
+from hubagent.hub_documents import SERVERS_IN_FORCE, Server
 from hubagent.layout import LABEL_DIGEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.observability.status import ServerStatus
 from hubagent.ports import Container
 from hubagent.state.desired import SERVERS_FILE, Desired
 
 
-def declared_servers(in_force: Desired) -> dict[str, dict[str, object]]:
+def declared_servers(in_force: Desired) -> Mapping[str, Server]:
     """The entries of `servers`, as the hub reads them, by name."""
-    servers = json.loads(in_force.file(SERVERS_FILE).content)["servers"]
-    assert isinstance(servers, dict)
-    return servers
+    return SERVERS_IN_FORCE.loads(in_force.file(SERVERS_FILE).content).servers
+
+
+def declared_images(in_force: Desired) -> dict[str, str]:
+    """The image of each of them."""
+    return {name: server.image for name, server in declared_servers(in_force).items()}
 
 
 def running_servers(
@@ -23,6 +26,7 @@ def running_servers(
 ) -> tuple[ServerStatus, ...]:
     """The containers that are somebody's server: slots that wait, and what proves an image, are nobody's."""
     declared = declared_servers(in_force) if in_force else {}
+    digests = {name: server.digest for name, server in declared.items()}
     users = {
         container.id: users_of_slots.get(container.id)
         if LABEL_SLOT in container.labels
@@ -34,8 +38,7 @@ def running_servers(
             user=user,
             server=container.labels.get(LABEL_SERVER, ""),
             container=container.name,
-            stale=declared.get(container.labels.get(LABEL_SERVER, ""), {}).get("digest")
-            != container.labels.get(LABEL_DIGEST),
+            stale=digests.get(container.labels.get(LABEL_SERVER, "")) != container.labels.get(LABEL_DIGEST),
         )
         for container in containers
         if container.state == "running" and (user := users[container.id]) is not None

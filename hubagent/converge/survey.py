@@ -11,7 +11,7 @@ from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Look, Prepared
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.running_servers import declared_servers, running_servers
+from hubagent.converge.running_servers import declared_images, running_servers
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
@@ -120,9 +120,7 @@ class Survey:
                 *self._entrance.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *self._said_by_the_hub(),
-                *image_problems.problems(
-                    declared_servers(in_force) if in_force else {}, images, self._absent
-                ),
+                *image_problems.problems(declared_images(in_force) if in_force else {}, images, self._absent),
                 *server_problems.problems(
                     self._pools.fault() if self._pools else "",
                     pools,
@@ -218,7 +216,7 @@ class Survey:
         """Those of the servers in force that are not on this machine; none while that cannot be told."""
         if in_force is None or self._containers is None:
             return frozenset()
-        names = {str(server["image"]) for server in declared_servers(in_force).values()}
+        names = set(declared_images(in_force).values())
         try:
             return frozenset(name for name in names if self._tools.engine.image_id(name) is None)
         except ContainerError:

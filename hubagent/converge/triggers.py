@@ -68,21 +68,3 @@ class Triggers:
                 if now >= end:
                     return frozenset()
                 self._condition.wait(min(due, end) - now)
-
-
-class Backoff:
-    """Delays for looking again after a failure: doubling, bounded, reset by success."""
-
-    def __init__(self, *, first_s: float = 0.5, most_s: float = 30.0) -> None:
-        self._first_s = first_s
-        self._most_s = most_s
-        self._next_s = first_s
-
-    def failed(self) -> float:
-        """Seconds to wait before the next try."""
-        delay_s = self._next_s
-        self._next_s = min(self._next_s * 2, self._most_s)
-        return delay_s
-
-    def succeeded(self) -> None:
-        self._next_s = self._first_s

@@ -10,13 +10,13 @@ import contextlib
 import os
 import selectors
 import socket
-import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
 
 from hubagent import wire
+from hubagent.wire.peer import credentials
 
 PATIENCE_S: Final = 2.0
 """How long a peer may take for its whole message (seconds)."""
@@ -28,7 +28,6 @@ MAX_PEERS: Final = 16
 """More wait in the socket's queue."""
 
 _ROOT: Final = 0
-_CREDENTIALS: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
 class Waiting:
@@ -76,9 +75,7 @@ class Waiting:
             connection, _ = self._listener.accept()
         except OSError:  # the peer has gone again, or this process has no descriptor left for it
             return
-        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, uid, _ = _CREDENTIALS.unpack(credentials)
-        if uid != _ROOT:
+        if credentials(connection).uid != _ROOT:
             connection.close()
             return
         connection.settimeout(0)

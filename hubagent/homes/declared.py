@@ -6,15 +6,16 @@ of the host into a container.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from hubagent import wire
+from hubagent.codec import CodecError
 from hubagent.homes import system_calls
 from hubagent.homes.refusal import RefusalError, words
+from hubagent.hub_documents import SERVERS_IN_FORCE
 
 _MAX_BYTES: Final = 4 * 1024 * 1024  # as for every file that the agent writes
 
@@ -41,22 +42,22 @@ def read(servers_file: Path) -> tuple[Declared, ...]:
     """What servers.json says. Raises RefusalError."""
     try:
         with servers_file.open("rb") as file:
-            servers = json.loads(file.read(_MAX_BYTES))["servers"]
+            servers = SERVERS_IN_FORCE.loads(file.read(_MAX_BYTES)).servers
         return tuple(
             Declared(
-                PurePosixPath(mount["source"]),
-                PurePosixPath(server["home"]),
-                PurePosixPath(mount["target"]),
-                bool(mount["read_only"]),
+                PurePosixPath(mount.source),
+                PurePosixPath(server.home),
+                PurePosixPath(mount.target),
+                mount.read_only,
             )
             for server in servers.values()
-            for mount in server["mounts"]
+            for mount in server.mounts
         )
     except OSError as error:
         raise RefusalError(f"{servers_file}: cannot be read: {words(error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except CodecError as error:
         raise RefusalError(
-            f"{servers_file}: is not what this version of hubagent writes ({error!r}); "
+            f"{servers_file}: is not what this version of hubagent writes ({error}); "
             "`systemctl restart hubagent.service` writes it anew"
         ) from error
 

@@ -7,20 +7,21 @@ gives back what they say before it does anything else.
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hubagent.codec import Codec, CodecError
 from hubagent.homes.refusal import RefusalError
 
 _LOG = logging.getLogger(__name__)
 
+_NOTE: Final = Codec(tuple[tuple[str, str], ...], strict=False)  # files, and what to write to them
 _GONE: Final = frozenset({errno.ENOENT, errno.ENODEV})
 
 
@@ -77,7 +78,7 @@ class Loans:
 
 def _make(note: Path, change: Change) -> None:
     # Whole before anything is changed: one that cannot be read is of a helper that had not changed anything.
-    note.write_text(json.dumps([[str(one.file), one.value] for one in change.back]))
+    note.write_bytes(_NOTE.dumps(tuple((str(one.file), one.value) for one in change.back)))
     try:
         for one in change.to:
             one.file.write_text(one.value)
@@ -88,8 +89,8 @@ def _make(note: Path, change: Change) -> None:
 
 def _give_back(note: Path) -> None:
     try:
-        settings: Iterable[tuple[str, str]] = json.loads(note.read_bytes())
-    except ValueError:
+        settings = _NOTE.loads(note.read_bytes())
+    except CodecError:
         settings = ()
     for file, value in settings:
         try:

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import select
 import socket
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,6 +19,7 @@ from hubagent import wire
 from hubagent.homes.giving_way import GivingWay
 from hubagent.homes.refusal import RefusalError
 from hubagent.homes.slots import Slots
+from hubagent.wire import peer
 
 _LOG = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ STOP_S: Final = 5.0
 """How long the end of the helper waits for what it is doing."""
 
 _STACK_BYTES: Final = 512 * 1024
-_PEER: Final = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
 
 class Server:
@@ -94,7 +93,7 @@ class Server:
     def _answer(self, connection: socket.socket, lasting: ExitStack) -> object:
         """The answer; what lasts for longer is in `lasting`."""
         try:
-            if _peer_uid(connection) != 0:
+            if peer.credentials(connection).uid != 0:
                 raise RefusalError("only root may ask the homes helper", reason="not_allowed")
             return self._do(
                 wire.receive(
@@ -120,7 +119,7 @@ class Server:
                 return self._slots.prepare(request)
             case wire.Attach():
                 with self._one_of_the_attaching():
-                    answer = self._slots.attach(request, still_wanted=lambda: not _is_closed(connection))
+                    answer = self._slots.attach(request, still_wanted=lambda: not peer.has_gone(connection))
                 _LOG.info("attached %s to slot %s", request.source, request.slot)
                 return answer
             case wire.Detach():
@@ -159,20 +158,3 @@ def _turn_away(connection: socket.socket) -> None:
     refusal = wire.Refused("busy", "the homes helper is asked too much at once; ask again")
     with connection, contextlib.suppress(wire.WireError):
         wire.send(connection, refusal, timeout_s=0)  # a few bytes, which a new connection takes at once
-
-
-def _peer_uid(connection: socket.socket) -> int:
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-    _pid, uid, _gid = _PEER.unpack(credentials)
-    return int(uid)
-
-
-def _is_closed(connection: socket.socket) -> bool:
-    """Whether the other side hung up, because its deadline passed."""
-    connection.settimeout(0)
-    try:
-        return connection.recv(1, socket.MSG_PEEK) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True

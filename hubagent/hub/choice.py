@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hubagent.hub.failures import failure
-from hubagent.hub.servers import ServerDefinition, Servers
+from hubagent.hub_documents import Servers
 
 OPTION: Final = "server"
 """The only start option; the name of the form's field, too."""
@@ -27,29 +27,28 @@ def choice_form(servers: Servers, last: object) -> str:
 
     `last` is the user's last choice, which is offered again as far as it still exists.
     """
-    if len(servers.definitions) == 1:
+    if len(servers.servers) == 1:
         return ""
-    chosen = last if isinstance(last, str) and last in servers.definitions else servers.default
+    chosen = last if isinstance(last, str) and last in servers.servers else servers.default
     template = _TEMPLATES.get_template("server-choice.html")
-    return template.render(definitions=list(servers.definitions.values()), chosen=chosen)
+    return template.render(servers=servers.servers, chosen=chosen)
 
 
-def named(servers: Servers, name: object) -> ServerDefinition:
-    """Raises SpawnException for a server that does not exist."""
-    definition = servers.definitions.get(name) if isinstance(name, str) else None
-    if definition is None:
-        available = ", ".join(sorted(servers.definitions))
+def named(servers: Servers, name: object) -> str:
+    """The name. Raises SpawnException for a server that does not exist."""
+    if not isinstance(name, str) or name not in servers.servers:
+        available = ", ".join(sorted(servers.servers))
         message = f"There is no server {str(name)[:100]!r} here; available: {available}."
         raise failure(message, reason="unknown_server", status=400)
-    return definition
+    return name
 
 
-def chosen(servers: Servers, name: object, *, asked_now: Callable[[], bool]) -> ServerDefinition:
-    """What to start now. JupyterHub repeats the last options when none are given; a name among those that is gone
-    since is no reason to fail, while one that was asked for now is. Raises SpawnException for that."""
-    known = isinstance(name, str) and name in servers.definitions
+def chosen(servers: Servers, name: object, *, asked_now: Callable[[], bool]) -> str:
+    """The name of what to start now. JupyterHub repeats the last options when none are given; a name among those that
+    is gone since is no reason to fail, while one that was asked for now is. Raises SpawnException for that."""
+    known = isinstance(name, str) and name in servers.servers
     if name is None or (not known and not asked_now()):
-        return servers.definitions[servers.default]
+        return servers.default
     return named(servers, name)
 
 
@@ -59,7 +58,7 @@ def of_options(servers: Servers, options: Mapping[str, object]) -> dict[str, str
     for name in options:
         if name != OPTION:
             _refuse(servers, f"There is no start option {name[:100]!r} here")
-    return {OPTION: named(servers, options[OPTION]).name} if OPTION in options else {}
+    return {OPTION: named(servers, options[OPTION])} if OPTION in options else {}
 
 
 def of_form(servers: Servers, form: Mapping[str, list[object]]) -> dict[str, str]:
@@ -82,6 +81,6 @@ def of_body(servers: Servers, body: Mapping[str, object]) -> dict[str, str]:
 
 
 def _refuse(servers: Servers, problem: str) -> NoReturn:
-    available = ", ".join(sorted(servers.definitions))
+    available = ", ".join(sorted(servers.servers))
     message = f"{problem}; available: {OPTION!r}, one of {available}."
     raise failure(message, reason="unknown_option", status=400)

@@ -11,7 +11,8 @@ from traitlets import Unicode, default
 from hubagent.hub.choice import OPTION, choice_form, of_body, of_form
 from hubagent.hub.failures import failure
 from hubagent.hub.reading import SettingsError
-from hubagent.hub.servers import Servers, load_servers
+from hubagent.hub.servers import load_servers
+from hubagent.hub_documents import Servers
 
 
 class Choosing(DockerSpawner):  # type: ignore[misc]  # dockerspawner is untyped

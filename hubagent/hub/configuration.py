@@ -19,9 +19,9 @@ from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url
 from hubagent.hub.idle import idle_notice
 from hubagent.hub.reading import SettingsError
-from hubagent.hub.settings import HubSecrets, HubSettings, Signup
 from hubagent.hub.spawner import HubagentSpawner
 from hubagent.hub.traits import merge_traits
+from hubagent.hub_documents import HubSecrets, HubSettings, Signup
 from hubagent.layout import Layout
 
 TEMPLATES: Final = Path(__file__).parent / "templates"

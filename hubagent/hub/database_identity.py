@@ -18,6 +18,7 @@ from sqlalchemy import Column, MetaData, String, Table, Text, inspect, select
 from sqlalchemy.engine import Connection
 from traitlets.log import get_logger
 
+from hubagent.codec import Codec, CodecError
 from hubagent.hub.tables import MARKER
 
 _FILE: Final = "database.json"
@@ -60,6 +61,9 @@ class Record:
     former: Mapping[str, Former] = field(default_factory=dict)
 
 
+_RECORD: Final = Codec(Record, strict=False)
+
+
 def new_identity() -> str:
     return secrets.token_hex(16)
 
@@ -94,12 +98,10 @@ def read_record(state: Path) -> Record | None:
     """None before the first start, and for a file that is not one: then the database is taken as it is."""
     path = record_file(state)
     try:
-        value = json.loads(path.read_bytes())
-        former = {identity: Former(**one) for identity, one in value["former"].items()}
-        return Record(value["identity"], value["database"], value["password"], former)
+        return _RECORD.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, CodecError) as error:
         get_logger().warning("%s cannot be read and is made anew: %s", path, type(error).__name__)
         return None
 
@@ -107,20 +109,11 @@ def read_record(state: Path) -> Record | None:
 def write_record(state: Path, record: Record) -> None:
     """Whole or not at all, and for nobody else: it may hold the password of a database server. Raises OSError."""
     path = record_file(state)
-    value = {
-        "identity": record.identity,
-        "database": record.database,
-        "password": record.password,
-        "former": {
-            identity: {"database": one.database, "left": one.left, "digest": one.digest}
-            for identity, one in record.former.items()
-        },
-    }
     temporary = path.with_name(f"{path.name}.new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
+        json.dump(_RECORD.plain(record), file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

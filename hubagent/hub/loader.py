@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from hubagent import request_log
 from hubagent.hub import agent_handlers, moving, quiet
 from hubagent.hub.configuration import AGENT, build_config
 from hubagent.hub.database import forget_probe, forget_tokens, prepare_sqlite
-from hubagent.hub.reading import SettingsError
+from hubagent.hub.reading import SettingsError, read_bytes
 from hubagent.hub.schema import bring_up_to_date
-from hubagent.hub.settings import Places, load_hub, load_secrets
+from hubagent.hub.settings import Places, load_secrets, parse_hub
 
 
 def load(config: Config) -> None:
@@ -27,7 +28,8 @@ def load(config: Config) -> None:
     quiet.install()
     try:
         places = Places.from_environment()
-        settings = load_hub(places.hub_json)
+        hub_json = read_bytes(places.hub_json)
+        settings = parse_hub(hub_json, places.hub_json)
         secrets = load_secrets(places.secrets_json)
         built, left_out = build_config(settings, secrets, places.state, tolerant=True)
         config.merge(built)
@@ -44,7 +46,7 @@ def load(config: Config) -> None:
         prepare_sqlite()
     if places.runtime is not None:
         _write(places.runtime / "notice", "".join(f"{notice}\n" for notice in notices if notice))
-        _write(places.runtime / "loaded", f"{settings.sha256}\n{_release()}")
+        _write(places.runtime / "loaded", f"{hashlib.sha256(hub_json).hexdigest()}\n{_release()}")
 
 
 def _release() -> str:

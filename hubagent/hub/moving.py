@@ -26,7 +26,7 @@ from hubagent.hub import database_identity, schema, tables
 from hubagent.hub.database import database_url, engine_of, reason_of, sqlite_file
 from hubagent.hub.database_identity import Former, Marker, Record
 from hubagent.hub.reading import SettingsError
-from hubagent.hub.settings import HubSecrets, HubSettings
+from hubagent.hub_documents import HubSecrets, HubSettings
 
 _SQLITE: Final = "sqlite"
 _PATIENCE: Final = text("set local lock_timeout = '10s'")

@@ -1,71 +1,20 @@
-"""hub.json and secrets.json: what the agent tells the hub at its start, as frozen values."""
+"""hub.json and secrets.json, as the hub takes them, and where they are."""
 
 from __future__ import annotations
 
-import enum
-import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from hubagent.hub.reading import Fields, SettingsError, parse_object, read_bytes
+from hubagent.codec import CodecError
+from hubagent.hub.reading import SettingsError, at_least, parse, read_bytes
+from hubagent.hub_documents import HUB, SECRETS, HubSecrets, HubSettings
 
-VERSION: Final = 1
 DEFAULT_HUB_JSON: Final = Path("/var/lib/hubagent/current/hub/hub.json")
 DEFAULT_STATE: Final = Path("/var/lib/jupyterhub")
-
-Traits = Mapping[str, Mapping[str, object]]
-"""JupyterHub's own settings: class name, then trait name, then value."""
-
-
-class Signup(enum.Enum):
-    """Who may make an account: anyone after approval, anyone at once, nobody."""
-
-    APPROVAL = "approval"
-    OPEN = "open"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Passwords:
-    min_length: int  # characters
-    check_common: bool
-    max_failed_logins: int  # 0: never locked
-    lockout_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class HubSettings:
-    """hub.json. URLs have no path; times are seconds."""
-
-    hub_bind_url: str
-    proxy_url: str
-    proxy_api_url: str
-    admins: tuple[str, ...]
-    authenticator: str
-    signup: Signup
-    ask_email: bool
-    passwords: Passwords
-    stop_idle_after_s: float  # 0: never
-    keep_busy_s: float  # 0: not at all
-    database: str
-    traits: Traits
-    servers_file: Path
-    one_time_dir: Path
-    sha256: str  # hex, of the bytes this came from
-
-
-@dataclass(frozen=True, slots=True)
-class HubSecrets:
-    """secrets.json. Kept out of every repr, so that no log or traceback shows it."""
-
-    proxy_token: str = field(repr=False)
-    agent_token: str = field(repr=False)
-    database_password: str | None = field(repr=False)
-    traits: Traits = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,110 +46,68 @@ class Places:
 
 def load_hub(path: Path) -> HubSettings:
     """Read and parse hub.json. Raises SettingsError."""
-    content = read_bytes(path)
-    fields = parse_object(content, str(path))
-    fields.version(VERSION)
-    fields.text("secrets_digest")
-    settings = HubSettings(
-        hub_bind_url=_url(fields, "hub_bind_url"),
-        proxy_url=_url(fields, "proxy_url"),
-        proxy_api_url=_url(fields, "proxy_api_url"),
-        admins=fields.texts("admins"),
-        authenticator=fields.text("authenticator"),
-        signup=_signup(fields),
-        ask_email=fields.boolean("ask_email"),
-        passwords=_passwords(fields.fields("passwords")),
-        stop_idle_after_s=fields.number("stop_idle_after_s"),
-        # A generation from before this key may be in force again.
-        keep_busy_s=fields.number("keep_busy_s") if "keep_busy_s" in fields.keys() else 0.0,  # noqa: SIM118
-        database=_database(fields),
-        traits=_traits(fields),
-        servers_file=_absolute(fields, "servers_file"),
-        one_time_dir=_absolute(fields, "one_time_dir"),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
-    fields.done()
-    return settings
+    return parse_hub(read_bytes(path), path)
+
+
+def parse_hub(content: bytes, path: Path) -> HubSettings:
+    """The same from its bytes."""
+    return parse(content, path, HUB, _check_hub)
 
 
 def load_secrets(path: Path) -> HubSecrets:
     """Read and parse secrets.json. Raises SettingsError, whose text holds no secret."""
-    fields = parse_object(read_bytes(path), str(path))
-    secrets = HubSecrets(
-        proxy_token=_token(fields, "proxy_token"),
-        agent_token=_token(fields, "agent_token"),
-        database_password=fields.optional_text("database_password"),
-        traits=_traits(fields),
-    )
-    fields.done()
-    return secrets
+    return parse(read_bytes(path), path, SECRETS, _check_secrets)
 
 
-def _url(fields: Fields, key: str) -> str:
-    url = fields.text(key)
+def _check_hub(settings: HubSettings) -> None:
+    for key in ("hub_bind_url", "proxy_url", "proxy_api_url"):
+        _check_url(getattr(settings, key), key)
+    passwords = settings.passwords
+    at_least(1, passwords.min_length, "passwords.min_length")
+    if passwords.min_length > 72:
+        raise CodecError(
+            "must be at most 72, the bytes that bcrypt reads of a password", "passwords.min_length"
+        )
+    at_least(0, passwords.max_failed_logins, "passwords.max_failed_logins")
+    at_least(0, passwords.lockout_s, "passwords.lockout_s")
+    at_least(0, settings.stop_idle_after_s, "stop_idle_after_s")
+    at_least(0, settings.keep_busy_s, "keep_busy_s")
+    _check_database(settings.database)
+    for key in ("servers_file", "one_time_dir"):
+        _check_absolute(getattr(settings, key), key)
+
+
+def _check_secrets(secrets: HubSecrets) -> None:
+    for key in ("proxy_token", "agent_token"):
+        token = getattr(secrets, key)
+        if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+            raise CodecError("must be at least 16 printable ASCII characters", key)
+
+
+def _check_url(url: str, key: str) -> None:
     try:
         parts = urlsplit(url)
-        whole = parts.hostname and parts.port and not parts.path.strip("/")
-        valid = whole and parts.scheme in {"http", "https"}
+        valid = parts.hostname and parts.port and not parts.path and parts.scheme in {"http", "https"}
     except ValueError:
         valid = False
     if not valid:
-        raise fields.fault(key, f"must be like http://127.0.0.1:8000, is {url!r}")
-    return url.rstrip("/")
+        raise CodecError(f"must be like http://127.0.0.1:8000, is {url!r}", key)
 
 
-def _token(fields: Fields, key: str) -> str:
-    token = fields.text(key)
-    if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
-        raise fields.fault(key, "must be at least 16 printable ASCII characters")
-    return token
-
-
-def _signup(fields: Fields) -> Signup:
-    value = fields.text("signup")
-    try:
-        return Signup(value)
-    except ValueError:
-        choices = ", ".join(choice.value for choice in Signup)
-        raise fields.fault("signup", f"must be one of {choices}; is {value!r}") from None
-
-
-def _passwords(fields: Fields) -> Passwords:
-    passwords = Passwords(
-        min_length=fields.integer("min_length", minimum=1),
-        check_common=fields.boolean("check_common"),
-        max_failed_logins=fields.integer("max_failed_logins"),
-        lockout_s=fields.number("lockout_s"),
-    )
-    if passwords.min_length > 72:
-        raise fields.fault("min_length", "must be at most 72, the bytes that bcrypt reads of a password")
-    fields.done()
-    return passwords
-
-
-def _database(fields: Fields) -> str:
-    url = fields.text("database")
+def _check_database(url: str) -> None:
     if url == "sqlite":
-        return url
+        return
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise fields.fault("database", f"not a URL: {error}") from error
+        raise CodecError(f"not a URL: {error}", "database") from error
     if parts.scheme not in {"postgresql", "postgres"} or not parts.path.strip("/"):
-        raise fields.fault("database", "must be sqlite, or like postgresql://user@host/database")
+        raise CodecError("must be sqlite, or like postgresql://user@host/database", "database")
     if parts.password is not None:
-        raise fields.fault("database", "holds a password; give it by hub.database_password_file instead")
-    return url
+        raise CodecError("holds a password; give it by hub.database_password_file instead", "database")
 
 
-def _traits(fields: Fields) -> Traits:
-    traits = fields.fields("traits")
-    return {name: traits.mapping(name) for name in traits.keys()}  # noqa: SIM118 - not a mapping
-
-
-def _absolute(fields: Fields, key: str) -> Path:
-    value = fields.text(key)
-    if not PurePosixPath(value).is_absolute() or "\0" in value:
-        raise fields.fault(key, f"must be an absolute path, is {value!r}")
-    return Path(value)
+def _check_absolute(path: Path, key: str) -> None:
+    if not path.is_absolute() or "\0" in str(path):
+        raise CodecError(f"must be an absolute path, is {str(path)!r}", key)

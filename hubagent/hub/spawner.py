@@ -26,7 +26,7 @@ from hubagent.hub.choosing import Choosing
 from hubagent.hub.failures import of_agent, of_end
 from hubagent.hub.readiness import answers, wait_for_answer
 from hubagent.hub.removals import END_S, REMOVALS
-from hubagent.hub.servers import ServerDefinition, Servers
+from hubagent.hub_documents import Server
 from hubagent.layout import Layout
 
 ALIVE_S: Final = 1.0
@@ -101,8 +101,8 @@ class HubagentSpawner(Choosing):
     async def start(self) -> str:
         """The server's URL, once the server answers there: a warm slot's, else that of a new container."""
         servers = self._servers()
-        definition = chosen(servers, self.user_options.get(OPTION), asked_now=self._asked_by_api)
-        self._adopt(definition, servers)
+        server = chosen(servers, self.user_options.get(OPTION), asked_now=self._asked_by_api)
+        self._adopt(servers.servers[server], servers.landing)
         self._has_failed, self._asked = False, None
         self.object_name = self._own_name  # not that of the last slot
         environment = {
@@ -113,8 +113,8 @@ class HubagentSpawner(Choosing):
         command = (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args())
         try:
             await REMOVALS.give_way(self._own_name)
-            return await self._claim(definition, environment, command) or await self._create(
-                definition, environment, command
+            return await self._claim(server, environment, command) or await self._create(
+                server, environment, command
             )
         except BaseException as error:
             self._has_failed = isinstance(error, Exception)
@@ -126,23 +126,23 @@ class HubagentSpawner(Choosing):
                 raise of_agent(error) from error
             raise
 
-    def _adopt(self, definition: ServerDefinition, servers: Servers) -> None:
+    def _adopt(self, server: Server, landing: str) -> None:
         """Set the traits that JupyterHub makes the server's environment from."""
-        self.image = definition.image
-        self.mem_limit = definition.memory_bytes
-        self.cpu_limit = definition.cpus
-        self.default_url = servers.landing
-        self.notebook_dir = definition.home.replace("{", "{{").replace("}", "}}")  # a format string there
+        self.image = server.image
+        self.mem_limit = server.memory_bytes
+        self.cpu_limit = server.cpus
+        self.default_url = landing
+        self.notebook_dir = server.home.replace("{", "{{").replace("}", "}}")  # a format string there
 
     async def _claim(
-        self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
+        self, server: str, environment: Mapping[str, str], command: tuple[str, ...]
     ) -> str | None:
         """The URL of a slot that has become this server and answers; None when there is none."""
         who = identity(self.user)
         request = wire.Claim(
             self.user.name,
             self.name,
-            definition.name,
+            server,
             environment,
             command,
             account=who.account,
@@ -160,14 +160,12 @@ class HubagentSpawner(Choosing):
             return None
         return self._started(started)
 
-    async def _create(
-        self, definition: ServerDefinition, environment: Mapping[str, str], command: tuple[str, ...]
-    ) -> str:
+    async def _create(self, server: str, environment: Mapping[str, str], command: tuple[str, ...]) -> str:
         who = identity(self.user)
         request = wire.Create(
             self.user.name,
             self.name,
-            definition.name,
+            server,
             environment,
             command,
             port=self.port,

@@ -13,7 +13,7 @@ from jupyterhub.app import JupyterHub
 from traitlets.config import Config, Configurable
 
 from hubagent.hub.reading import SettingsError
-from hubagent.hub.settings import Traits
+from hubagent.hub_documents import Traits
 from hubagent.traits import known, rules, verdict
 
 _OURS_WIN: Final = frozenset({"db_kwargs"})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-_FIRST_S: Final = 60.0
-_LONGEST_S: Final = 3600.0
+from hubagent.backoff import Backoff
+
+_BACKOFF: Final = Backoff(first_s=60.0, most_s=3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ class Failures:
     def add(self, server: str, tried: str, message: str, *, now_s: float) -> None:
         before = self.of(server, tried)
         count = before.count + 1 if before else 1
-        pause_s = min(_FIRST_S * 2.0 ** (count - 1), _LONGEST_S)
-        self._found[server] = tried, Failure(message, count, now_s + pause_s)
+        self._found[server] = tried, Failure(message, count, now_s + _BACKOFF.delay_s(count))
 
     def of(self, server: str, tried: str) -> Failure | None:
         what, failure = self._found.get(server, ("", None))

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
 from hubagent import wire
+from hubagent.codec import Codec, CodecError
 from hubagent.errors import StorageError
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
-_ROLLOUTS: Final = "rollouts.json"
+_ROLLOUTS_FILE: Final = "rollouts.json"
+_ROLLOUTS: Final = Codec(dict[str, tuple[str, ...]], strict=False)
 _MAX_BYTES: Final = wire.MAX_BYTES
 
 
@@ -34,7 +34,7 @@ class Store:
         self._files.make_dir(self._folder, mode=0o700)
         for name in self._files.list_dir(self._folder):
             image, is_json, _ = name.partition(".json")
-            if is_json and name != _ROLLOUTS:
+            if is_json and name != _ROLLOUTS_FILE:
                 proof = self._read_proof(self._folder / name)
                 if proof is not None:
                     self._proofs[f"sha256:{image}"] = proof
@@ -101,15 +101,14 @@ class Store:
             return None
 
     def _read_rollouts(self) -> dict[str, tuple[str, ...]]:
-        state = self._files.read(self._folder / _ROLLOUTS, max_bytes=_MAX_BYTES)
+        state = self._files.read(self._folder / _ROLLOUTS_FILE, max_bytes=_MAX_BYTES)
         try:
-            data = {} if state is None else json_object(state.content)
-            return {str(server): tuple(map(str, history)) for server, history in data.items()}
-        except (ValueError, TypeError) as error:
-            log.warning("%s: cannot be used: %s", self._folder / _ROLLOUTS, error)
+            return {} if state is None else dict(_ROLLOUTS.loads(state.content))
+        except CodecError as error:
+            log.warning("%s: cannot be used: %s", self._folder / _ROLLOUTS_FILE, error)
             return {}
 
     def _write_rollouts(self, rollouts: Mapping[str, tuple[str, ...]]) -> None:
-        content = json.dumps({server: list(history) for server, history in rollouts.items()}, indent=1)
-        self._files.write(self._folder / _ROLLOUTS, content.encode() + b"\n", mode=0o600)
-        self._rollouts = dict(rollouts)
+        known = dict(rollouts)
+        self._files.write(self._folder / _ROLLOUTS_FILE, _ROLLOUTS.dumps(known) + b"\n", mode=0o600)
+        self._rollouts = known

@@ -7,11 +7,11 @@ variable that breaks the server, a home where none can be) shows only when a con
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from hubagent.codec import Codec, CodecError
 from hubagent.config.extras import extras
 from hubagent.config.model import Config, Server
 from hubagent.errors import EngineAbsentError, GuestError, HubagentError, StorageError
@@ -24,11 +24,11 @@ from hubagent.pool.ports import Containers, ContainerSpec, Guests, ImageFacts
 from hubagent.pool.spec import Specs
 from hubagent.ports import Clock, FileStore
 from hubagent.state.hub_files import server_digest
-from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
 _MAX_BYTES: Final = 1024**2
+_PASSED: Final = Codec(dict[str, str], strict=False)
 
 
 class Trials:
@@ -175,14 +175,13 @@ class Trials:
     def _read(self) -> dict[str, str]:
         state = self._files.read(self._layout.trials, max_bytes=_MAX_BYTES)
         try:
-            value = json_object(state.content) if state is not None else {}
-        except ValueError:
+            return dict(_PASSED.loads(state.content)) if state is not None else {}
+        except CodecError:
             return {}  # the worst is a trial more
-        return {name: made_from for name, made_from in value.items() if isinstance(made_from, str)}
 
     def _write(self, passed: dict[str, str]) -> None:
         self._passed = passed
-        self._files.write(self._layout.trials, json.dumps(passed, sort_keys=True).encode(), mode=0o600)
+        self._files.write(self._layout.trials, _PASSED.dumps(passed), mode=0o600)
 
 
 def _made_from(config: Config, server: Server, image: ImageFacts) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
+from hubagent.codec import Codec, CodecError, json_object
 from hubagent.layout import Layout
 from hubagent.mailbox import Mailbox
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 
 class Verb(enum.Enum):
@@ -42,6 +43,10 @@ class Answer:
     words: tuple[str, ...]
 
 
+_DECISION: Final = Codec(Decision, strict=False)
+_ANSWER: Final = Codec(Answer, strict=False)
+
+
 class Decisions:
     """Both ends of the exchange. Methods may raise StorageError."""
 
@@ -49,7 +54,7 @@ class Decisions:
         self._mailbox = Mailbox(files, layout.run / "homes-requests")
 
     def send(self, decision: Decision) -> None:
-        self._mailbox.send(decision.id, {"verb": decision.verb.value, "name": decision.name})
+        self._mailbox.send(decision.id, _DECISION.plain(decision))
 
     def waiting(self) -> tuple[Decision, ...]:
         """Those that nobody has taken; taking removes them. What cannot be read is dropped."""
@@ -57,17 +62,16 @@ class Decisions:
         return tuple(decision for decision in found if decision is not None)
 
     def answer(self, decision: Decision, answer: Answer) -> None:
-        self._mailbox.answer(decision.id, {"outcome": answer.outcome.value, "words": list(answer.words)})
+        self._mailbox.answer(decision.id, _ANSWER.plain(answer))
 
     def answered(self, decision: Decision) -> Answer | None:
         """The answer, once there is one; taking removes it."""
         value = self._mailbox.answered(decision.id)
-        return None if value is None else Answer(Outcome(value["outcome"]), tuple(map(str, value["words"])))
+        return None if value is None else _ANSWER.typed(value)
 
 
 def _parse(name: str, content: bytes) -> Decision | None:
     try:
-        value = json_object(content)
-        return Decision(name, Verb(value["verb"]), str(value["name"]))
-    except (ValueError, KeyError, TypeError):
+        return _DECISION.typed({**json_object(content), "id": name})
+    except CodecError:
         return None

@@ -6,7 +6,6 @@ The running agent is the only writer; a command writes only while no agent runs.
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import hashlib
 import json
@@ -15,12 +14,12 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from hubagent.codec import Codec, json_object
 from hubagent.errors import StorageError
 from hubagent.layout import LABEL_ACCOUNT, LABEL_PATTERN, LABEL_USER
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +64,9 @@ class Owner:
     def waits(self) -> bool:
         """Does somebody wait for a decision about it?"""
         return bool(self.wanted_user) and not self.aside_s
+
+
+_OWNER: Final = Codec(Owner, strict=False)
 
 
 class Owners:
@@ -158,8 +160,7 @@ def file_name(volume: str) -> str:
 
 
 def _to_json(owner: Owner) -> bytes:
-    fields = {field.name: getattr(owner, field.name) for field in dataclasses.fields(owner)}
-    value = {**fields, "how": owner.how.value}
+    value = _OWNER.plain(owner)
     return json.dumps({"format": _FORMAT, "owner": value, "sha256": _digest(value)}, indent=1).encode()
 
 
@@ -168,22 +169,12 @@ def _digest(value: object) -> str:
 
 
 def from_json(content: bytes) -> Owner:
-    """Raises ValueError for whatever is no such file, or was changed by anything but hubagent. Keys that a newer agent
-    added are passed over."""
+    """Raises ValueError for whatever is no such file, or was changed by anything but hubagent."""
     whole = json_object(content)
-    data: Any = whole.get("owner")
-    if whole.get("format") != _FORMAT or not isinstance(data, dict) or whole.get("sha256") != _digest(data):
+    data = whole.get("owner")
+    if whole.get("format") != _FORMAT or whole.get("sha256") != _digest(data):
         raise ValueError("not an owner's file, or a damaged one")
-    known = {field.name: data[field.name] for field in dataclasses.fields(Owner) if field.name in data}
-    try:
-        owner = Owner(**{**known, "how": How(known["how"])})
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"not an owner's file: {error}") from error
-    for field in dataclasses.fields(owner):
-        kind: type = float if field.name.endswith("_s") else How if field.name == "how" else str
-        if not isinstance(getattr(owner, field.name), kind):
-            raise ValueError(f"{field.name} is no {kind.__name__}")
-    return owner
+    return _OWNER.typed(data)
 
 
 def _from_json(content: bytes, name: str) -> Owner:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from hubagent.backoff import Backoff
 from hubagent.config.model import Warm
 from hubagent.observability.pool_events import Eviction
 from hubagent.pool import schedule
@@ -129,10 +130,9 @@ def pauses(*, pending: int, ended_s: float, paused_s: float) -> bool:
 def backoff_s(failures: int, *, cost_s: float = 0.0) -> float:
     """How long to wait after so many failures in a row (1 or more), of which the last has cost so much: at first as
     long as it took, then twice as long each time."""
-    first_s = max(FIRST_BACKOFF_S, cost_s)
-    return float(
-        min(first_s * 2.0 ** min(failures - 1, 30), max(LONGEST_BACKOFF_S, DEAREST_BACKOFF * cost_s))
-    )
+    return Backoff(
+        first_s=max(FIRST_BACKOFF_S, cost_s), most_s=max(LONGEST_BACKOFF_S, DEAREST_BACKOFF * cost_s)
+    ).delay_s(failures)
 
 
 class _Pool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
@@ -18,15 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from hubagent.codec import Codec
 from hubagent.errors import StorageError
 from hubagent.ports import FileStore
-from hubagent.state.json_object import json_object
 
 log = logging.getLogger(__name__)
 
 STATE_FILE: Final = "slot.json"
 NAME_PREFIX: Final = "hubagent-slot-"
-_FORMAT: Final = 1
 _MAX_BYTES: Final = 64 * 1024
 
 
@@ -76,6 +74,9 @@ class Slot:
     def name(self) -> str:
         """Of the container."""
         return NAME_PREFIX + self.id
+
+
+_STATE: Final = Codec(Slot, strict=False, mark=("format", 1))
 
 
 class Slots:
@@ -206,7 +207,7 @@ class Slots:
         return self._folder / slot / STATE_FILE
 
     def _write(self, slot: Slot) -> None:
-        self._files.write(self._path(slot.id), _to_json(slot), mode=0o600)
+        self._files.write(self._path(slot.id), _STATE.dumps(slot), mode=0o600)
 
     def _read(self, slot: str) -> Slot | None:
         try:
@@ -229,24 +230,9 @@ def _age(slot: Slot) -> tuple[float, str]:
     return slot.ready_s or slot.created_s, slot.id
 
 
-def _to_json(slot: Slot) -> bytes:
-    fields = {field.name: getattr(slot, field.name) for field in dataclasses.fields(slot)}
-    return json.dumps({"format": _FORMAT, **fields, "phase": slot.phase.value}).encode()
-
-
 def _from_json(content: bytes, slot: str) -> Slot:
-    """Raises ValueError for whatever is no state of this slot. Keys that a newer agent added are passed over."""
-    data = json_object(content)
-    if data.get("format") != _FORMAT or data.get("id") != slot:
+    """Raises ValueError for whatever is no state of this slot."""
+    found = _STATE.loads(content)
+    if found.id != slot:
         raise ValueError("not a state file of this slot")
-    known = {field.name: data[field.name] for field in dataclasses.fields(Slot) if field.name in data}
-    kinds: dict[str, type] = {"created_s": float, "ready_s": float, "proven": bool}
-    try:
-        found = Slot(**{**known, "phase": Phase(known["phase"])})
-    except (TypeError, KeyError) as error:
-        raise ValueError(f"not a state file: {error}") from error
-    for field in dataclasses.fields(found):
-        value = getattr(found, field.name)
-        if field.name != "phase" and not isinstance(value, kinds.get(field.name, str)):
-            raise ValueError(f"{field.name} is no {kinds.get(field.name, str).__name__}")
     return found

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from hubagent import hub_documents
+from hubagent.codec import json_object, plain
 from hubagent.config.model import Hub, MountMode, Server
 from hubagent.config.trait_files import without_secrets
+from hubagent.hub_documents import HubSecrets, HubSettings, Mount, Passwords, Servers, Signup
 from hubagent.layout import (
     HUB_PORT,
     NETWORK,
@@ -18,7 +21,6 @@ from hubagent.layout import (
     PROXY_PORT,
     network_of,
 )
-from hubagent.state.json_object import json_object
 from hubagent.state.secrets import Secrets
 
 _TOKEN_DIGEST: Final = "PROXY_TOKEN_SHA256"  # noqa: S105 (a variable's name)
@@ -30,43 +32,35 @@ def _json(value: Mapping[str, object]) -> bytes:
 
 def hub_json(hub: Hub, *, gateway: str, servers_file: Path, one_time_dir: Path, secrets_digest: str) -> bytes:
     """hub.json: read once when the hub starts, so a change of it is a hub restart."""
-    return _json(
-        {
-            "version": 1,
-            "hub_bind_url": f"http://{gateway}:{HUB_PORT}",
-            "proxy_url": f"http://127.0.0.1:{PROXY_PORT}",
-            "proxy_api_url": f"http://127.0.0.1:{PROXY_API_PORT}",
-            "admins": list(hub.admins),
-            "authenticator": hub.authenticator,
-            "signup": hub.signup.value,
-            "ask_email": hub.ask_email,
-            "passwords": {
-                "min_length": hub.passwords.min_length,
-                "check_common": hub.passwords.check_common,
-                "max_failed_logins": hub.passwords.max_failed_logins,
-                "lockout_s": hub.passwords.lockout_s,
-            },
-            "stop_idle_after_s": hub.stop_idle_after_s,
-            "keep_busy_s": hub.keep_busy_s,
-            "database": hub.database,
-            "traits": without_secrets(hub.traits),
-            "servers_file": str(servers_file),
-            "one_time_dir": str(one_time_dir),
-            "secrets_digest": secrets_digest,
-        }
+    settings = HubSettings(
+        hub_bind_url=f"http://{gateway}:{HUB_PORT}",
+        proxy_url=f"http://127.0.0.1:{PROXY_PORT}",
+        proxy_api_url=f"http://127.0.0.1:{PROXY_API_PORT}",
+        admins=hub.admins,
+        authenticator=hub.authenticator,
+        signup=Signup(hub.signup.value),
+        ask_email=hub.ask_email,
+        passwords=Passwords(
+            min_length=hub.passwords.min_length,
+            check_common=hub.passwords.check_common,
+            max_failed_logins=hub.passwords.max_failed_logins,
+            lockout_s=hub.passwords.lockout_s,
+        ),
+        stop_idle_after_s=hub.stop_idle_after_s,
+        keep_busy_s=hub.keep_busy_s,
+        database=hub.database,
+        traits=without_secrets(hub.traits),
+        servers_file=servers_file,
+        one_time_dir=one_time_dir,
+        secrets_digest=secrets_digest,
     )
+    return _json(hub_documents.HUB.plain(settings))
 
 
 def secrets_json(secrets: Secrets) -> bytes:
     """secrets.json: handed to the hub alone, as a systemd credential."""
-    return _json(
-        {
-            "proxy_token": secrets.proxy_token,
-            "agent_token": secrets.agent_token,
-            "database_password": secrets.database_password,
-            "traits": {cls: dict(values) for cls, values in secrets.traits.items()},
-        }
-    )
+    found = HubSecrets(secrets.proxy_token, secrets.agent_token, secrets.database_password, secrets.traits)
+    return _json(hub_documents.SECRETS.plain(found))
 
 
 def with_tokens(content: bytes, other: bytes) -> bytes:
@@ -97,45 +91,35 @@ def agent_token(content: bytes) -> str:
 
 def servers_json(servers: Sequence[Server], *, landing: str) -> bytes:
     """servers.json: read by the spawner at every start, so a change of it restarts nothing."""
-    return _json(
-        {
-            "version": 1,
-            "default": servers[0].name,
-            "network": NETWORK,
-            "landing": landing,
-            "servers": {
-                server.name: {**_server(server), "digest": server_digest(server)} for server in servers
-            },
-        }
-    )
+    entries = {str(server.name): _entry(server, server_digest(server)) for server in servers}
+    return _json(hub_documents.SERVERS.plain(Servers(servers[0].name, NETWORK, landing, entries)))
 
 
 def server_digest(server: Server) -> str:
     """Identity of what a container was started from; a running one with another digest is stale. Which private
     networks are open is not part of it, since that changes for running ones too; that any are is."""
     own = {"network": network_of(server.name, own=True)} if server.networks else {}
-    return hashlib.sha256(_json({**_server(server), **own})).hexdigest()
+    what = plain(_entry(server, digest=""))
+    del what["digest"]
+    return hashlib.sha256(_json({**what, **own})).hexdigest()
 
 
-def _server(server: Server) -> dict[str, object]:
-    return {
-        "title": server.title,
-        "image": server.image,
-        "memory_bytes": server.memory_bytes,
-        "cpus": server.cpus,
-        "processes": server.processes,
-        "home": str(server.home),
-        "volume": server.volume,
-        "mounts": [
-            {
-                "source": str(mount.source),
-                "target": str(mount.target),
-                "read_only": mount.mode is MountMode.READ_ONLY,
-            }
+def _entry(server: Server, digest: str) -> hub_documents.Server:
+    return hub_documents.Server(
+        title=server.title,
+        image=server.image,
+        memory_bytes=server.memory_bytes,
+        cpus=server.cpus,
+        processes=server.processes,
+        home=str(server.home),
+        volume=server.volume,
+        mounts=tuple(
+            Mount(str(mount.source), str(mount.target), read_only=mount.mode is MountMode.READ_ONLY)
             for mount in server.mounts
-        ],
-        "environment": dict(server.environment),
-    }
+        ),
+        environment=server.environment,
+        digest=digest,
+    )
 
 
 def proxy_env(*, gateway: str, token: str) -> bytes:

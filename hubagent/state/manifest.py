@@ -5,80 +5,77 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
+from hubagent.codec import Codec, CodecError, json_object
 from hubagent.config.model import Metrics, MetricsTls
 from hubagent.config.types import ListenAddress
 from hubagent.errors import StorageError
 from hubagent.ports import CertificateFacts
 from hubagent.state.desired import Desired, ManagedFile
-from hubagent.state.json_object import json_object
 from hubagent.state.model import Component
 
-VERSION = 1
 SOURCE_FILE = "hubagent.yaml"
 """The configuration that a generation was made from, in its folder."""
 
 
-def metrics_to_json(metrics: Metrics) -> dict[str, object]:
-    """The metrics endpoint as JSON; users hold bcrypt hashes."""
-    return {
-        "host": metrics.listen.host,
-        "port": metrics.listen.port,
-        "tls": [str(metrics.tls.certificate), str(metrics.tls.key)] if metrics.tls else None,
-        "users": dict(metrics.users),
-    }
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str  # relative to the generation's folder
+    mode: int
+    owner: str
+    group: str
+    sha256: str
 
 
-def _metrics_from_json(value: Mapping[str, object]) -> Metrics:
-    tls, users = value["tls"], value["users"]
-    assert isinstance(users, dict)
-    return Metrics(
-        listen=ListenAddress(str(value["host"]), int(str(value["port"]))),
-        tls=MetricsTls(PurePosixPath(tls[0]), PurePosixPath(tls[1])) if isinstance(tls, list) else None,
-        users={str(name): str(hashed) for name, hashed in users.items()},
-    )
+@dataclass(frozen=True, slots=True)
+class _Metrics:
+    host: str
+    port: int
+    tls: tuple[PurePosixPath, PurePosixPath] | None  # certificate and key
+    users: Mapping[str, str]  # bcrypt hashes
 
 
-def _certificate_to_json(facts: CertificateFacts) -> dict[str, object]:
-    return {
-        "fingerprint_sha256": facts.fingerprint_sha256,
-        "not_before_s": facts.not_before_s,
-        "not_after_s": facts.not_after_s,
-        "names": list(facts.names),
-    }
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    digest: str
+    files: tuple[_File, ...]
+    markers: Mapping[Component, str]
+    gateway: str
+    certificate: CertificateFacts
+    self_signed: bool
+    host: str | None
+    metrics: _Metrics
+    source_sha256: str | None = None  # the first versions did not write it
 
 
-def _certificate_from_json(value: Mapping[str, Any]) -> CertificateFacts:
-    return CertificateFacts(
-        value["fingerprint_sha256"], value["not_before_s"], value["not_after_s"], tuple(value["names"])
-    )
+_MANIFEST: Final = Codec(_Manifest, strict=False, mark=("version", 1))
 
 
 def dump(desired: Desired) -> bytes:
     """manifest.json of a generation."""
-    value: dict[str, object] = {
-        "version": VERSION,
-        "digest": desired.digest,
-        "source_sha256": desired.source_sha256,
-        "files": [
-            {
-                "path": str(file.path),
-                "mode": file.mode,
-                "owner": file.owner,
-                "group": file.group,
-                "sha256": file.sha256,
-            }
-            for file in desired.files
-        ],
-        "markers": {component.value: marker for component, marker in desired.markers.items()},
-        "gateway": desired.gateway,
-        "certificate": _certificate_to_json(desired.certificate),
-        "self_signed": desired.self_signed,
-        "host": desired.host,
-        "metrics": metrics_to_json(desired.metrics),
-    }
+    metrics = desired.metrics
+    manifest = _Manifest(
+        digest=desired.digest,
+        source_sha256=desired.source_sha256,
+        files=tuple(
+            _File(str(file.path), file.mode, file.owner, file.group, file.sha256) for file in desired.files
+        ),
+        markers=desired.markers,
+        gateway=desired.gateway,
+        certificate=desired.certificate,
+        self_signed=desired.self_signed,
+        host=desired.host,
+        metrics=_Metrics(
+            metrics.listen.host,
+            metrics.listen.port,
+            (metrics.tls.certificate, metrics.tls.key) if metrics.tls else None,
+            metrics.users,
+        ),
+    )
+    value = _MANIFEST.plain(manifest)
     return json.dumps({**value, "sha256": _sha256(value)}, indent=1).encode()
 
 
@@ -88,39 +85,40 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
     `contents` maps relative paths to the bytes on disk; that they are still the written ones is for
     the caller to judge, by comparing `Desired.digest` with `digest_of`.
     """
+    found = _read(manifest)
     try:
-        value = _checked(manifest)
-        if value["version"] != VERSION:
-            raise StorageError(f"manifest of version {value['version']}, this hubagent reads {VERSION}")
-        return Desired(
-            source=source,
-            files=tuple(
-                ManagedFile(
-                    PurePosixPath(file["path"]),
-                    contents[file["path"]],
-                    file["mode"],
-                    file["owner"],
-                    file["group"],
-                )
-                for file in value["files"]
-            ),
-            markers={Component(name): marker for name, marker in value["markers"].items()},
-            gateway=value["gateway"],
-            certificate=_certificate_from_json(value["certificate"]),
-            self_signed=value["self_signed"],
-            host=value["host"],
-            metrics=_metrics_from_json(value["metrics"]),
+        files = tuple(
+            ManagedFile(PurePosixPath(file.path), contents[file.path], file.mode, file.owner, file.group)
+            for file in found.files
         )
-    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+    except KeyError as error:
         raise StorageError(f"a generation's manifest is damaged ({error!r})") from error
+    metrics = found.metrics
+    return Desired(
+        source=source,
+        files=files,
+        markers=found.markers,
+        gateway=found.gateway,
+        certificate=found.certificate,
+        self_signed=found.self_signed,
+        host=found.host,
+        metrics=Metrics(
+            listen=ListenAddress(metrics.host, metrics.port),
+            tls=MetricsTls(*metrics.tls) if metrics.tls else None,
+            users=dict(metrics.users),  # its repr is part of the digest
+        ),
+    )
 
 
-def _checked(manifest: bytes) -> dict[str, Any]:
-    """Raises ValueError when it is not as it was written; manifests from before there was a sum have none."""
-    value = json_object(manifest)
-    if value.pop("sha256", None) not in (None, _sha256(value)):
-        raise ValueError("its sum is another")
-    return value
+def _read(manifest: bytes) -> _Manifest:
+    """Raises StorageError when it is not as it was written; manifests from before there was a sum have none."""
+    try:
+        value = json_object(manifest)
+        if value.pop("sha256", None) not in (None, _sha256(value)):
+            raise CodecError("its sum is another")
+        return _MANIFEST.typed(value)
+    except CodecError as error:
+        raise StorageError(f"a generation's manifest is damaged ({error})") from error
 
 
 def _sha256(value: dict[str, Any]) -> str:
@@ -129,11 +127,8 @@ def _sha256(value: dict[str, Any]) -> str:
 
 def expected(manifest: bytes) -> tuple[str, Mapping[str, str]]:
     """Digest of the generation as written, and sha256 of each of its files by relative path."""
-    try:
-        value = _checked(manifest)
-        files = {file["path"]: file["sha256"] for file in value["files"]}
-        if "source_sha256" in value:  # the first versions did not write it
-            files[SOURCE_FILE] = value["source_sha256"]
-        return str(value["digest"]), files
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"a generation's manifest is damaged ({error!r})") from error
+    found = _read(manifest)
+    files = {file.path: file.sha256 for file in found.files}
+    if found.source_sha256 is not None:
+        files[SOURCE_FILE] = found.source_sha256
+    return found.digest, files

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from hubagent.codec import json_object
 from hubagent.config.changes import Change
 from hubagent.config.model import Drift
 from hubagent.ports import ActiveState
 from hubagent.state.desired import Desired
-from hubagent.state.json_object import json_object
 from hubagent.state.model import Component, Level, Plan, Step, Verb
 from hubagent.state.observed import Observed
 

@@ -1,6 +1,7 @@
 """What hub, agent, homes helper and guest say to each other.
 
-Each class is one message; its fields are text, numbers, truth values, and tuples and mappings of them.
+Each class is one message; its fields are text, numbers, truth values, and tuples and mappings of them. An older side
+neither sends nor knows a `later` field, so nothing may depend on its being there.
 """
 
 from __future__ import annotations
@@ -9,15 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-ADDED: Final = "added"
-"""In a field's metadata: it is younger than version 0.1 of the packages."""
-
-
-def added(default: Any) -> Any:
-    """A field that came later. An older side neither sends nor knows it, so nothing may depend on its being there,
-    and it is sent only when it holds something else than `default`, which must be a plain value."""
-    return field(default=default, metadata={ADDED: True})
-
+from hubagent.codec import Codec, later
 
 # Hub to agent, over Layout.spawn_socket. `name` is always the name or id of a container.
 
@@ -31,8 +24,8 @@ class Claim:
     server: str  # key of `servers` in the configuration
     environment: Mapping[str, str]  # what the hub tells the server
     command: tuple[str, ...]  # program and arguments
-    account: str = added("")  # whose it is, whatever they are called: 32 hex digits; empty: an older hub
-    account_since_s: float = added(
+    account: str = later("")  # whose it is, whatever they are called: 32 hex digits; empty: an older hub
+    account_since_s: float = later(
         0.0
     )  # when the account was made (unix time); 0: before anybody wrote that down
 
@@ -50,8 +43,8 @@ class Create:
     environment: Mapping[str, str]
     command: tuple[str, ...]
     port: int  # that the server will listen on
-    account: str = added("")  # as in Claim
-    account_since_s: float = added(0.0)
+    account: str = later("")  # as in Claim
+    account_since_s: float = later(0.0)
 
 
 @dataclass(frozen=True)
@@ -67,8 +60,8 @@ class Expect:
     once; the home is made afterwards."""
 
     user: str
-    account: str = added("")  # as in Claim
-    account_since_s: float = added(0.0)
+    account: str = later("")  # as in Claim
+    account_since_s: float = later(0.0)
 
 
 @dataclass(frozen=True)
@@ -308,7 +301,7 @@ class GuestSettings:
     kernels: Mapping[str, int] = field(default_factory=dict)  # waiting kernels wanted, by kernel name
     pluto: bool = False
     home: str = "/home/jovyan/work"
-    declared: tuple[str, ...] = added(
+    declared: tuple[str, ...] = later(
         ()
     )  # names of the variables that the configuration sets for this server
 
@@ -344,8 +337,8 @@ class Proof:
     ready_s: float  # from start to answer, seconds
 
 
-BY_NAME: Final[Mapping[str, type[Any]]] = {
-    cls.__name__: cls
+BY_NAME: Final[Mapping[str, Codec[Any]]] = {
+    cls.__name__: Codec(cls, strict=True)
     for cls in (
         *(Claim, Create, Started, Expect, Known, Gone, Inspect, Inspected, Stop, Remove, Output, Text),
         *(Prepare, Prepared, Attach, Attached, Detach, ListSlots, Slots, IdleDocker, Freeze),

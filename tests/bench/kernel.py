@@ -23,7 +23,8 @@ from typing import Any
 from hubagent.guest.kernels.recipes import julia as julia_recipe
 from hubagent.guest.kernels.spare import Spare
 from tests.bench.figures import FOLDER, ROOT, Figure, Report, median, percentile
-from tests.guest_kernels.jupyter import Server, server, until
+from tests.guest_kernels.jupyter import Server, server
+from tests.waiting import wait_until
 
 BAR_S = 0.3
 TIMES_FASTER = 3.0
@@ -73,7 +74,7 @@ def _python(starts: int) -> dict[str, Any]:
         server(Path(one), kernels={}) as ordinary,
         server(Path(other), kernels={"python": 1}) as waiting,
     ):
-        until(lambda: waiting.pong()["ready"], "a kernel waits")
+        wait_until(lambda: waiting.pong()["ready"], "a kernel waits")
         for running in (ordinary, waiting):
             running.claim()
             _first_result(running, waited=running is waiting)  # the server's own first time

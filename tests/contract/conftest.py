@@ -15,7 +15,7 @@ from hubagent.adapters.systemd import SystemdUnitManager
 from tests.contract.real_docker import Engine, real_docker
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 _SETTLE_S = 5.0
 
@@ -27,8 +27,8 @@ def nothing_leaks() -> Iterator[None]:
     yield
     wait_until(
         lambda: _garbage_is_collected() and not (_belongings() - before),
-        _SETTLE_S,
         lambda: f"left behind: {dict(_belongings() - before)}",
+        timeout_s=_SETTLE_S,
     )
 
 

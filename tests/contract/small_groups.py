@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 CPU: Final = Path("/sys/fs/cgroup/cpu")
 FREEZER: Final = Path("/sys/fs/cgroup/freezer")
@@ -68,11 +68,15 @@ class SmallGroups:
         return "frozen 1" in (self.container / "cgroup.events").read_text().splitlines()
 
     def await_idle(self, *values: str) -> None:
-        wait_until(lambda: self.idle() == [*values], 10.0, lambda: f"{self.idle()} is not {[*values]}")
+        wait_until(
+            lambda: self.idle() == [*values], lambda: f"{self.idle()} is not {[*values]}", timeout_s=10.0
+        )
 
     def await_still(self, *, still: bool) -> None:
         wait_until(
-            lambda: self.stands_still() == still, 10.0, lambda: f"it is not so that it stands still: {still}"
+            lambda: self.stands_still() == still,
+            lambda: f"it is not so that it stands still: {still}",
+            timeout_s=10.0,
         )
 
 
@@ -83,7 +87,7 @@ def _remove(group: Path) -> None:
             group.rmdir()
         return not group.exists()
 
-    wait_until(removed, 10.0, lambda: f"{group} is still in use")
+    wait_until(removed, lambda: f"{group} is still in use", timeout_s=10.0)
 
 
 @contextmanager

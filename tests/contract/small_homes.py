@@ -6,7 +6,6 @@ The namespace lives as long as its holder; helpers and containers come and go in
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -16,14 +15,15 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from hubagent import wire
 from hubagent.adapters.homes import HomesClient
 from hubagent.homes import mount_table
+from hubagent.hub_documents import SERVERS, Mount, Server, Servers
 from hubagent.layout import Layout
 from tests.contract.small_groups import CPU, FREEZER, SmallGroups
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 OWNER: Final = 1000
 GROUP: Final = 100
@@ -44,6 +44,23 @@ CAPABILITIES: Final = ("sys_admin", "dac_override", "chown")
 _READY_S: Final = 20.0
 
 
+def servers_with(home: str, mounts: Sequence[Mount]) -> bytes:
+    """A servers.json with one server."""
+    lab = Server(
+        title="Lab",
+        image="lab",
+        memory_bytes=1024**3,
+        cpus=1.0,
+        processes=100,
+        home=home,
+        volume="{username}",
+        mounts=tuple(mounts),
+        environment={},
+        digest="",
+    )
+    return SERVERS.dumps(Servers("lab", "hubagent", "/lab", {"lab": lab}))
+
+
 class SmallHomes:
     """A machine's root folder, with homes, course files and a configuration; /run is a tmpfs.
 
@@ -57,7 +74,7 @@ class SmallHomes:
         self.helper: subprocess.Popen[bytes] | None = None
         self._log = self.root / "log"
         self._log.touch()
-        self._mounts: list[dict[str, Any]] = []
+        self._mounts: list[Mount] = []
         run = self.root / "run"
         for folder in (self.volumes, run, self.layout.current / "hub"):
             folder.mkdir(parents=True)
@@ -99,12 +116,8 @@ class SmallHomes:
 
     def declare(self, *folders: wire.Folder) -> None:
         """Put these in force, besides what was declared before."""
-        self._mounts += [
-            {"source": one.source, "target": f"{HOME}/{one.target}", "read_only": one.read_only}
-            for one in folders
-        ]
-        text = json.dumps({"servers": {"lab": {"home": HOME, "mounts": self._mounts}}})
-        (self.layout.current / "hub/servers.json").write_text(text)
+        self._mounts += [Mount(one.source, f"{HOME}/{one.target}", one.read_only) for one in folders]
+        (self.layout.current / "hub/servers.json").write_bytes(servers_with(HOME, self._mounts))
 
     # The helper
 
@@ -123,7 +136,7 @@ class SmallHomes:
             stderr=log,
         )
         log.close()
-        wait_until(self._answers, _READY_S, lambda: "the helper does not answer")
+        wait_until(self._answers, lambda: "the helper does not answer", timeout_s=_READY_S)
 
     def stop(self, how: signal.Signals) -> str:
         """End the helper; what it, and those before it, wrote."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hubagent.layout import BRIDGE, bridge_of
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 GATEWAY = "172.18.0.1"
 OWN_BRIDGE = bridge_of("course", own=True)
@@ -176,5 +176,5 @@ def _answer(
     )  # fmt: skip
     assert server.stdout is not None
     line = server.stdout
-    wait_until(lambda: line.readline() == "ready\n", 20.0)
+    wait_until(lambda: line.readline() == "ready\n", timeout_s=20.0)
     return server

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 _BOOT_S: Final = 30.0
 
@@ -88,7 +88,7 @@ class SmallSystemd:
                 stderr=console,
             )
         try:
-            wait_until(self._is_up, _BOOT_S, self._console)
+            wait_until(self._is_up, self._console, timeout_s=_BOOT_S)
         except BaseException:
             self.close()
             raise
@@ -142,7 +142,9 @@ class SmallSystemd:
         self._process.kill()
         self._process.wait()
         sweep = ["unshare", "--mount", "--", "bash", "-c", _SWEEP, "bash", str(self._folder), self._cgroup]
-        wait_until(lambda: subprocess.run(sweep, capture_output=True, check=False).returncode == 0, 10.0)
+        wait_until(
+            lambda: subprocess.run(sweep, capture_output=True, check=False).returncode == 0, timeout_s=10.0
+        )
         shutil.rmtree(self._folder)
 
     def _is_up(self) -> bool:

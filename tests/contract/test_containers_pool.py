@@ -23,8 +23,8 @@ from hubagent.errors import ContainerError, EngineAbsentError, NameTakenError
 from hubagent.pool.ports import Bind, Containers, ContainerSpec, ImageFacts
 from tests.contract.real_docker import PASSWD, SLEEP, Engine, libraries
 from tests.contract.unix_relay import UnixRelay
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers
+from tests.waiting import wait_until
 
 MIB = 1024**2
 
@@ -411,7 +411,7 @@ class TestReal:
         containers.create_volume(name, {})
         made = containers.volume(name)
         assert made is not None
-        wait_until(lambda: time.time() > made.created_s + 2, 10.0, lambda: "the next seconds")
+        wait_until(lambda: time.time() > made.created_s + 2, lambda: "the next seconds", timeout_s=10.0)
         (root / made.path.lstrip("/") / "new").touch()
         written = containers.volume(name)
         assert written is not None
@@ -431,7 +431,7 @@ class TestReal:
             facts = real.containers.inspect(identifier)
             return facts is not None and not facts.running
 
-        wait_until(ended, 20.0)
+        wait_until(ended, timeout_s=20.0)
         facts = real.containers.inspect(identifier)
         assert facts is not None
         assert facts.exit_code == 1
@@ -478,7 +478,7 @@ class TestReal:
             assert relay.clients == 1
             with ThreadPoolExecutor(32) as pool:
                 list(pool.map(containers.inspect, [f"none-{number}" for number in range(200)]))
-            wait_until(lambda: relay.clients <= 1, 10.0, lambda: f"{relay.clients} connections")
+            wait_until(lambda: relay.clients <= 1, lambda: f"{relay.clients} connections", timeout_s=10.0)
             assert caplog.messages == []
         finally:
             containers.close()

@@ -17,8 +17,8 @@ from hubagent.errors import ContainerError
 from hubagent.ports import Container, ContainerRuntime, EngineFacts
 from tests.contract.real_docker import Engine
 from tests.contract.unix_relay import UnixRelay
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainerRuntime
+from tests.waiting import wait_until
 
 # Debian 12's python3-docker leaves a socket that cannot connect to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -207,7 +207,7 @@ class TestReal:
             finally:
                 sdk.leave_swarm(force=True)
                 sdk.remove_network("docker_gwbridge")
-        wait_until(lambda: runtime.swarm() == runtime.facts().swarm == "inactive", 10.0)
+        wait_until(lambda: runtime.swarm() == runtime.facts().swarm == "inactive", timeout_s=10.0)
         runtime.close()
 
     def test_stopped_containers_are_found_too(self, runtime: DockerEngine, engine: Engine) -> None:
@@ -217,7 +217,8 @@ class TestReal:
             sdk.kill(container)
             try:
                 wait_until(
-                    lambda: [each.state for each in runtime.containers(label=label)] == ["exited"], 10.0
+                    lambda: [each.state for each in runtime.containers(label=label)] == ["exited"],
+                    timeout_s=10.0,
                 )
             finally:
                 sdk.remove_container(container, force=True)
@@ -278,13 +279,13 @@ class TestReal:
         runtime.create_network(name, bridge=name)
         assert runtime.network(name) is not runtime.network(name)  # nobody would tell of its end
         runtime.watch(lambda: None)
-        wait_until(lambda: runtime.network(name) is runtime.network(name), 10.0)
+        wait_until(lambda: runtime.network(name) is runtime.network(name), timeout_s=10.0)
         relay.stop()
         relay.start()
-        wait_until(lambda: runtime.network(name) is runtime.network(name), 10.0)
+        wait_until(lambda: runtime.network(name) is runtime.network(name), timeout_s=10.0)
         with engine.sdk() as sdk:
             sdk.remove_network(name)
-        wait_until(lambda: runtime.network(name) is None, 10.0)
+        wait_until(lambda: runtime.network(name) is None, timeout_s=10.0)
 
     def test_closing_ends_the_listener_in_any_state(self, engine: Engine, tmp_path: Path) -> None:
         for url in (engine.url, f"unix://{tmp_path}/absent.sock"):

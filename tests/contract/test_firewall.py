@@ -26,7 +26,7 @@ from tests.contract.small_network import (
     SmallNetwork,
     small_network,
 )
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 RESOLVER = "10.77.0.1"
 SCRIPTS = Path(__file__).parents[2] / "packaging/hubagent"
@@ -205,13 +205,13 @@ class TestWatch:
         def is_held() -> bool:
             return (folder / "run/held").read_text() == (folder / "run/listing").read_text()
 
-        wait_until(is_held, 10.0)
+        wait_until(is_held, timeout_s=10.0)
         network.run("M", "nft", by_hand)
-        wait_until(lambda: not is_held(), 10.0)
+        wait_until(lambda: not is_held(), timeout_s=10.0)
         self.load(network, folder)
         assert is_held()
         network.run("M", "nft", "add table inet others; delete table inet others")  # news of nothing of ours
-        wait_until(is_held, 10.0)
+        wait_until(is_held, timeout_s=10.0)
 
     def test_whether_dockers_own_rules_are_there_is_noted(
         self, network: SmallNetwork, folder: Path, watch: None
@@ -221,8 +221,8 @@ class TestWatch:
             return path.read_text().strip() if path.exists() else ""
 
         docker = f'table ip dockers {{ chain c {{ type nat hook postrouting priority 100; oifname != "{BRIDGE}" masquerade; }}; }}'
-        wait_until(lambda: noted() == "gone", 10.0, noted)
+        wait_until(lambda: noted() == "gone", noted, timeout_s=10.0)
         network.run("M", "nft", docker)
-        wait_until(lambda: noted() == "there", 10.0, noted)
+        wait_until(lambda: noted() == "there", noted, timeout_s=10.0)
         network.run("M", "nft", "delete table ip dockers")
-        wait_until(lambda: noted() == "gone", 10.0, noted)
+        wait_until(lambda: noted() == "gone", noted, timeout_s=10.0)

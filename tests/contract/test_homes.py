@@ -15,8 +15,8 @@ from hubagent.errors import HomeError
 from hubagent.pool.ports import Homes
 from tests.contract.small_groups import CONTAINER
 from tests.contract.small_homes import SmallHomes
-from tests.contract.waiting import wait_until
 from tests.fakes.homes_pool import HOMES, FakeHomes
+from tests.waiting import wait_until
 
 
 class World(Protocol):
@@ -218,8 +218,8 @@ def test_a_folder_is_as_declared_or_stricter(case: Case) -> None:
 def _await(case: Case, *, idles: bool = False, stands_still: bool = False) -> None:
     wait_until(
         lambda: (case.world.idles(), case.world.stands_still()) == (idles, stands_still),
-        10.0,
         lambda: f"idle {case.world.idles()}, still {case.world.stands_still()}",
+        timeout_s=10.0,
     )
 
 

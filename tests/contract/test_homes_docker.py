@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import subprocess
 import tarfile
@@ -16,6 +15,8 @@ import pytest
 from hubagent import layout, wire
 from hubagent.adapters.homes import HomesClient
 from hubagent.errors import HomeError
+from hubagent.hub_documents import Mount
+from tests.contract.small_homes import servers_with
 from tests.contract.test_homes import new_slot
 from tests.machine.rig import Machine
 
@@ -26,7 +27,7 @@ _COURSE = wire.Folder("/srv/course", "course", read_only=True)
 _OWNER = "1000:100"
 
 _PROGRAM = (
-    *("hubagent/__init__.py", "hubagent/wire", "hubagent/layout.py", "hubagent/errors.py"),
+    *("hubagent/__init__.py", "hubagent/codec.py", "hubagent/hub_documents.py", "hubagent/wire", "hubagent/layout.py", "hubagent/errors.py"),
     *("hubagent/homes", "hubagent/homes_helper.py", "hubagent/adapters/__init__.py"),
     *("hubagent/adapters/notify.py", "hubagent/adapters/homes.py"),
 )  # fmt: skip
@@ -43,9 +44,9 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
             "/usr/lib/hubagent/homes-helper", (_ROOT / "packaging/hubagent/homes-helper").read_text(), 0o755
         )
         machine.write(f"/lib/systemd/system/{layout.HOMES}", (_ROOT / "units" / layout.HOMES).read_text())
-        mount = {"source": _COURSE.source, "target": f"{_HOME}/{_COURSE.target}", "read_only": True}
-        servers = {"servers": {"lab": {"home": _HOME, "mounts": [mount]}}}
-        machine.write("/var/lib/hubagent/current/hub/servers.json", json.dumps(servers))
+        mount = Mount(_COURSE.source, f"{_HOME}/{_COURSE.target}", read_only=True)
+        servers = servers_with(_HOME, [mount]).decode()
+        machine.write("/var/lib/hubagent/current/hub/servers.json", servers)
         machine.write("/srv/course/exercise", "1 + 1")
         machine.run(["chmod", "755", "/srv/course"])
         machine.run(["systemctl", "daemon-reload"])

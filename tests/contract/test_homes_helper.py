@@ -20,7 +20,7 @@ from hubagent.errors import HomeError
 from tests.contract.small_groups import CONTAINER
 from tests.contract.small_homes import CAPABILITIES, GROUP, OWNER, SmallHomes
 from tests.contract.test_homes import new_slot
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 _CONTAINER_FLAGS = os.ST_NOSUID | os.ST_NODEV
 
@@ -136,7 +136,7 @@ def test_detaching_waits_for_the_last_process_of_a_container(real: SmallHomes) -
         with ThreadPoolExecutor(1) as pool:
             with (container.home / "note").open():
                 detaching = pool.submit(real.client.detach, slot)
-                wait_until(lambda: _is_at_work_on(real, slot), 10)
+                wait_until(lambda: _is_at_work_on(real, slot), timeout_s=10)
             detaching.result()
     assert real.client.slots() == ()
 
@@ -614,7 +614,7 @@ def test_a_file_server_that_hangs_holds_up_nobody_else(real: SmallHomes) -> None
     real.client.detach(other)
     server.communicate("")
     for slot in slots:
-        wait_until(lambda slot=slot: _is_detached(real, slot), 10)  # type: ignore[misc]
+        wait_until(lambda slot=slot: _is_detached(real, slot), timeout_s=10)  # type: ignore[misc]
     assert real.mounts() == ()
 
 

@@ -17,7 +17,7 @@ from hubagent import wire
 from hubagent.homes.server import CONNECTIONS
 from tests.contract.small_homes import SmallHomes
 from tests.contract.test_homes import new_slot
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 _ANSWER_S = 10.0
 
@@ -91,7 +91,7 @@ def test_too_many_at_once_are_turned_away(real: SmallHomes) -> None:
         with _connected(real) as one_more:
             assert _refusal(one_more).reason == "busy"
         assert len(waiting) == CONNECTIONS
-    wait_until(lambda: _is_served(real), _ANSWER_S)
+    wait_until(lambda: _is_served(real), timeout_s=_ANSWER_S)
 
 
 def _is_served(real: SmallHomes) -> bool:
@@ -108,7 +108,7 @@ def test_who_hangs_up_is_forgotten(real: SmallHomes) -> None:
     assert real.client.slots() == ()
     with _connected(real) as connection:
         connection.sendall(wire.encode(wire.Prepare(slot)))  # does not wait for the answer
-    wait_until(lambda: real.client.slots() == (slot,), _ANSWER_S)
+    wait_until(lambda: real.client.slots() == (slot,), timeout_s=_ANSWER_S)
     real.client.detach(slot)
 
 

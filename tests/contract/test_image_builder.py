@@ -24,8 +24,8 @@ from hubagent.errors import ContainerError, EngineAbsentError, ImageError
 from hubagent.images.ports import Progress
 from hubagent.images.recipe import Recipe
 from hubagent.layout import LABEL_BUILD, LABEL_IMAGE
-from tests.contract.waiting import wait_until
 from tests.machine.rig import Machine
+from tests.waiting import wait_until
 
 # As in test_docker.py.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -189,7 +189,7 @@ def test_an_abandoned_build_ends_on_the_other_side_too(engine: Engine) -> None:
     with pytest.raises(EnoughError):
         engine.images.build(recipe, labels={}, arguments={}, watcher=stop)
     sdk = engine.sdk
-    wait_until(lambda: not [c for c in sdk.containers() if "sleep 600" in c["Command"]], 30.0)
+    wait_until(lambda: not [c for c in sdk.containers() if "sleep 600" in c["Command"]], timeout_s=30.0)
     assert engine.images.image_id(recipe.tag) is None
 
 

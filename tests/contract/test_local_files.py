@@ -19,7 +19,7 @@ import pytest
 
 from hubagent.adapters.files import TEMPORARY_PREFIX, LocalFileStore
 from hubagent.errors import StorageError
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 _LIMIT = 1 << 20
 _FS_IOC_SETFLAGS = 0x40086602  # ioctl_iflags(2), on 64-bit machines
@@ -62,7 +62,9 @@ def test_what_is_remembered_is_never_older_than_the_file(store: LocalFileStore, 
         state = store.read(path, max_bytes=_LIMIT)
         assert state is not None
         assert state.content == content
-        wait_until(lambda: store.read(path, max_bytes=_LIMIT) is store.read(path, max_bytes=_LIMIT), 15.0)
+        wait_until(
+            lambda: store.read(path, max_bytes=_LIMIT) is store.read(path, max_bytes=_LIMIT), timeout_s=15.0
+        )
     path.chmod(0o640)
     state = store.read(path, max_bytes=_LIMIT)
     assert state is not None
@@ -76,14 +78,17 @@ def test_what_its_owner_alone_may_read_is_not_kept_in_memory(store: LocalFileSto
     def read(name: str) -> object:
         return store.read(tmp_path / name, max_bytes=_LIMIT)
 
-    wait_until(lambda: read("settled") is read("settled"), 15.0)  # so long ago that the other might be
+    wait_until(
+        lambda: read("settled") is read("settled"), timeout_s=15.0
+    )  # so long ago that the other might be
     assert read("key") is not read("key")
 
 
 def test_a_remembered_file_may_still_be_too_large(store: LocalFileStore, tmp_path: Path) -> None:
     store.write(tmp_path / "f", b"x" * 100, mode=0o644)
     wait_until(
-        lambda: store.read(tmp_path / "f", max_bytes=100) is store.read(tmp_path / "f", max_bytes=100), 15.0
+        lambda: store.read(tmp_path / "f", max_bytes=100) is store.read(tmp_path / "f", max_bytes=100),
+        timeout_s=15.0,
     )
     with pytest.raises(StorageError, match="more than the 99 allowed"):
         store.read(tmp_path / "f", max_bytes=99)
@@ -172,7 +177,7 @@ def test_a_file_that_never_stands_still_is_said_so(store: LocalFileStore, tmp_pa
     writer.start()
     try:
         with pytest.raises(StorageError, match=r"f: changed while it was read"):
-            wait_until(lambda: store.read(path, max_bytes=_LIMIT) is None, 10.0)
+            wait_until(lambda: store.read(path, max_bytes=_LIMIT) is None, timeout_s=10.0)
     finally:
         stopping.set()
         writer.join()
@@ -212,9 +217,9 @@ def test_killed_at_any_moment_the_file_is_whole(store: LocalFileStore, tmp_path:
     for pause_s in (0.0, 0.003, 0.007, 0.011, 0.013):
         path.unlink(missing_ok=True)
         with subprocess.Popen([sys.executable, "-c", program, path]) as writer:
-            wait_until(path.exists, 10.0)
+            wait_until(path.exists, timeout_s=10.0)
             end = time.monotonic() + pause_s
-            wait_until(lambda end=end: time.monotonic() >= end, 1.0)  # type: ignore[misc]
+            wait_until(lambda end=end: time.monotonic() >= end, timeout_s=1.0)  # type: ignore[misc]
             writer.send_signal(signal.SIGKILL)
         content = path.read_bytes()
         assert content == content[:1] * (1000 + content[0] - 97)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from hubagent.adapters.log import MOST_LINES, JournalLog
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 log = logging.getLogger("hubagent.test")
 
@@ -44,7 +44,7 @@ def test_a_reader_that_hangs_holds_up_nobody_and_hears_what_was_lost() -> None:
             log.warning("%s", "x" * 100)
         assert time.monotonic() - begin < 10.0
         received: list[bytes] = []
-        wait_until(lambda: _lines_lost(received, reader.read(65536) or b""), 10.0)
+        wait_until(lambda: _lines_lost(received, reader.read(65536) or b""), timeout_s=10.0)
 
 
 def _lines_lost(received: list[bytes], more: bytes) -> bool:

@@ -22,8 +22,8 @@ from hubagent.adapters.nginx_facts import NginxFacts
 from hubagent.errors import TemporaryError
 from hubagent.ports import Listener, MachineFacts, Process
 from tests.contract.small_systemd import SmallSystemd
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeMachineFacts
+from tests.waiting import wait_until
 
 
 def test_who_listens_is_told_by_name_and_pid() -> None:
@@ -125,7 +125,7 @@ class TestNginx:
             f"events {{}}\nhttp {{ access_log off; server {{ listen 127.0.0.1:{port}; root {tmp_path}; limit_rate 1k; }} }}\n"
         )
         with subprocess.Popen(["/usr/sbin/nginx", "-p", tmp_path, "-c", tmp_path / "nginx.conf"]) as master:
-            wait_until(lambda: LocalMachineFacts().listener(port), 10.0)
+            wait_until(lambda: LocalMachineFacts().listener(port), timeout_s=10.0)
             yield tmp_path, port
             master.terminate()
 
@@ -137,8 +137,8 @@ class TestNginx:
             held.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
             assert held.recv(1) == b"H"  # a worker has it, and will be long in answering
             os.kill(int((folder / "pid").read_text()), 1)
-            wait_until(lambda: facts.old_workers() == 1, 10.0)
-        wait_until(lambda: facts.old_workers() == 0, 10.0)
+            wait_until(lambda: facts.old_workers() == 1, timeout_s=10.0)
+        wait_until(lambda: facts.old_workers() == 0, timeout_s=10.0)
 
     def test_a_reload_without_effect_is_explained_by_the_log(self, nginx: tuple[Path, int]) -> None:
         folder, _ = nginx
@@ -150,7 +150,7 @@ class TestNginx:
             other = f"127.0.0.1:{taken.getsockname()[1]}"
             (folder / "nginx.conf").write_text(text.replace("server {", f"server {{ listen {other};"))
             os.kill(int((folder / "pid").read_text()), 1)
-            wait_until(lambda: facts.complaint(before_s), 10.0)
+            wait_until(lambda: facts.complaint(before_s), timeout_s=10.0)
         assert f"bind() to {other} failed" in str(facts.complaint(before_s))
         assert facts.complaint(time.time() + 60) is None
 
@@ -244,7 +244,7 @@ def test_a_process_is_told_with_its_user_and_whether_it_is_stopped() -> None:
         fake.process_by = {child.pid: expected}.get
         assert [each.process(child.pid) for each in (facts, fake)] == [expected, expected]
         child.send_signal(signal.SIGSTOP)
-        wait_until(lambda: facts.process(child.pid) == Process(os.geteuid(), is_stopped=True), 10.0)
+        wait_until(lambda: facts.process(child.pid) == Process(os.geteuid(), is_stopped=True), timeout_s=10.0)
         child.kill()
     assert facts.process(child.pid) is None
 
@@ -259,7 +259,9 @@ def test_a_worker_that_is_stopped_counts_as_its_program() -> None:
         worker = int(master.stdout.readline())
         assert facts.process(master.pid) == Process(os.geteuid(), is_stopped=False)
         os.kill(worker, signal.SIGSTOP)
-        wait_until(lambda: facts.process(master.pid) == Process(os.geteuid(), is_stopped=True), 10.0)
+        wait_until(
+            lambda: facts.process(master.pid) == Process(os.geteuid(), is_stopped=True), timeout_s=10.0
+        )
         os.kill(worker, signal.SIGKILL)
 
 
@@ -279,7 +281,7 @@ def test_the_unit_of_who_listens_is_told(systemd: SmallSystemd, tmp_path: Path) 
     )
     systemd.systemctl("daemon-reload")
     systemd.systemctl("start", "holder.service")
-    wait_until(lambda: LocalMachineFacts().listener(port) is not None, 20.0)
+    wait_until(lambda: LocalMachineFacts().listener(port) is not None, timeout_s=20.0)
     try:
         assert "holder.service" in str(LocalMachineFacts().listener(port))
     finally:

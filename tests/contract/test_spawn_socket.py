@@ -18,7 +18,7 @@ from hubagent import wire
 from hubagent.adapters.spawn_socket import SpawnServer
 from hubagent.errors import StorageError
 from hubagent.pool.broker import REQUESTS
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 OWNER = "nobody"
 
@@ -173,7 +173,7 @@ def test_nothing_is_begun_for_a_peer_that_has_gone(path: Path) -> None:
     with _serving(path, answer, workers=1):
         with _connect(path) as first:
             wire.send(first, wire.Inspect("begun"), timeout_s=5.0)
-            wait_until(lambda: bool(asked), 20.0)
+            wait_until(lambda: bool(asked), timeout_s=20.0)
             with _connect(path) as gone:
                 wire.send(gone, wire.Inspect("gone"), timeout_s=5.0)
             gate.set()
@@ -219,7 +219,7 @@ def test_workers_that_a_rush_has_needed_leave_though_the_hub_goes_on_asking(path
     with _serving(path, answer, idle_s=0.2), ThreadPoolExecutor(8) as hub:
         list(hub.map(lambda _: _ask(path, wire.Inspect("rush")), range(8)))
         assert workers() == 8
-        wait_until(asked_again, 20.0, lambda: f"{workers()} workers")
+        wait_until(asked_again, lambda: f"{workers()} workers", timeout_s=20.0)
         assert _ask(path, wire.Inspect("b")) == wire.Inspected(present=True, id="b")
 
 
@@ -279,7 +279,7 @@ def test_stopping_does_not_wait_for_ever_for_a_peer(path: Path) -> None:
     with _serving(path, request_s=0.5) as server:
         with _connect(path):
             server.stop()
-        wait_until(lambda: not path.exists(), 5.0)
+        wait_until(lambda: not path.exists(), timeout_s=5.0)
 
 
 def test_stopping_gives_up_on_requests_that_do_not_end(path: Path) -> None:

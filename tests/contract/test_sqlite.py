@@ -15,7 +15,7 @@ import pytest
 
 from hubagent.adapters.sqlite import SqliteDatabases
 from hubagent.errors import StorageError
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 DATABASES = SqliteDatabases()
 
@@ -62,7 +62,7 @@ def _writers(file: Path, count: int) -> Iterator[None]:
     running = [subprocess.Popen([sys.executable, "-c", _WRITER, str(file)]) for _ in range(count)]
     try:
         before = _logged(file)
-        wait_until(lambda: _logged(file) > before, 20.0, "the writers to write")
+        wait_until(lambda: _logged(file) > before, "the writers to write", timeout_s=20.0)
         yield
         assert [one.poll() for one in running] == [None] * count, "no writer failed"
     finally:

@@ -21,7 +21,7 @@ from hubagent.errors import UnitError
 from hubagent.ports import ActiveState, JobResult, UnitVerb
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 
 class Hints:
@@ -77,7 +77,7 @@ def test_another_job_cancels_ours_and_we_hear_of_it(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         start = pool.submit(manager.run, UnitVerb.START, "slow-start.service", timeout_s=10)
-        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, 5.0)
+        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, timeout_s=5.0)
         systemd.systemctl("stop", "slow-start.service")
         assert start.result() is JobResult.CANCELED
 
@@ -91,7 +91,7 @@ def test_a_job_given_up_on_is_off_the_queue(manager: SystemdUnitManager, systemd
 def test_a_restart_by_another_hand_shows_at_once(manager: SystemdUnitManager, systemd: SmallSystemd) -> None:
     manager.run(UnitVerb.START, "steady.service", timeout_s=10)
     # Remembered from one look to the next, as soon as the signals of the start have passed by.
-    wait_until(lambda: manager.unit("steady.service") is manager.unit("steady.service"), 5.0)
+    wait_until(lambda: manager.unit("steady.service") is manager.unit("steady.service"), timeout_s=5.0)
     before = manager.unit("steady.service")
     systemd.systemctl("restart", "steady.service")
     assert manager.unit("steady.service").main_pid != before.main_pid
@@ -114,7 +114,7 @@ def test_a_killed_bus_is_only_a_pause(manager: SystemdUnitManager, systemd: Smal
     manager.run(UnitVerb.START, "steady.service", timeout_s=10)
     for _ in range(3):
         systemd.kill_bus()
-        wait_until(lambda: _reload_result(manager) is JobResult.DONE, 20.0)
+        wait_until(lambda: _reload_result(manager) is JobResult.DONE, timeout_s=20.0)
 
 
 def test_a_lost_bus_leaves_no_descriptor(manager: SystemdUnitManager, systemd: SmallSystemd) -> None:
@@ -125,7 +125,7 @@ def test_a_lost_bus_leaves_no_descriptor(manager: SystemdUnitManager, systemd: S
             "reset-failed", "dbus.service", "dbus.socket"
         )  # and how often they were started lately
         systemd.kill_bus()
-        wait_until(lambda: _reload_result(manager) is JobResult.DONE, 20.0)
+        wait_until(lambda: _reload_result(manager) is JobResult.DONE, timeout_s=20.0)
         return len(os.listdir("/proc/self/fd"))
 
     manager.run(UnitVerb.START, "steady.service", timeout_s=10)
@@ -133,7 +133,7 @@ def test_a_lost_bus_leaves_no_descriptor(manager: SystemdUnitManager, systemd: S
     try:
         counts = [lose_it() for _ in range(4)]
         # The first one is still settling; the last connection may be going in this moment.
-        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= counts[1], 5.0, lambda: str(counts))
+        wait_until(lambda: len(os.listdir("/proc/self/fd")) <= counts[1], lambda: str(counts), timeout_s=5.0)
     finally:
         gc.enable()
 
@@ -148,7 +148,7 @@ def test_a_caller_that_lets_go_after_the_loss_leaves_nothing_either(systemd: Sma
         gone = weakref.ref(held[0])
         held += [objects.manager(gone()), objects.properties(gone(), objects.unit_path("steady.service"))]
         systemd.kill_bus()
-        wait_until(lambda: _bus_or_none(connection) not in (None, gone()), 20.0)
+        wait_until(lambda: _bus_or_none(connection) not in (None, gone()), timeout_s=20.0)
         held.clear()
         assert gone() is None
     finally:
@@ -162,9 +162,9 @@ def test_a_bus_that_is_away_is_said_in_words_and_found_again(
     manager.run(UnitVerb.START, "steady.service", timeout_s=10)
     systemd.stop_bus()
     with pytest.raises(UnitError, match=r"no connection to the system bus .*systemctl status dbus"):
-        wait_until(lambda: manager.unit("steady.service") is None, 10.0)
+        wait_until(lambda: manager.unit("steady.service") is None, timeout_s=10.0)
     systemd.start_bus()
-    wait_until(lambda: _reload_result(manager) is JobResult.DONE, 40.0)
+    wait_until(lambda: _reload_result(manager) is JobResult.DONE, timeout_s=40.0)
 
 
 def test_a_job_that_outlives_the_bus_is_still_judged(
@@ -172,7 +172,7 @@ def test_a_job_that_outlives_the_bus_is_still_judged(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         start = pool.submit(manager.run, UnitVerb.START, "slow-start.service", timeout_s=20)
-        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, 5.0)
+        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, timeout_s=5.0)
         systemd.kill_bus()
         assert start.result() is JobResult.DONE
 
@@ -182,12 +182,12 @@ def test_a_job_that_ends_while_the_bus_is_away_is_lost_not_assumed(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         start = pool.submit(manager.run, UnitVerb.START, "slow-start.service", timeout_s=30)
-        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, 5.0)
+        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, timeout_s=5.0)
         systemd.stop_bus()
-        wait_until(lambda: _is_active(systemd, "slow-start.service"), 10.0)
+        wait_until(lambda: _is_active(systemd, "slow-start.service"), timeout_s=10.0)
         systemd.start_bus()
         assert start.result() is JobResult.LOST
-    wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVE, 10.0)
+    wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVE, timeout_s=10.0)
 
 
 def test_a_bus_that_stays_away_ends_at_the_deadline(
@@ -195,7 +195,7 @@ def test_a_bus_that_stays_away_ends_at_the_deadline(
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         start = pool.submit(manager.run, UnitVerb.START, "slow-start.service", timeout_s=4)
-        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, 5.0)
+        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVATING, timeout_s=5.0)
         systemd.stop_bus()
         begin = time.monotonic()
         with pytest.raises(UnitError, match="not finished within 4 s"):
@@ -209,7 +209,7 @@ def test_systemd_executing_itself_anew_is_only_a_pause(
     manager.run(UnitVerb.START, "steady.service", timeout_s=10)
     pid = manager.unit("steady.service").main_pid
     systemd.systemctl("daemon-reexec", check=False)
-    wait_until(lambda: _reload_result(manager) is JobResult.DONE, 20.0)
+    wait_until(lambda: _reload_result(manager) is JobResult.DONE, timeout_s=20.0)
     assert manager.unit("steady.service").main_pid == pid
 
 
@@ -220,7 +220,7 @@ def test_changes_by_others_give_hints(
     for change in (["restart", "steady.service"], ["stop", "steady.service"], ["daemon-reload"]):
         before = _settled(hints)
         systemd.systemctl(*change)
-        wait_until(lambda before=before: hints.count > before, 5.0)  # type: ignore[misc]
+        wait_until(lambda before=before: hints.count > before, timeout_s=5.0)  # type: ignore[misc]
 
 
 def test_other_units_give_no_hints(manager: SystemdUnitManager, systemd: SmallSystemd, hints: Hints) -> None:
@@ -234,7 +234,7 @@ def test_a_lost_bus_gives_a_hint(manager: SystemdUnitManager, systemd: SmallSyst
     manager.unit("steady.service")
     before = _settled(hints)
     systemd.kill_bus()
-    wait_until(lambda: hints.count > before, 5.0)
+    wait_until(lambda: hints.count > before, timeout_s=5.0)
 
 
 def test_closing_is_quick_while_the_bus_is_away(manager: SystemdUnitManager, systemd: SmallSystemd) -> None:
@@ -276,7 +276,7 @@ def _settled(hints: Hints) -> int:
             seen.append((hints.count, now))
         return now - seen[-1][1] > 0.3
 
-    wait_until(is_still, 10.0)
+    wait_until(is_still, timeout_s=10.0)
     return hints.count
 
 
@@ -298,7 +298,7 @@ def test_a_process_that_hangs_costs_the_callers_deadline_alone(
         assert time.monotonic() - begin < 8.0
     finally:
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: _reloads(manager), 10.0)
+    wait_until(lambda: _reloads(manager), timeout_s=10.0)
 
 
 def _reloads(manager: SystemdUnitManager) -> bool:
@@ -327,6 +327,6 @@ def test_who_waits_for_a_job_gives_signs_of_life_and_can_be_called_away(systemd:
         assert manager.unit("slow-start.service").active is ActiveState.ACTIVATING, (
             "the job was not waited for"
         )
-        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVE, 60.0)
+        wait_until(lambda: manager.unit("slow-start.service").active is ActiveState.ACTIVE, timeout_s=60.0)
     finally:
         manager.close()

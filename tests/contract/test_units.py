@@ -11,8 +11,8 @@ from hubagent.errors import JobDeadlineError, UnitError
 from hubagent.ports import ActiveState, JobResult, LoadState, UnitManager, UnitState, UnitVerb
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeUnitManager
+from tests.waiting import wait_until
 
 
 def _fake() -> FakeUnitManager:
@@ -90,13 +90,13 @@ def test_a_killed_unit_shows_so_until_it_is_started_again(
         manager.kill("restarts.service")
     else:
         systemd.systemctl("kill", "--signal=KILL", "restarts.service")
-        wait_until(lambda: manager.unit("restarts.service").main_pid == 0, 5.0)
+        wait_until(lambda: manager.unit("restarts.service").main_pid == 0, timeout_s=5.0)
     killed = manager.unit("restarts.service")
     assert (killed.active, killed.sub, killed.result) == (ActiveState.ACTIVATING, "auto-restart", "signal")
     assert killed.restarts == first.restarts
     if isinstance(manager, FakeUnitManager):
         manager.restart_by_itself("restarts.service")
-    wait_until(lambda: manager.unit("restarts.service").active is ActiveState.ACTIVE, 5.0)
+    wait_until(lambda: manager.unit("restarts.service").active is ActiveState.ACTIVE, timeout_s=5.0)
     again = manager.unit("restarts.service")
     assert (again.restarts, again.result) == (first.restarts + 1, "success")
     assert again.main_pid not in (0, first.main_pid)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hubagent.adapters.watch import ConfigWatch
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 _NEVER_S = 3600.0
 _EVENT_S = 2.0
@@ -41,7 +41,7 @@ class Changes:
                 last = (self.count, time.monotonic())
             return time.monotonic() - last[1] > 0.3
 
-        wait_until(is_still, 10.0)
+        wait_until(is_still, timeout_s=10.0)
         return self.count
 
 
@@ -112,7 +112,7 @@ def _made_unreadable(path: Path) -> None:
 def test_edits_show_by_events(watch: Watch, path: Path, edit: Callable[[Path], None]) -> None:
     changes = watch(path, _NEVER_S)
     edit(path)
-    wait_until(lambda: changes.count, _EVENT_S)
+    wait_until(lambda: changes.count, timeout_s=_EVENT_S)
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_edits_behind_a_link_show_by_looking(
     path.symlink_to(target)
     changes = watch(path, 0.05)
     edit(target)
-    wait_until(lambda: changes.count, _EVENT_S)
+    wait_until(lambda: changes.count, timeout_s=_EVENT_S)
 
 
 def test_an_appearing_file_shows(watch: Watch, path: Path) -> None:
     path.unlink()
     changes = watch(path, _NEVER_S)
     path.write_text("a: 2\n")
-    wait_until(lambda: changes.count, _EVENT_S)
+    wait_until(lambda: changes.count, timeout_s=_EVENT_S)
 
 
 def test_a_switched_link_shows(watch: Watch, path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_switched_link_shows(watch: Watch, path: Path) -> None:
     changes = watch(path, _NEVER_S)
     (path.parent / "..data_tmp").symlink_to("2")
     (path.parent / "..data_tmp").rename(path.parent / "..data")
-    wait_until(lambda: changes.count, _EVENT_S)
+    wait_until(lambda: changes.count, timeout_s=_EVENT_S)
 
 
 @pytest.mark.parametrize("is_moved", [True, False], ids=["moved away", "removed"])
@@ -161,12 +161,12 @@ def test_a_folder_made_anew_is_watched_again(
         path.parent.rename(tmp_path / "old")
     else:
         shutil.rmtree(path.parent)
-    wait_until(lambda: changes.count, _EVENT_S)
+    wait_until(lambda: changes.count, timeout_s=_EVENT_S)
     changes.settle()
     path.parent.mkdir()
     path.write_text("a: 2\n")
     seen = changes.count
-    wait_until(lambda: changes.count > seen, _EVENT_S)
+    wait_until(lambda: changes.count > seen, timeout_s=_EVENT_S)
 
 
 def test_events_come_back_after_the_folder_did(watch: Watch, path: Path) -> None:
@@ -175,13 +175,13 @@ def test_events_come_back_after_the_folder_did(watch: Watch, path: Path) -> None
     shutil.rmtree(path.parent)
     path.parent.mkdir()
     path.write_text("a: 2\n")
-    wait_until(lambda: changes.count, 5.0)
+    wait_until(lambda: changes.count, timeout_s=5.0)
     delays = []
     for turn in range(12):
         seen = changes.settle()
         begin = time.monotonic()
         path.write_text(f"a: {turn}\n")
-        wait_until(lambda seen=seen: changes.count > seen, 5.0)  # type: ignore[misc]
+        wait_until(lambda seen=seen: changes.count > seen, timeout_s=5.0)  # type: ignore[misc]
         delays.append(time.monotonic() - begin)
     assert sorted(delays[4:])[-2] < 0.3
 
@@ -206,7 +206,7 @@ def test_ten_thousand_edits_end_with_the_last_one(watch: Watch, path: Path) -> N
     try:
         for turn in range(10_000):
             path.write_text(f"a: {turn}\n")
-        wait_until(lambda: last_seen and last_seen[-1] == "a: 9999\n", 20.0)
+        wait_until(lambda: last_seen and last_seen[-1] == "a: 9999\n", timeout_s=20.0)
     finally:
         noticed.stop()
 
@@ -219,14 +219,14 @@ def test_what_watchdog_remembers_of_renames_is_let_go(watch: Watch, path: Path) 
     changes = watch(path, 0.05)
     for _ in range(1000):
         _by_rename(path)
-    wait_until(lambda: remembered() < 300, 20.0, lambda: f"{remembered()} events")
+    wait_until(lambda: remembered() < 300, lambda: f"{remembered()} events", timeout_s=20.0)
     seen = changes.settle()
     _by_rename(path)
-    wait_until(lambda: changes.count > seen, _EVENT_S)
+    wait_until(lambda: changes.count > seen, timeout_s=_EVENT_S)
 
 
 def test_a_missing_folder_is_no_fault(watch: Watch, tmp_path: Path) -> None:
     changes = watch(tmp_path / "absent" / "hubagent.yaml", 0.05)
     (tmp_path / "absent").mkdir()
     (tmp_path / "absent" / "hubagent.yaml").write_text("a: 1\n")
-    wait_until(lambda: changes.count, _EVENT_S)
+    wait_until(lambda: changes.count, timeout_s=_EVENT_S)

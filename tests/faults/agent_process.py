@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 REPOSITORY: Final = Path(__file__).parents[2]
 START_S: Final = 30.0  # an interpreter on a busy machine, and the first look
@@ -110,4 +110,6 @@ class Broken:
 def ended(process: subprocess.Popen[bytes], timeout_s: float) -> int:
     """The exit status of an agent that was told to stop."""
     process.send_signal(signal.SIGTERM)
-    return wait_until(lambda: None if process.poll() is None else (process.returncode,), timeout_s)[0]
+    return wait_until(lambda: None if process.poll() is None else (process.returncode,), timeout_s=timeout_s)[
+        0
+    ]

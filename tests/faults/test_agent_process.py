@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from hubagent.observability.status_json import from_json
-from tests.contract.waiting import wait_until
 from tests.faults.agent_process import START_S, Broken, ended
+from tests.waiting import wait_until
 
 STOP_S = 30.0  # TimeoutStopSec of hubagent.service
 
@@ -33,7 +33,11 @@ def broken(tmp_path: Path) -> Broken:
 
 def _answers(broken: Broken, process: subprocess.Popen[bytes], looks: int = 1) -> str:
     """The metrics, once it has looked so often."""
-    wait_until(lambda: broken.looks(process) >= looks or process.poll() is not None, START_S, broken.explain)
+    wait_until(
+        lambda: broken.looks(process) >= looks or process.poll() is not None,
+        broken.explain,
+        timeout_s=START_S,
+    )
     assert process.poll() is None, broken.explain()
     return broken.scrape(process) or ""
 
@@ -63,7 +67,7 @@ def test_where_nothing_works_it_runs_answers_and_ends_when_told(broken: Broken) 
 def test_aborted_it_says_where_it_was_and_starts_again_even_with_nowhere_to_log(broken: Broken) -> None:
     """As systemd's watchdog does it. What the first left is no obstacle for the second, whose log is lost."""
     with broken.agent() as agent:
-        wait_until((broken.root / "run/hubagent/status.json").exists, START_S, broken.explain)
+        wait_until((broken.root / "run/hubagent/status.json").exists, broken.explain, timeout_s=START_S)
         agent.send_signal(signal.SIGABRT)
         assert agent.wait(10) == -signal.SIGABRT
     assert re.search(r'agent\.py", line \d+ in run', broken.log), "each thread's place is in the log"
@@ -96,8 +100,10 @@ def test_without_its_socket_for_the_hub_it_does_all_else_and_tries_again(broken:
         assert not socket.is_socket()
         remove()
         agent.send_signal(signal.SIGHUP)
-        wait_until(socket.is_socket, START_S, broken.explain)
-        wait_until(lambda: 'reason="spawn"} 0.0' in str(broken.scrape(agent)), START_S, broken.explain)
+        wait_until(socket.is_socket, broken.explain, timeout_s=START_S)
+        wait_until(
+            lambda: 'reason="spawn"} 0.0' in str(broken.scrape(agent)), broken.explain, timeout_s=START_S
+        )
         assert ended(agent, 20.0) == 0
     assert "Traceback" not in broken.log
     assert broken.log.count(f"{socket}: ") == 1, "said once, not at every look"
@@ -144,7 +150,9 @@ def notified(tmp_path: Path) -> Iterator[socket.socket]:
 @contextmanager
 def _slow_docker(agent: subprocess.Popen[bytes], broken: Broken, how: str) -> Iterator[None]:
     """In the agent's own namespaces."""
-    wait_until((broken.root / "run/hubagent").exists, START_S, broken.explain)  # its /run is there, too
+    wait_until(
+        (broken.root / "run/hubagent").exists, broken.explain, timeout_s=START_S
+    )  # its /run is there, too
     here = Path(__file__).with_name("slow_docker.py")
     entered = ["nsenter", f"--target={agent.pid}", "--mount", "--net", "--", sys.executable, str(here)]
     with subprocess.Popen([*entered, "/run/docker.sock", str(broken.root / "notify"), how]) as docker:
@@ -188,7 +196,7 @@ def _until(receiver: socket.socket, last: str) -> list[str]:
         said.append(receiver.recv(4096).decode().partition("\n")[0])
         return said[-1].startswith(last)
 
-    wait_until(heard, 2 * START_S, lambda: repr(said))
+    wait_until(heard, lambda: repr(said), timeout_s=2 * START_S)
     return said
 
 

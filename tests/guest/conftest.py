@@ -18,8 +18,9 @@ import pytest
 
 from hubagent import wire
 from hubagent.guest import kept_folders
-from tests.guest.container import HOME, IMAGE, USER, VENV, Container, until
+from tests.guest.container import HOME, IMAGE, USER, VENV, Container
 from tests.guest.hub import Hub
+from tests.waiting import wait_until
 
 SERVER = "jupyterhub-singleuser"
 
@@ -181,7 +182,7 @@ class Starter:
         if how == "warm" and "anew" not in container.output:
             assert answers(port)  # Done says so
         try:
-            until(lambda: answers(port), "the server listens")
+            wait_until(lambda: answers(port), "the server listens")
         except AssertionError as error:
             raise AssertionError(container.output) from error
         return running

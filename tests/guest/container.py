@@ -7,12 +7,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
 
 from hubagent import wire
+from tests.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 VENV: Final = ROOT / "build/guest-venv"
@@ -45,10 +45,11 @@ mount -t tmpfs tmpfs /home
 [ -e "$1/hubagent" ] || { mkdir -p "$1" && mount --bind /mnt "$1"; }
 umount /mnt
 mkdir -p /opt/hubagent/hubagent/guest /opt/hubagent/hubagent/wire
-touch /opt/hubagent/start /opt/hubagent/hubagent/__init__.py /opt/hubagent/hubagent/request_log.py
+touch /opt/hubagent/start
+(cd /opt/hubagent/hubagent && touch __init__.py codec.py request_log.py)
 mount --bind "$1/hubagent/guest" /opt/hubagent/hubagent/guest
 mount --bind "$1/hubagent/guest/start" /opt/hubagent/start
-for file in __init__.py request_log.py; do mount --bind "$1/hubagent/$file" /opt/hubagent/hubagent/$file; done
+for file in __init__.py codec.py request_log.py; do mount --bind "$1/hubagent/$file" /opt/hubagent/hubagent/$file; done
 mount --bind "$1/hubagent/wire" /opt/hubagent/hubagent/wire
 mount -o remount,ro /opt
 mkdir /run/hubagent
@@ -76,17 +77,6 @@ setpriv --reuid 1000 --regid 1000 --clear-groups env -i "$@"
 """
 
 T = TypeVar("T")
-
-
-def until(look: Callable[[], T | None], what: str, deadline_s: float = DEADLINE_S) -> T:
-    """The first result that is not None or False."""
-    end_s = time.monotonic() + deadline_s
-    while True:
-        found = look()
-        if found is not None and found is not False:
-            return found
-        assert time.monotonic() < end_s, f"not in {deadline_s} s: {what}"
-        time.sleep(0.01)  # between two looks at the condition
 
 
 class Container:
@@ -173,8 +163,8 @@ class Container:
         assert self._process is not None
         below = self._process.pid
         for _ in range(2):  # unshare, sh
-            below = until(lambda parent=below: _child(parent), "a process in the container")
-        return until(
+            below = wait_until(lambda parent=below: _child(parent), "a process in the container")
+        return wait_until(
             lambda: below if os.stat(f"/proc/{below}").st_uid == USER else _of_user(below),
             "the user's process",
         )
@@ -205,7 +195,7 @@ class Container:
                 return None
             return connection
 
-        return until(attempt, "the guest listens")
+        return wait_until(attempt, "the guest listens")
 
     def ask(self, message: object) -> wire.Pong | wire.Done | wire.Refused:
         with self.connect() as connection:

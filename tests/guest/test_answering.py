@@ -6,7 +6,7 @@ import socket
 import threading
 
 from hubagent.guest import answering
-from tests.guest.container import until
+from tests.waiting import wait_until
 
 
 def test_a_first_packet_that_is_lost_is_not_waited_for() -> None:
@@ -19,5 +19,5 @@ def test_a_first_packet_that_is_lost_is_not_waited_for() -> None:
                 target=lambda: found.append(answering.answers("127.0.0.1", port, "/api")), daemon=True
             )
             asking.start()
-            until(lambda: not asking.is_alive(), "it gave up", answering.REPLY_S / 2)
+            wait_until(lambda: not asking.is_alive(), "it gave up", timeout_s=answering.REPLY_S / 2)
     assert found == [False]

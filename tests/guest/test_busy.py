@@ -13,8 +13,9 @@ import websocket
 
 from hubagent import wire
 from tests.guest.conftest import Running, Starter
-from tests.guest.container import Container, until
+from tests.guest.container import Container
 from tests.guest.hub import USER_TOKEN, Hub
+from tests.waiting import wait_until
 
 HEADERS = {"Authorization": f"token {USER_TOKEN}"}
 LIMIT_S = 8.0
@@ -45,7 +46,7 @@ def begin(server: Running, code: str) -> str:
     header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "a", "username": ""}
     message = {"header": {**header, "version": "5.3"}, "parent_header": {}, "metadata": {}, "buffers": []}
     page.send(json.dumps({**message, "channel": "shell", "content": {**content, "allow_stdin": False}}))
-    until(lambda: state(server, kernel) == "busy", "it computes")
+    wait_until(lambda: state(server, kernel) == "busy", "it computes")
     page.close()
     return kernel
 
@@ -70,14 +71,14 @@ def is_active(server: Running) -> bool:
 def test_it_is_active_while_a_cell_computes_and_no_longer_than_it_may(server: Running, code: str) -> None:
     kernel = begin(server, f"{UNKNOWN}\n{code}")
     begun = datetime.datetime.now(datetime.UTC)
-    until(lambda: told(server) > begun + SOON, "it is said to be active")
-    until(lambda: not is_active(server), "it has computed for too long")
+    wait_until(lambda: told(server) > begun + SOON, "it is said to be active")
+    wait_until(lambda: not is_active(server), "it has computed for too long")
     assert state(server, kernel) == "busy"
 
 
 def test_a_cell_that_ends_and_another_one_begin_anew(server: Running) -> None:
     begin(server, "__import__('time').sleep(600)")
-    until(lambda: not is_active(server), "it has computed for too long")
+    wait_until(lambda: not is_active(server), "it has computed for too long")
     begin(server, "__import__('time').sleep(600)")
     again = datetime.datetime.now(datetime.UTC)
-    until(lambda: told(server) > again + SOON, "the other one counts")
+    wait_until(lambda: told(server) > again + SOON, "the other one counts")

@@ -17,9 +17,10 @@ import websocket
 from hubagent import wire
 from hubagent.guest.own_packages import NOTE
 from tests.guest.conftest import SERVER, Running, answers, free_port
-from tests.guest.container import DEADLINE_S, HOME, IMAGE, USER, VENV, WORK, Container, terminate, until
+from tests.guest.container import DEADLINE_S, HOME, IMAGE, USER, VENV, WORK, Container, terminate
 from tests.guest.handmade import handmade
 from tests.guest.hub import USER_TOKEN, Hub
+from tests.waiting import wait_until
 
 PYTHON = next((VENV / "lib").glob("python3*")).name
 PIP = f"{VENV}/bin/python -m pip --disable-pip-version-check"
@@ -68,7 +69,7 @@ class Person:
         given = {**self._hub.environment(port), **own, **(declared or {})}
         assert container.become(given, SERVER, home=WORK) == wire.Done(), container.output
         try:
-            until(lambda: answers(port), "the server listens", STARTS_S)
+            wait_until(lambda: answers(port), "the server listens", timeout_s=STARTS_S)
         except AssertionError as error:
             raise AssertionError(container.output) from error
         return Running(how, container, port, self._hub)
@@ -310,7 +311,7 @@ def test_a_home_that_takes_nothing_has_a_server(person: Person, image: Path, how
         assert "is full or cannot be written" in server.container.output
         server.container.end()
     finally:
-        until(
+        wait_until(
             lambda: subprocess.run(["umount", home], check=False).returncode == 0, "an end of the home's use"
         )
 
@@ -342,7 +343,7 @@ def test_databases_are_not_on_a_network(person: Person, image: Path, how: str, n
             path.name for folder in folders for path in folder.rglob("*") if path.suffix in {".db", ".sqlite"}
         }
 
-    until(lambda: names <= made(), "the databases are made")
+    wait_until(lambda: names <= made(), "the databases are made")
     ask(server, "DELETE", f"kernels/{kernel}")
     server.container.end()
     in_home = [path for path in person.home.rglob("*") if path.suffix in {".db", ".sqlite"}]

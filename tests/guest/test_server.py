@@ -15,8 +15,9 @@ import websocket
 
 from hubagent import wire
 from tests.guest.conftest import Running, Starter
-from tests.guest.container import DEADLINE_S, HOME, IMAGE, Container, until
+from tests.guest.container import DEADLINE_S, HOME, IMAGE, Container
 from tests.guest.hub import TOKEN, USER_TOKEN, Hub
+from tests.waiting import wait_until
 
 PREFIX = "/user/ann/"
 OURS = pytest.mark.parametrize("how", ["cold", "warm"])
@@ -125,7 +126,7 @@ def test_requests_that_fail_are_logged_without_their_secrets(
     )
     assert answer.status_code == 500
     line = "500 GET /user/ann/api/contents (@127.0.0.1)"
-    until(lambda: line in server.container.output, "the line of the request")
+    wait_until(lambda: line in server.container.output, "the line of the request")
     log = server.container.output
     assert '"User-Agent": "a-browser"' in log
     assert '"X-Xsrftoken": "[secret]"' in log
@@ -148,7 +149,7 @@ def test_how_long_a_server_does_without_the_hub(new: Callable[..., Container], p
     long, short = starter("plain"), starter("plain", arguments=_FORGETFUL)
     assert (_status(long), _status(short)) == (200, 200)
     hub.close()
-    until(lambda: _status(short) == 500, "the answer is too old, and there is nobody to ask")
+    wait_until(lambda: _status(short) == 500, "the answer is too old, and there is nobody to ask")
     assert _status(long) == 200
 
 
@@ -168,7 +169,7 @@ def test_a_server_waits_for_a_hub_that_is_restarted(
 
     asking = threading.Thread(target=ask)
     asking.start()
-    until(lambda: "Error connecting to" in server.container.output, "the hub to be missed")
+    wait_until(lambda: "Error connecting to" in server.container.output, "the hub to be missed")
     again = Hub(hub.port)
     asking.join()
     again.close()

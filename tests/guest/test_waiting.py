@@ -15,14 +15,15 @@ import pytest
 
 from hubagent import wire
 from hubagent.guest.waiting import PATIENCE_S
-from tests.guest.container import HOME, USER, Container, answer, terminate, until
+from tests.guest.container import HOME, USER, Container, answer, terminate
+from tests.waiting import wait_until
 
 COMMAND = ("/bin/sh", "-c", 'echo "$SECRET" >result; exec sleep 60')
 
 
 def result(guest: Container) -> str:
     file = guest.home / "result"
-    return until(lambda: file.exists() and file.read_text(), "the command ran")
+    return wait_until(lambda: file.exists() and file.read_text(), "the command ran")
 
 
 def frame(body: bytes) -> bytes:

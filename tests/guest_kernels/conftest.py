@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.guest_kernels.jupyter import Kernel, Server, server, until
+from tests.guest_kernels.jupyter import Kernel, Server, server
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,7 @@ def jupyter(
         environment={"OF_THE_USER": "a value\nof two lines", "JUPYTERHUB_API_TOKEN": "secret-token"},
         image={"OF_THE_IMAGE": "before", "JUPYTER_PATH": str(image_kernels)},
     ) as running:
-        until(lambda: running.pong()["ready"], "the kernels wait")
+        wait_until(lambda: running.pong()["ready"], "the kernels wait")
         running.claim()
         yield running
 

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,18 +20,10 @@ from typing import Any
 import requests
 import websocket
 
+from tests.waiting import wait_until
+
 SERVER = Path(__file__).with_name("server.py")
 DEADLINE_S = 30.0
-
-
-def until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
-    """The first true value of `condition`."""
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError(f"not within {deadline_s} s: {what}")
 
 
 @dataclass
@@ -211,7 +202,7 @@ class Server:
             ]
             return waiting if len(waiting) == sum(self.wanted.values()) else None
 
-        return until(all_wait, "as many kernels wait as are wanted") if self.wanted else []
+        return wait_until(all_wait, "as many kernels wait as are wanted") if self.wanted else []
 
     def pong(self) -> dict[str, Any]:
         assert self.process.stdin
@@ -226,7 +217,7 @@ class Server:
         assert self.process.stdin
         self.process.stdin.write("claim\n")
         self.process.stdin.flush()
-        until(self._answers, f"the server answers: {self.log}")
+        wait_until(self._answers, f"the server answers: {self.log}")
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         url = f"http://127.0.0.1:{self.port}/api/{path}"

@@ -15,7 +15,8 @@ import pytest
 from hubagent.guest import kept_files, kept_folders
 from hubagent.guest.kernels.recipes import Recipe, recipe_for
 from hubagent.guest.kernels.spare import Spare
-from tests.guest_kernels.jupyter import server, until
+from tests.guest_kernels.jupyter import server
+from tests.waiting import wait_until
 
 PROGRAM = """
 println("arguments ", join(ARGS, ","))
@@ -111,10 +112,10 @@ def test_waits_without_using_the_processor(julia: str, program: Path, tmp_path: 
         seen.append(stat.read_text().rpartition(")")[2].split()[11])
         return len(seen) > 1 and seen[-1] == seen[-2]
 
-    until(has_settled, "it blocks")
+    wait_until(has_settled, "it blocks")
     before = stat.read_text().rpartition(")")[2].split()[11:15]
     end = time.monotonic() + 2.0
-    until(lambda: time.monotonic() > end, "the window is over")
+    wait_until(lambda: time.monotonic() > end, "the window is over")
     assert stat.read_text().rpartition(")")[2].split()[11:15] == before
     waiting.end()
 
@@ -153,19 +154,19 @@ def test_a_server_hands_over_a_waiting_julia(julia: str, tmp_path: Path) -> None
         json.dumps({"argv": argv, "display_name": "Julia", "language": "julia"})
     )
     with server(tmp_path, kernels={"julia": 1}, image={"JUPYTER_PATH": str(tmp_path / "image")}) as running:
-        until(lambda: running.pong()["kernels"].get("julia") == 1, "a Julia waits")
+        wait_until(lambda: running.pong()["kernels"].get("julia") == 1, "a Julia waits")
         (pid,) = running.spares()
         running.claim()
         (running.home / "course").mkdir()
         kernel = running.call("POST", "kernels", {"name": "julia-1.5", "path": "course/notebook.ipynb"})["id"]
-        given = until(
+        given = wait_until(
             lambda: (running.home / "given").exists() and (running.home / "given").read_text(), "it runs"
         )
         assert given.splitlines()[0] == str(pid)
         assert json.loads(Path(given.splitlines()[1]).read_text())["key"]
         assert given.splitlines()[2] == str(running.home / "course")
         running.call("DELETE", f"kernels/{kernel}")
-        until(lambda: pid not in running.children(), "it ends")
+        wait_until(lambda: pid not in running.children(), "it ends")
 
 
 def package(folder: Path, name: str, uuid: str) -> Path:

@@ -12,7 +12,8 @@ import pytest
 from hubagent.guest.kernels.pool import Pool
 from hubagent.guest.kernels.recipes import Recipe
 from hubagent.guest.kernels.spare import Spare
-from tests.guest_kernels.jupyter import state, until
+from tests.guest_kernels.jupyter import state
+from tests.waiting import wait_until
 
 SPIN = "while True: pass"
 SLEEP = "__import__('time').sleep(600)"
@@ -81,6 +82,6 @@ def test_one_that_gets_warm_has_no_fault(tmp_path: Path) -> None:
 def test_a_kernel_that_dies_again_and_again_is_told_with_its_reason() -> None:
     pool = Pool()
     pool.keep({"julia": (recipe("sys.exit(7)"), 1)})
-    until(lambda: pool.settled, "it is not waited for any more")
+    wait_until(lambda: pool.settled, "it is not waited for any more")
     assert pool.faults() == ("kernel 'julia' did not become warm: ended with status 7",)
     pool.end()

@@ -15,7 +15,8 @@ import websocket
 
 from hubagent import wire
 from hubagent.guest import additions, kept_folders, pluto
-from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state, until
+from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state
+from tests.waiting import wait_until
 
 PACKAGES = Path(__file__).with_name("packages")
 WINDOW_S = 1.0
@@ -42,7 +43,7 @@ def warm(image: Mapping[str, str], tmp_path: Path) -> Iterator[Server]:
     """A claimed server beside which Pluto was running before."""
     user = {"OF_THE_USER": "ada"}
     with server(tmp_path, kernels={}, pluto=True, environment=user, image=image) as running:
-        until(lambda: running.pong()["pluto"], "Pluto listens")
+        wait_until(lambda: running.pong()["pluto"], "Pluto listens")
         running.claim()
         yield running
 
@@ -57,7 +58,7 @@ def page(running: Server, path: str = "") -> dict[str, str]:
 
 def test_runs_before_the_claim_and_is_the_users_after_it(warm: Server, tmp_path: Path) -> None:
     (pid,) = warm.children()
-    said = until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
+    said = wait_until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
     assert said["pid"] == str(pid)
     assert said["path"] == "/"
     assert said["folder"] == str(warm.home)
@@ -77,7 +78,7 @@ def test_listens_on_loopback_with_the_secret_for_links_kept(warm: Server) -> Non
 
 
 def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp_path: Path) -> None:
-    said = until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
+    said = wait_until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
     user, image = str(tmp_path / "home/.julia"), str(tmp_path / "image-depot")
     assert said["loaded_with"].split(",")[:2] == [image, user]
     assert said["depots"].split(",")[:2] == [user, image]
@@ -85,7 +86,7 @@ def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp
 
 
 def test_new_notebooks_are_kept(warm: Server) -> None:
-    said = until(lambda: (one := page(warm, "new")).get("user") == "ada" and one, "Pluto knows its user")
+    said = wait_until(lambda: (one := page(warm, "new")).get("user") == "ada" and one, "Pluto knows its user")
     assert said["made"] == f"{warm.home}/pluto_notebooks/Cute discovery.jl"
     assert (warm.home / "pluto_notebooks/Cute discovery.jl").exists()
     assert said["suggestion"] == f"{warm.home}/"
@@ -101,9 +102,9 @@ def test_an_image_without_a_place_for_plutos_own_things(image: dict[str, str], t
     }
     user = {"OF_THE_USER": "ada", "JULIA_DEPOT_PATH": image["JULIA_DEPOT_PATH"]}
     with server(tmp_path, kernels={}, pluto=True, environment=user, image=waiting) as running:
-        until(lambda: running.pong()["pluto"], "Pluto listens")
+        wait_until(lambda: running.pong()["pluto"], "Pluto listens")
         running.claim()
-        said = until(lambda: (one := page(running)).get("user") == "ada" and one, "Pluto knows its user")
+        said = wait_until(lambda: (one := page(running)).get("user") == "ada" and one, "Pluto knows its user")
         assert not said["scratch"].startswith(str(running.home))
         assert said["depots"].split(",")[0] == f"{running.home}/.julia"
         assert nowhere not in said["depots"]
@@ -146,14 +147,18 @@ def test_its_websocket_goes_through(warm: Server) -> None:
 def test_is_started_again_when_it_dies(warm: Server) -> None:
     (before,) = warm.children()
     os.kill(before, signal.SIGKILL)
-    until(lambda: page(warm).get("user") == "ada" and page(warm)["pid"] != str(before), "another one runs")
+    wait_until(
+        lambda: page(warm).get("user") == "ada" and page(warm)["pid"] != str(before), "another one runs"
+    )
 
 
 def test_one_that_was_opened_is_started_again_as_long_as_it_takes(warm: Server) -> None:
     before = page(warm)["pid"]
     for _ in range(3):  # more often than it is tried for one that nobody opened
         os.kill(int(before), signal.SIGKILL)
-        before = until(lambda before=before: (one := page(warm).get("pid")) != before and one, "another runs")
+        before = wait_until(
+            lambda before=before: (one := page(warm).get("pid")) != before and one, "another runs"
+        )
 
 
 # What runs in it is activity of the server
@@ -167,19 +172,21 @@ def test_a_running_cell_is_activity_for_as_long_as_it_may_be(
     environment = {**image, "OF_THE_USER": "ada", wire.KEEP_BUSY: "8", **offered}
     with server(tmp_path, kernels={}, pluto=how == "warm", environment=environment, image=image) as running:
         if how == "warm":
-            until(lambda: running.pong()["pluto"], "Pluto listens")
+            wait_until(lambda: running.pong()["pluto"], "Pluto listens")
         running.claim()
-        until(lambda: page(running).get("user") == "ada", "Pluto knows its user")
+        wait_until(lambda: page(running).get("user") == "ada", "Pluto knows its user")
         open_path(running, "run")
         begun = last_activity(running)
-        until(lambda: last_activity(running) > begun + datetime.timedelta(seconds=4), "it counts")
-        until(lambda: idle(running) > datetime.timedelta(seconds=2), "it has run for too long")
+        wait_until(lambda: last_activity(running) > begun + datetime.timedelta(seconds=4), "it counts")
+        wait_until(lambda: idle(running) > datetime.timedelta(seconds=2), "it has run for too long")
         open_path(running, "interrupt")
         open_path(running, "run")
         again = last_activity(running)
-        until(lambda: last_activity(running) > again + datetime.timedelta(seconds=4), "another one counts")
+        wait_until(
+            lambda: last_activity(running) > again + datetime.timedelta(seconds=4), "another one counts"
+        )
         open_path(running, "interrupt")
-        until(lambda: idle(running) > datetime.timedelta(seconds=2), "nothing runs")
+        wait_until(lambda: idle(running) > datetime.timedelta(seconds=2), "nothing runs")
 
 
 def open_path(running: Server, path: str) -> None:
@@ -206,13 +213,13 @@ def unused(image: Mapping[str, str], tmp_path: Path) -> Iterator[Server]:
     """A claimed server beside which Pluto was running, and is not opened for long enough."""
     user = {"OF_THE_USER": "ada"}
     with server(tmp_path, kernels={}, pluto=True, unused_s=0.0, environment=user, image=image) as running:
-        until(lambda: running.pong()["pluto"], "Pluto listens")
+        wait_until(lambda: running.pong()["pluto"], "Pluto listens")
         running.claim()
         yield running
 
 
 def test_one_that_nobody_opens_ends_and_is_started_when_it_is_opened(unused: Server) -> None:
-    until(lambda: not unused.children(), "it has ended")
+    wait_until(lambda: not unused.children(), "it has ended")
     said = page(unused)
     assert (said["user"], said["folder"], said["host"]) == ("ada", str(unused.home), "127.0.0.1")
     (pid,) = unused.children()
@@ -224,15 +231,15 @@ def test_one_that_nobody_opens_ends_and_is_started_when_it_is_opened(unused: Ser
 def test_one_that_nobody_opened_ends_when_memory_is_short(warm: Server, tmp_path: Path) -> None:
     (before,) = warm.children()
     (tmp_path / "short").touch()
-    until(lambda: not warm.children(), "it has ended")
+    wait_until(lambda: not warm.children(), "it has ended")
     assert page(warm)["pid"] != str(before)
 
 
 def test_one_that_was_opened_stays_whatever_the_memory(warm: Server, tmp_path: Path) -> None:
-    before = until(lambda: page(warm).get("pid"), "it is opened")
+    before = wait_until(lambda: page(warm).get("pid"), "it is opened")
     (tmp_path / "short").touch()
     end = time.monotonic() + WINDOW_S
-    until(lambda: time.monotonic() > end, "several looks are over")
+    wait_until(lambda: time.monotonic() > end, "several looks are over")
     assert page(warm)["pid"] == before
 
 
@@ -242,7 +249,7 @@ def test_one_that_cannot_start_is_left_until_it_is_opened(image: Mapping[str, st
     (broken / "Pluto.jl").write_text('error("no such library")')
     without = {**image, "JULIA_LOAD_PATH": f"@:@stdlib:{tmp_path / 'broken'}"}
     with server(tmp_path, kernels={}, pluto=True, image=without) as running:
-        said = until(
+        said = wait_until(
             lambda: (one := running.pong())["ready"] and "given up" in one["detail"] and one, "no more tries"
         )
         assert "Pluto ended with status 1" in said["detail"]
@@ -254,7 +261,7 @@ def test_ends_with_the_server(warm: Server) -> None:
     (pid,) = warm.children()
     warm.process.kill()
     warm.process.wait()
-    until(lambda: state(pid) in {"Z", ""}, "it ends by itself")
+    wait_until(lambda: state(pid) in {"Z", ""}, "it ends by itself")
 
 
 def test_a_cold_server_starts_it_when_it_is_first_opened(image: Mapping[str, str], tmp_path: Path) -> None:
@@ -280,7 +287,7 @@ def test_the_version_is_that_of_the_image(image: Mapping[str, str], monkeypatch:
 def test_an_image_without_pluto_says_so(image: Mapping[str, str], tmp_path: Path) -> None:
     without = {**image, "JULIA_LOAD_PATH": "@stdlib"}
     with server(tmp_path, kernels={}, pluto=True, image=without) as running:
-        pong = until(lambda: (said := running.pong())["ready"] and said, "it is as ready as it will be")
+        pong = wait_until(lambda: (said := running.pong())["ready"] and said, "it is as ready as it will be")
         assert (pong["pluto"], pong["detail"]) == (False, "this image's Julia has no Pluto")
         running.claim()
         assert page(running) == {}

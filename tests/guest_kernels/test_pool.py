@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
-from tests.guest_kernels.jupyter import DEADLINE_S, Server, is_blocked_reading, server, state, until
+from tests.guest_kernels.jupyter import DEADLINE_S, Server, is_blocked_reading, server, state
+from tests.waiting import wait_until
 
 WINDOW_S = 2.0
 UNUSED_S = 15.0
@@ -24,7 +25,7 @@ UNUSED_S = 15.0
 def one(tmp_path: Path, other_kernels: Path) -> Iterator[Server]:
     """A claimed server with one waiting kernel of `python3`."""
     with server(tmp_path, kernels={"python": 1}, image={"JUPYTER_PATH": str(other_kernels)}) as running:
-        until(lambda: running.pong()["ready"], "the kernel waits")
+        wait_until(lambda: running.pong()["ready"], "the kernel waits")
         assert running.pong()["kernels"] == {"python": 1}
         running.claim()
         yield running
@@ -49,7 +50,7 @@ def test_waits_without_using_the_processor(one: Server) -> None:
     (pid,) = one.spares()
     before = ticks(pid)
     end = time.monotonic() + WINDOW_S
-    until(lambda: time.monotonic() > end, "the window is over")
+    wait_until(lambda: time.monotonic() > end, "the window is over")
     assert ticks(pid) == before
     assert is_blocked_reading(pid)
 
@@ -58,7 +59,7 @@ def test_waits_at_low_priority_and_knows_no_secret(tmp_path: Path) -> None:
     with server(
         tmp_path, kernels={"python3": 1}, environment={"JUPYTERHUB_API_TOKEN": "of-the-user"}
     ) as running:
-        until(lambda: running.pong()["ready"], "the kernel waits")
+        wait_until(lambda: running.pong()["ready"], "the kernel waits")
         (pid,) = running.spares()
         assert os.getpriority(os.PRIO_PROCESS, pid) == 19
         running.claim()
@@ -80,7 +81,7 @@ def test_a_used_one_is_replaced(one: Server) -> None:
 def test_a_dead_one_is_not_handed_out(one: Server) -> None:
     (before,) = one.spares()
     os.kill(before, signal.SIGKILL)
-    until(lambda: state(before) in {"Z", ""}, "it is dead")
+    wait_until(lambda: state(before) in {"Z", ""}, "it is dead")
     kernel = one.start()
     assert kernel.run("sum(range(10))").result == "45"
     assert kernel.pid != before
@@ -106,12 +107,14 @@ def test_kernels_that_none_fits_start_the_ordinary_way(one: Server) -> None:
 
 def test_nobody_asks_for_so_long_that_none_waits_any_more(tmp_path: Path) -> None:
     with server(tmp_path, kernels={"python3": 1}, unused_s=UNUSED_S) as running:
-        until(lambda: running.pong()["ready"], "the kernel waits")
+        wait_until(lambda: running.pong()["ready"], "the kernel waits")
         running.claim()
         used = running.start()
         pid = used.pid
         running.spares()
-        until(lambda: running.children() == [pid], "what nobody took has ended", UNUSED_S + DEADLINE_S)
+        wait_until(
+            lambda: running.children() == [pid], "what nobody took has ended", timeout_s=UNUSED_S + DEADLINE_S
+        )
         assert used.run("1 + 1").result == "2"
 
         cold = running.start()
@@ -126,13 +129,13 @@ def test_the_agent_is_told_what_waits_and_what_it_takes(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / wire.GUEST_SPARES)
     pipe = os.open(tmp_path / wire.GUEST_SPARES, os.O_RDWR | os.O_NONBLOCK)
     with server(tmp_path, kernels={"python3": 1}) as running:
-        until(lambda: running.pong()["ready"], "the kernel waits")
+        wait_until(lambda: running.pong()["ready"], "the kernel waits")
         running.claim()
-        (said,) = until(lambda: told(pipe), "it is told")
+        (said,) = wait_until(lambda: told(pipe), "it is told")
         assert (said.kernels, said.plutos) == (1, 0)
         assert said.memory_bytes > 10 * 1024**2
         (tmp_path / "short").touch()
-        until(lambda: wire.Spares(0, 0, 0) in told(pipe), "none waits")
+        wait_until(lambda: wire.Spares(0, 0, 0) in told(pipe), "none waits")
     os.close(pipe)
 
 
@@ -147,11 +150,11 @@ def test_while_memory_is_short_none_waits(one: Server, tmp_path: Path) -> None:
     kernel = one.start()
     one.spares()
     (tmp_path / "short").touch()
-    until(lambda: one.children() == [kernel.pid], "what waits has ended, and the user's kernel runs")
+    wait_until(lambda: one.children() == [kernel.pid], "what waits has ended, and the user's kernel runs")
     cold = one.start()
     assert not cold.waited
     end = time.monotonic() + WINDOW_S
-    until(lambda: time.monotonic() > end, "the pause is over")
+    wait_until(lambda: time.monotonic() > end, "the pause is over")
     assert set(one.children()) == {kernel.pid, cold.pid}
     (tmp_path / "short").unlink()
     one.start()
@@ -162,12 +165,12 @@ def test_what_waits_ends_with_the_server(one: Server) -> None:
     (pid,) = one.spares()
     one.process.kill()
     one.process.wait()
-    until(lambda: state(pid) in {"Z", ""}, "it ends by itself")
+    wait_until(lambda: state(pid) in {"Z", ""}, "it ends by itself")
 
 
 def test_a_server_without_the_kernel_says_so(tmp_path: Path) -> None:
     with server(tmp_path, kernels={"cobol": 1}) as running:
-        pong = until(lambda: (said := running.pong())["ready"] and said, "it is as ready as it will be")
+        pong = wait_until(lambda: (said := running.pong())["ready"] and said, "it is as ready as it will be")
         assert "no kernel 'cobol'" in pong["detail"]
         running.claim()
         assert running.start().run("1 + 1").result == "2"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.guest_kernels.jupyter import Kernel, Reply, Server, until
+from tests.guest_kernels.jupyter import Kernel, Reply, Server
+from tests.waiting import wait_until
 
 
 def test_executes(kernel: Kernel) -> None:
@@ -23,7 +24,7 @@ def test_executes(kernel: Kernel) -> None:
 def test_shows_what_commands_print(kernel: Kernel) -> None:
     assert kernel.run("!echo from a shell").stdout.strip() == "from a shell"
     kernel.begin("__import__('os').system('echo to the descriptor')")
-    until(
+    wait_until(
         lambda: "to the descriptor" in str(kernel.receive()["content"].get("text")), "the output of a child"
     )
 
@@ -133,8 +134,10 @@ def test_is_started_again_when_it_dies(kernel: Kernel, jupyter: Server) -> None:
     before = kernel.pid
     os.kill(before, signal.SIGKILL)
 
-    until(lambda: kernel.receive()["content"].get("execution_state") == "restarting", "the restarter sees it")
-    until(
+    wait_until(
+        lambda: kernel.receive()["content"].get("execution_state") == "restarting", "the restarter sees it"
+    )
+    wait_until(
         lambda: jupyter.call("GET", f"kernels/{kernel.id}")["execution_state"] != "restarting",
         "it runs again",
     )
@@ -147,7 +150,7 @@ def test_shuts_down(jupyter: Server) -> None:
     kernel = jupyter.start()
     pid = kernel.pid
     kernel.shut_down()
-    until(lambda: pid not in jupyter.children(), "the process ends")
+    wait_until(lambda: pid not in jupyter.children(), "the process ends")
     with pytest.raises(requests.HTTPError):
         jupyter.call("GET", f"kernels/{kernel.id}")
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from running import free_ports, wait_until
+from running import free_ports
+
+from tests.waiting import wait_until
 
 PASSWORD = "of-the-database/50%"
 

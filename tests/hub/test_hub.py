@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from browser import Browser
 from conftest import ADMIN_PASSWORD, choose_first_password
-from running import RunningHub, call, running_hub, wait_until
+from running import RunningHub, call, running_hub
 
 from hubagent.hub.configuration import SPAWN_BUCKETS
 from hubagent.hub.database import database_url
 from hubagent.hub.reading import SettingsError
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

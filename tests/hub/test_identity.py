@@ -19,12 +19,13 @@ from browser import Browser
 from conftest import choose_first_password
 from docker_daemon import Container, DockerDaemon, Volume
 from jupyterhub import orm
-from running import RunningHub, call, free_ports, running_hub, server, wait_until
+from running import RunningHub, call, free_ports, running_hub, server
 from sqlalchemy import select
 
 from hubagent.hub.account_identity import identity
 from hubagent.pool.owners import How, Owner
 from hubagent.pool.volumes import FOREIGN
+from tests.waiting import wait_until
 
 TOKEN = "tester-token-tester-token"
 PASSWORD = "a rather long password"

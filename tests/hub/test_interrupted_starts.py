@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import requests
-from running import call, server, wait_until
+from running import call, server
 from scene import TOKEN, Scene, staged
 
 from hubagent.naming import volume_name
+from tests.waiting import wait_until
 
 # Docker's SDK leaves a socket that cannot connect to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

@@ -21,7 +21,7 @@ from conftest import ADMIN_PASSWORD, choose_first_password
 from jupyterhub import orm
 from nativeauthenticator.orm import UserInfo
 from postgres import PASSWORD, Postgres, running_postgres
-from running import ROOT, RunningHub, call, running_hub, wait_until
+from running import ROOT, RunningHub, call, running_hub
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -32,6 +32,7 @@ from hubagent.hub.reading import SettingsError
 from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import load_hub, load_secrets
 from hubagent.hub.tables import MARKER
+from tests.waiting import wait_until
 
 EARLIER = Path(__file__).with_name("jupyterhub-5.2.1.sql")
 USER_PASSWORD = "a rather long password"

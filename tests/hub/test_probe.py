@@ -15,10 +15,11 @@ import pytest
 import requests
 from browser import Browser
 from conftest import choose_first_password
-from running import RunningHub, call, running_hub, wait_until
+from running import RunningHub, call, running_hub
 
 from hubagent.hub.quiet import Quiet
 from hubagent.hub.sign_in_probe import NAME
+from tests.waiting import wait_until
 
 
 def _grant(hub: RunningHub) -> dict[str, str]:

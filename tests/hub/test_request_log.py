@@ -11,9 +11,10 @@ from contextlib import closing
 import pytest
 import requests
 from browser import Browser
-from running import RunningHub, wait_until
+from running import RunningHub
 
 from hubagent import request_log
+from tests.waiting import wait_until
 
 SECRETS = {
     "Authorization": "token {agent}",

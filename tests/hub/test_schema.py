@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 from conftest import choose_first_password
-from running import RunningHub, wait_until
+from running import RunningHub
 
 from hubagent.hub.schema import copies
+from tests.waiting import wait_until
 
 EARLIER = Path(__file__).with_name("jupyterhub-5.2.1.sql")
 EARLIER_REVISION = "4621fec11365"

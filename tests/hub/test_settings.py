@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from running import RunningHub, server
 
-from hubagent.hub.reading import SettingsError, parse_object
+from hubagent.hub.reading import SettingsError
 from hubagent.hub.servers import load_servers
-from hubagent.hub.settings import Places, Signup, load_hub, load_secrets
+from hubagent.hub.settings import Places, load_hub, load_secrets
 from hubagent.hub.spawner import HubagentSpawner
+from hubagent.hub_documents import Signup
 
 
 @pytest.fixture
@@ -44,14 +41,13 @@ def test_everything_is_read(files: RunningHub) -> None:
     assert settings.stop_idle_after_s == 90.0
     assert settings.traits == {"JupyterHub": {"logo_file": "/x"}}
     assert settings.passwords.max_failed_logins == 10
-    assert settings.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("version", 2, "version: is 2, this hub reads 1"),
-        ("admins", "admin", "admins: must be a list of texts"),
+        ("version", 2, "version: is 2, this hubagent reads 1"),
+        ("admins", "admin", "admins: must be a list, is text"),
         ("signup", "maybe", "signup: must be one of approval, open, closed"),
         ("ask_email", "yes", "ask_email: must be true or false, is text"),
         ("hub_bind_url", "127.0.0.1:8081", "hub_bind_url: must be like http"),
@@ -97,7 +93,7 @@ def test_no_message_and_no_repr_shows_a_secret(files: RunningHub) -> None:
     [
         (b"", "not JSON"),
         (b"\xff\xfe\x00", "not JSON"),
-        (b"[1]", "must be a JSON object, is a list"),
+        (b"[1]", "must be an object, is a list"),
         (b"[" * 100_000, "not JSON"),
         (b" " * (4 * 1024 * 1024 + 1), "larger than"),
     ],
@@ -116,16 +112,6 @@ def test_absent_and_unreadable_files_are_named(tmp_path: Path) -> None:
         load_hub(tmp_path)
 
 
-@given(st.binary(max_size=200))
-def test_arbitrary_bytes_are_an_object_or_an_error(content: bytes) -> None:
-    try:
-        fields = parse_object(content, "file")
-    except SettingsError:
-        return
-    assert isinstance(json.loads(content), dict)
-    assert fields.keys() == tuple(json.loads(content))
-
-
 def test_places_come_from_systemd(tmp_path: Path) -> None:
     places = Places.from_environment({"CREDENTIALS_DIRECTORY": "/run/credentials/jupyterhub.service"})
     assert places.hub_json == Path("/var/lib/hubagent/current/hub/hub.json")
@@ -142,9 +128,9 @@ def test_servers_are_read(files: RunningHub) -> None:
     )
     files.write()
     servers = load_servers(files.folder / "etc" / "servers.json")
-    assert list(servers.definitions) == ["julia", "big"]
-    assert servers.definitions["big"].mounts[0].read_only
-    assert servers.definitions["big"].environment == {"K": "{V}"}
+    assert list(servers.servers) == ["julia", "big"]
+    assert servers.servers["big"].mounts[0].read_only
+    assert servers.servers["big"].environment == {"K": "{V}"}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +145,7 @@ def test_servers_are_read(files: RunningHub) -> None:
         ("servers.julia.home", "/home/../etc", "servers.julia.home: must be an absolute path"),
         ("servers.julia.memory_bytes", 1, "servers.julia.memory_bytes: must be at least"),
         ("servers.julia.cpus", 0, "servers.julia.cpus: must be at least"),
-        ("servers.julia.mounts", [1], "servers.julia.mounts: must be a list of objects"),
+        ("servers.julia.mounts", [1], r"servers.julia.mounts\[0\]: must be an object, is a number"),
         ("servers.julia.mounts", [{}], r"servers.julia.mounts\[0\].source: missing"),
         ("servers.julia.environment", {"K": 1}, "servers.julia.environment.K: must be text"),
         ("servers.julia.gpu", 1, "servers.julia.gpu: unknown key"),

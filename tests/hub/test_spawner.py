@@ -17,8 +17,10 @@ import pytest
 from browser import Browser
 from conftest import ADMIN_PASSWORD, choose_first_password
 from docker_daemon import Container
-from running import call, server, wait_until
+from running import call, server
 from scene import TOKEN, Scene, staged
+
+from tests.waiting import wait_until
 
 # Docker's SDK leaves a socket that cannot connect to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from browser import Browser
 from conftest import choose_first_password
-from running import server, wait_until
+from running import server
 from scene import Scene, staged
+
+from tests.waiting import wait_until
 
 # Docker's SDK leaves a socket that cannot connect to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")

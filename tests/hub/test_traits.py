@@ -15,7 +15,7 @@ from conftest import choose_first_password
 from hypothesis import given
 from hypothesis import strategies as st
 from jupyterhub.app import JupyterHub
-from running import ROOT, RunningHub, call, wait_until
+from running import ROOT, RunningHub, call
 from traitlets.config import Config
 
 from hubagent.hub.configuration import build_config
@@ -23,6 +23,7 @@ from hubagent.hub.reading import SettingsError
 from hubagent.hub.settings import load_hub, load_secrets
 from hubagent.hub.traits import merge_traits
 from hubagent.traits import known, rules, verdict
+from tests.waiting import wait_until
 
 CATALOGUE = ROOT / "packaging" / "jupyterhub" / "catalogue.py"
 MADE = runpy.run_path(str(CATALOGUE))

@@ -8,13 +8,13 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hubagent.state.nginx import NginxSite, Version, marker_of, parse_versions, render_main, render_site
+from tests.waiting import wait_until
 
 from .client import ask
 
@@ -33,15 +33,6 @@ def free_ports(count: int) -> tuple[int, ...]:
         for one in held:
             one.bind(("127.0.0.1", 0))
         return tuple(one.getsockname()[1] for one in held)
-
-
-def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Look every 5 ms until it holds."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {deadline_s} s: {what}")
-        time.sleep(0.005)
 
 
 def versions_of(program: str) -> tuple[Version, Version]:
@@ -160,7 +151,7 @@ class Front:
         site = self.put(site)
         self.reload()
         self.wait_until_live(site)
-        wait_for(lambda: not (self.workers() & old) or self._retired(old), "old workers retire")
+        wait_until(lambda: not (self.workers() & old) or self._retired(old), "old workers retire")
         return site
 
     def _retired(self, workers: set[int]) -> bool:
@@ -178,7 +169,7 @@ class Front:
                 return False
             return answer.body.decode() == site.marker
 
-        wait_for(live, f"marker {site.marker}")
+        wait_until(live, f"marker {site.marker}")
 
     def stop(self) -> None:
         if self._process is not None:

@@ -11,8 +11,10 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from tests.waiting import wait_until
+
 from .client import ask, context
-from .front import HOST, wait_for
+from .front import HOST
 from .stack import Stack
 
 OUTSIDE = "127.0.0.2"  # an address that is not this machine's agent
@@ -269,7 +271,7 @@ def test_the_log_has_no_query_string(stack: Stack) -> None:
     assert stack.seen("/user/ann/lab?token=c4narytoken", headers={"Referer": "https://x/?token=c4narytoken"})
     stack.get("/metrics?token=c4narytoken")
     ask(stack.site.http_port, "/hub/?token=c4narytoken", host=HOST, tls=False)
-    wait_for(lambda: '"GET /hub/ HTTP/1.1" 301' in lines(), "the last request is logged")
+    wait_until(lambda: '"GET /hub/ HTTP/1.1" 301' in lines(), "the last request is logged")
     assert '"GET /user/ann/lab HTTP/1.1" 200' in lines()
     assert '"GET /metrics HTTP/1.1" 404' in lines()
     assert "c4nary" not in lines()
@@ -281,7 +283,7 @@ def test_what_the_agent_asks_at_every_look_is_not_logged(stack: Stack) -> None:
 
     assert stack.get("/hub/agents", headers={"User-Agent": "hubagent"}).status == 200
     assert stack.get("/hub/others", headers={"User-Agent": "hubagent/1"}).status == 200
-    wait_for(lambda: '"GET /hub/others HTTP/1.1" 200' in lines(), "the last request is logged")
+    wait_until(lambda: '"GET /hub/others HTTP/1.1" 200' in lines(), "the last request is logged")
     assert "/hub/agents" not in lines()
 
 

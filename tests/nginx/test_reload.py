@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.waiting import wait_until
+
 from .client import ask, context
-from .front import HOST, wait_for
+from .front import HOST
 from .stack import Stack
 
 
@@ -77,7 +79,7 @@ def test_retired_workers_leave_when_nobody_is_connected(stack: Stack) -> None:
     old = stack.front.workers()
     stack.front.switch(replace(stack.site, max_body_bytes=1))
     stack.front.switch(stack.site)
-    wait_for(lambda: not old & stack.front.workers(), "retired workers leave")
+    wait_until(lambda: not old & stack.front.workers(), "retired workers leave")
 
 
 def test_a_renewed_certificate_changes_the_marker_and_is_served(stack: Stack) -> None:
@@ -94,7 +96,7 @@ def test_a_file_that_nginx_refuses_leaves_the_old_one_serving(stack: Stack) -> N
     try:
         assert stack.front.test().returncode != 0
         stack.front.reload()
-        wait_for(lambda: "perhaps" in stack.front.error_log.read_text(), "nginx refuses")
+        wait_until(lambda: "perhaps" in stack.front.error_log.read_text(), "nginx refuses")
         answer = ask(stack.site.https_port, "/-/hubagent", host=HOST)
         assert answer.body.decode() == stack.site.marker
     finally:

@@ -16,7 +16,9 @@ from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from .front import DEADLINE_S, free_ports, wait_for
+from tests.waiting import wait_until
+
+from .front import DEADLINE_S, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = ROOT / "build/proxy"
@@ -162,7 +164,7 @@ class Proxy:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        wait_for(self._routed, "configurable-http-proxy takes a route")
+        wait_until(self._routed, "configurable-http-proxy takes a route")
 
     def _routed(self) -> bool:
         request = urllib.request.Request(

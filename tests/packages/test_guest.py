@@ -16,7 +16,8 @@ def test_the_guests_program_is_whole(agent: Deb) -> None:
         for path in (ROOT / "hubagent" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.name != "start"
     }
-    beside = {f"{PROGRAM}/{name}" for name in ("hubagent/__init__.py", "hubagent/request_log.py", "start")}
+    modules = ("__init__", "codec", "request_log")
+    beside = {f"{PROGRAM}/start", *(f"{PROGRAM}/hubagent/{module}.py" for module in modules)}
     assert {path for path in agent.files() if path.startswith(f"{PROGRAM}/")} == here | beside
 
 
@@ -32,4 +33,7 @@ def test_it_needs_nothing_else_of_hubagent(agent: Deb) -> None:
     for path in agent.files():
         if path.startswith(f"{PROGRAM}/") and path.endswith(".py"):
             for module in re.findall(r"^\s*(?:from|import) (hubagent[\w.]*)", agent.read(path), re.MULTILINE):
-                assert re.fullmatch(r"hubagent(\.(wire|guest|request_log)(\.\w+)*)?", module), (path, module)
+                assert re.fullmatch(r"hubagent(\.(codec|wire|guest|request_log)(\.\w+)*)?", module), (
+                    path,
+                    module,
+                )

@@ -7,7 +7,7 @@ import pytest
 from hubagent.converge.image_problems import problems
 from hubagent.observability.status import ImageState, ImageStatus, Reason
 
-DECLARED = {"julia": {"image": "hubagent/julia"}}
+DECLARED = {"julia": "hubagent/julia"}
 
 
 def said(status: ImageStatus | None, *, absent: bool = False) -> list[str]:

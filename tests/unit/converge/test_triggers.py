@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubagent.converge.triggers import Backoff, Trigger, Triggers
+from hubagent.converge.triggers import Trigger, Triggers
 from tests.fakes.clock import ManualClock
 
 
@@ -32,10 +32,3 @@ def test_what_is_pending_is_taken_together() -> None:
     triggers.put(Trigger.UNIT)
     triggers.put(Trigger.SIGNAL)
     assert triggers.take(0) == {Trigger.UNIT, Trigger.SIGNAL}
-
-
-def test_backoff_doubles_to_its_bound_and_is_reset_by_success() -> None:
-    backoff = Backoff(first_s=1.0, most_s=3.0)
-    assert [backoff.failed() for _ in range(4)] == [1.0, 2.0, 3.0, 3.0]
-    backoff.succeeded()
-    assert backoff.failed() == 1.0

@@ -16,13 +16,13 @@ from hubagent.images.recipe import recipe
 from hubagent.layout import LABEL_GUEST, LABEL_PROOF, LABEL_SERVER, Layout
 from hubagent.observability.status import ImageState, ImageStatus
 from hubagent.pool.ports import ContainerSpec
-from tests.contract.waiting import wait_until
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import Container, FakeContainers
 from tests.fakes.files import MemoryFileStore
 from tests.fakes.guests import FakeGuests
 from tests.fakes.images import FakeImageEngine, FakeInputs
 from tests.unit.images.shipped import MATERIAL
+from tests.waiting import wait_until
 
 BUILD = Build(base="debian:bookworm-slim", julia="debian", packages=())
 OTHER = dataclasses.replace(BUILD, apt=("fonts-dejavu",))
@@ -494,6 +494,6 @@ def test_the_thread_looks_when_it_is_woken_and_stops() -> None:
     world.images.start()
     world.engine.add("mine")
     world.images.wake(asked=True)
-    wait_until(lambda: any(one.state is ImageState.PRESENT for one in world.images.status()), 10.0)
+    wait_until(lambda: any(one.state is ImageState.PRESENT for one in world.images.status()), timeout_s=10.0)
     world.images.stop()
-    wait_until(lambda: threading.active_count() == first, 10.0)
+    wait_until(lambda: threading.active_count() == first, timeout_s=10.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import selectors
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from hubagent.observability.exposition import MAX_CONNECTIONS
+from tests.waiting import wait_until
 
 from .client import Address, dial, get, read_all, send_raw
 from .conftest import Rig
@@ -32,19 +32,6 @@ def resident_bytes() -> int:
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
-
-
-def until(condition: object, *, deadline_s: float = 10.0) -> None:
-    assert callable(condition)
-    give_up_at = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "the condition did not come true"
-        select_nothing(0.01)
-
-
-def select_nothing(seconds: float) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.select(seconds)
 
 
 @contextmanager
@@ -94,11 +81,11 @@ def test_who_does_not_read_the_answer_is_cut_off(hasty: Rig) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         sock.settimeout(5)
         sock.connect(address)
-        until(lambda: held(hasty) == 1)
+        wait_until(lambda: held(hasty) == 1)
         with contextlib.suppress(OSError):  # cut off while still asking
             for _ in range(200):  # for answers of tens of megabytes, far beyond what the kernel buffers
                 sock.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" * 20)
-        until(lambda: held(hasty) == 0)
+        wait_until(lambda: held(hasty) == 0)
     assert get(address).status == 200
 
 
@@ -140,11 +127,11 @@ def test_a_thousand_slow_clients_do_not_keep_a_scrape_out(rig: Rig) -> None:
         assert time.monotonic() - began < 5
         assert threads() == before[0]
         assert resident_bytes() - before[1] < 16 * 1024**2
-        until(lambda: held(rig) <= MAX_CONNECTIONS)
+        wait_until(lambda: held(rig) <= MAX_CONNECTIONS)
         assert len(sockets) == 1000
     dropped = get(address).text.partition("\nhubagent_http_connections_dropped_total ")[2]
     assert float(dropped.partition("\n")[0]) > 0
-    until(lambda: held(rig) == 0)
+    wait_until(lambda: held(rig) == 0)
 
 
 def test_a_thousand_scrapers_at_once_are_all_served(rig: Rig) -> None:
@@ -157,7 +144,7 @@ def test_a_thousand_scrapers_at_once_are_all_served(rig: Rig) -> None:
             answers.append(read_all(sock))  # noqa: PERF401
     assert sum(answer.startswith(b"HTTP/1.1 200 ") for answer in answers) == 1000
     assert threads() == before[0]
-    until(lambda: descriptors() <= before[1])
+    wait_until(lambda: descriptors() <= before[1])
 
 
 def test_threads_and_descriptors_do_not_grow_with_requests(rig: Rig) -> None:
@@ -166,7 +153,7 @@ def test_threads_and_descriptors_do_not_grow_with_requests(rig: Rig) -> None:
     before = threads(), descriptors()
     for n in range(300):
         get(address, ("/metrics", "/", "/nowhere")[n % 3])
-    until(lambda: threads() == before[0] and descriptors() <= before[1])
+    wait_until(lambda: threads() == before[0] and descriptors() <= before[1])
 
 
 def held(rig: Rig) -> int:

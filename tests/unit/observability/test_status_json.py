@@ -84,7 +84,7 @@ def test_an_older_document_with_fewer_keys_is_read() -> None:
     ],
 )
 def test_what_does_not_fit_is_one_clear_error(change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"format|not a status document|is not a valid Result"):
+    with pytest.raises(ValueError, match=rf"^{next(iter(change))}\b"):
         from_json(to_json(samples.healthy()) | change)
 
 

@@ -30,10 +30,10 @@ from hubagent.pool.ports import ContainerSpec, VolumeFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.volumes import Volumes
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers, ManualClock
 from tests.unit.pool.mortal import Killed, Life, Mortal
 from tests.unit.pool.volumes import LAYOUT, owners_on, state
+from tests.waiting import wait_until
 
 SERVER = Server(name=ServerName("julia"), title="Julia")
 OTHER = Server(name=ServerName("r"), title="R", volume=type(SERVER.volume)("r-{username}"))
@@ -407,7 +407,7 @@ class TestOrders:
             asking.send(decision)
         world.files.write(LAYOUT.run / "homes-requests" / "3.order.json", b"{", mode=0o600)
         clerk.look()
-        wait_until(lambda: len(changes) == 2, 10.0, lambda: "both answers")
+        wait_until(lambda: len(changes) == 2, lambda: "both answers", timeout_s=10.0)
         clerk.stop(timeout_s=10.0)
         assert asking.answered(order) == Answer(
             Outcome.DONE, (f"ada has the home {HOME} from the next start on.",)

@@ -14,9 +14,9 @@ from hubagent.config.types import ServerName
 from hubagent.pool.accounts import Account
 from hubagent.pool.arrivals import Arrivals, homes_ahead
 from hubagent.pool.volumes import Home
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers
 from tests.unit.pool.volumes import volumes_on
+from tests.waiting import wait_until
 
 JULIA = Server(name=ServerName("julia"), title="Julia")
 STATISTICS = dataclasses.replace(JULIA, name=ServerName("statistics"), image="example/statistics")
@@ -40,8 +40,8 @@ def test_a_newcomer_finds_a_home(containers: FakeContainers, arrivals: Arrivals)
         arrivals.expect(Account(user))
     wait_until(
         lambda: len(containers.volumes) == 2 and not containers.containers,
-        10.0,
         lambda: "two homes, finished",
+        timeout_s=10.0,
     )
     assert sorted(containers.volumes) == ["jupyterhub-user-ada", "jupyterhub-user-grace"]
 
@@ -50,7 +50,9 @@ def test_a_home_that_is_there_is_left_alone(containers: FakeContainers, arrivals
     containers.volumes["jupyterhub-user-ada"] = {}
     arrivals.expect(Account("ada"))
     arrivals.expect(Account("grace"))
-    wait_until(lambda: "jupyterhub-user-grace" in containers.volumes, 10.0, lambda: "the second home")
+    wait_until(
+        lambda: "jupyterhub-user-grace" in containers.volumes, lambda: "the second home", timeout_s=10.0
+    )
     assert len(containers.calls("create")) == 1
 
 
@@ -60,7 +62,11 @@ def test_a_failure_is_left_to_the_start_and_stops_nobody_else(
     containers.fail("create")
     arrivals.expect(Account("ada"))
     arrivals.expect(Account("grace"))
-    wait_until(lambda: list(containers.volumes) == ["jupyterhub-user-grace"], 10.0, lambda: "the second home")
+    wait_until(
+        lambda: list(containers.volumes) == ["jupyterhub-user-grace"],
+        lambda: "the second home",
+        timeout_s=10.0,
+    )
 
 
 def test_it_ends_when_told_whoever_waits() -> None:
@@ -82,8 +88,8 @@ def test_it_ends_when_told_whoever_waits() -> None:
     go_on.set()
     wait_until(
         lambda: not any(thread.name == "arrivals" for thread in threading.enumerate()),
-        10.0,
         lambda: "its end",
+        timeout_s=10.0,
     )
     assert made == ["student0"], "those who still waited have their homes made at their first start"
 

@@ -22,9 +22,9 @@ from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
-from tests.contract.waiting import wait_until
 from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock
 from tests.unit.pool.volumes import volumes_on
+from tests.waiting import wait_until
 
 SERVER = Server(name=ServerName("julia"), title="Julia")
 CREATE = wire.Create(
@@ -257,7 +257,7 @@ def test_requests_about_one_server_wait_for_each_other(world: World) -> None:
     with ThreadPoolExecutor(2) as pool:
         with world.containers.hold("start"):
             create = pool.submit(world.ask, CREATE)
-            wait_until(lambda: len(world.containers.calls("create")) == 2, 20.0)
+            wait_until(lambda: len(world.containers.calls("create")) == 2, timeout_s=20.0)
             remove = pool.submit(world.ask, wire.Remove("jupyter-ada"))
             other = world.ask(wire.Inspect("jupyter-bob"))
         assert isinstance(create.result(20.0), wire.Started)
@@ -276,7 +276,7 @@ def test_the_end_of_a_server_has_docker_with_all_its_weight(
         assert world.homes.idle
         with world.containers.hold(call):
             ended = pool.submit(world.ask, request_type(started.name))
-            wait_until(lambda: not world.homes.idle, 20.0)
+            wait_until(lambda: not world.homes.idle, timeout_s=20.0)
         assert ended.result(20.0) == wire.Done()
         assert world.homes.idle
 

@@ -21,7 +21,8 @@ from hubagent.pool.slots import Phase
 from hubagent.pool.volumes import FOREIGN
 from tests.fakes.homes_pool import HOMES
 from tests.unit.pool.mortal import Killed, Life
-from tests.unit.pool.world import GUESTS, World, claim, together, together_with, wait_for
+from tests.unit.pool.world import GUESTS, World, claim, together, together_with
+from tests.waiting import wait_until
 
 
 def ready(warm: Warm | None = None, **server: object) -> World:
@@ -206,7 +207,7 @@ def test_the_hub_does_not_wait_for_ever(slow: str) -> None:
         assert isinstance(answer, wire.Refused)
         assert answer.reason in ("busy", "guest")
         assert time.monotonic() - begun_s < 30
-    wait_for(lambda: not [one for one in threading.enumerate() if one.name == "claim"])
+    wait_until(lambda: not [one for one in threading.enumerate() if one.name == "claim"])
     if slow == "attach":
         assert not world.guests.became, "what comes too late is not gone on with"
     world.pass_time(60)
@@ -220,7 +221,7 @@ def test_a_slot_that_dies_while_it_is_claimed() -> None:
     with world.guests.hold():
         answers: list[object] = []
         running = together_with(lambda: answers.append(world.claim("ada")))
-        wait_for(lambda: bool(world.homes.attached))
+        wait_until(lambda: bool(world.homes.attached))
         container = world.containers.named(slot.container)
         assert container is not None
         container.end(137)
@@ -244,7 +245,7 @@ def test_a_hub_that_gives_up_and_starts_cold_meanwhile() -> None:
     answers: list[object] = []
     with world.guests.hold():
         running = together_with(lambda: answers.append(world.claim("ada")))
-        wait_for(lambda: bool(world.homes.attached))
+        wait_until(lambda: bool(world.homes.attached))
         with world.pool.cold_start("ada", ""):
             assert world.containers.named(slot.container) is None
     running.join(timeout=30)

@@ -9,7 +9,8 @@ from hubagent.config.model import Warm
 from hubagent.pool.freezing import STAND_STILL_AT_MOST_S
 from hubagent.pool.policy import PAUSE_AFTER_START_S
 from hubagent.pool.slots import Phase, Slot
-from tests.unit.pool.world import World, together_with, wait_for
+from tests.unit.pool.world import World, together_with
+from tests.waiting import wait_until
 
 _NOT_READY = wire.Pong(ready=False, detail="imports", kernels={}, pluto=False)
 
@@ -47,7 +48,7 @@ def test_it_stands_still_during_the_claim_and_during_a_cold_start(world: World) 
     slot = _warming(world)
     with world.guests.hold():
         thread = together_with(lambda: world.claim("ada"))
-        wait_for(lambda: set(world.homes.frozen) == {slot.container})
+        wait_until(lambda: set(world.homes.frozen) == {slot.container})
     thread.join(timeout=30)
     world.pass_time(PAUSE_AFTER_START_S + 0.5)
     with world.pool.cold_start("bob", ""):
@@ -97,7 +98,7 @@ def test_a_slot_whose_container_starts_during_a_click_stands_still(world: World)
     world.configure(Warm(ready=3, max=4))
     with world.containers.hold("start"):
         look = together_with(world.look)
-        wait_for(lambda: bool(world.containers.calls("create")) and world.phases()[Phase.CREATING] == 1)
+        wait_until(lambda: bool(world.containers.calls("create")) and world.phases()[Phase.CREATING] == 1)
         world.claim()
         assert not world.homes.frozen
     look.join(timeout=30)

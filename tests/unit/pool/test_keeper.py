@@ -19,7 +19,8 @@ from hubagent.pool.policy import Memory
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.slots import Phase, Slot
 from tests.unit.pool.mortal import Killed, Life
-from tests.unit.pool.world import GIB, GUESTS, World, together_with, wait_for
+from tests.unit.pool.world import GIB, GUESTS, World, together_with
+from tests.waiting import wait_until
 
 
 def ready(warm: Warm | None = None, **server: object) -> World:
@@ -831,15 +832,15 @@ def test_restarts_lose_no_ready_slot(times: int) -> None:
 def test_the_thread_fills_the_pool_and_ends_when_told() -> None:
     world = World(Warm(ready=2))
     world.pool.start()
-    wait_for(lambda: len(world.ready()) == 2)
+    wait_until(lambda: len(world.ready()) == 2)
     lost = world.ready()[0]
     world.containers.remove(lost.container)
     world.clock.advance(2)
     world.pool.wake()
-    wait_for(lambda: world.slots.get(lost.id) is None)
+    wait_until(lambda: world.slots.get(lost.id) is None)
     world.clock.advance(policy.FIRST_BACKOFF_S)
     world.pool.wake()
-    wait_for(lambda: len(world.containers.calls("create")) == 3)
+    wait_until(lambda: len(world.containers.calls("create")) == 3)
     world.pool.stop()
     assert not [thread for thread in _threads() if thread == "pool"]
 
@@ -849,10 +850,10 @@ def test_the_thread_survives_what_nobody_thought_of() -> None:
     config = world.config
     world.config = dataclasses.replace(Config(), servers=None)  # type: ignore[arg-type]
     world.pool.start()
-    wait_for(lambda: "pool" in _threads())
+    wait_until(lambda: "pool" in _threads())
     world.config = config
     world.pool.wake()
-    wait_for(lambda: len(world.ready()) == 1)
+    wait_until(lambda: len(world.ready()) == 1)
     world.pool.stop()
 
 

@@ -11,7 +11,8 @@ from hubagent.config.model import Warm
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase
 from tests.fakes import FakeHomes, ManualClock
-from tests.unit.pool.world import World, together_with, wait_for
+from tests.unit.pool.world import World, together_with
+from tests.waiting import wait_until
 
 
 class Docker:
@@ -67,7 +68,7 @@ def test_a_short_question_changes_nothing(docker: Docker) -> None:
 def test_who_waits_for_longer_loses_patience(docker: Docker) -> None:
     with docker.precedence.of_others():
         with docker.precedence.of_user(patience_s=0.01):
-            wait_for(lambda: not docker.is_idle)
+            wait_until(lambda: not docker.is_idle)
         assert docker.is_idle
 
 
@@ -112,7 +113,7 @@ def pool() -> Iterator[World]:
     world.configure(Warm(ready=2, max=4))
     with world.containers.hold("start"):
         look = together_with(world.look)
-        wait_for(lambda: bool(world.homes.idle))
+        wait_until(lambda: bool(world.homes.idle))
         yield world
     look.join(timeout=30)
     assert not world.homes.idle
@@ -122,7 +123,7 @@ def pool() -> Iterator[World]:
 def test_a_claim_that_waits_for_docker_has_all_its_weight(pool: World) -> None:
     with pool.containers.hold("inspect"):
         claim = together_with(pool.claim)
-        wait_for(lambda: not pool.homes.idle)
+        wait_until(lambda: not pool.homes.idle)
     claim.join(timeout=30)
     assert pool.phases()[Phase.CLAIMED] == 1
     assert pool.homes.idle, "the server starts beside a Docker that is idle"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -265,10 +264,3 @@ def together_with(call: Callable[[], object]) -> threading.Thread:
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
     return thread
-
-
-def wait_for(condition: Callable[[], bool], *, at_most_s: float = 30.0) -> None:
-    end_s = time.monotonic() + at_most_s
-    while not condition():
-        assert time.monotonic() < end_s, "it has not come to that"
-        time.sleep(0.002)
