@@ -93,7 +93,7 @@ def assemble(prefix: Path) -> None:
     unwanted = shutil.ignore_patterns("__pycache__")
     for package in ("hub", "traits", "wire"):
         shutil.copytree(ROOT / "hubagent" / package, code / package, ignore=unwanted)
-    for leaf in ("__init__.py", "errors.py", "layout.py", "naming.py", "request_log.py"):
+    for leaf in ("__init__.py", "errors.py", "layout.py", "log_priority.py", "naming.py", "request_log.py"):
         shutil.copy(ROOT / "hubagent" / leaf, code)
     compiler = prefix / "compile"
     shutil.copy(ROOT / "packaging/jupyterhub/compile", compiler)

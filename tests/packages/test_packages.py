@@ -47,7 +47,8 @@ def test_hub_code_is_in_the_environment_whole(hub: Deb) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {path for path in hub.files() if path.startswith(f"{there}/")} == here | {
-        f"{there}/{name}.py" for name in ("__init__", "errors", "layout", "naming", "request_log")
+        f"{there}/{name}.py"
+        for name in ("__init__", "errors", "layout", "log_priority", "naming", "request_log")
     }
 
 
