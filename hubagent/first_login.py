@@ -23,6 +23,7 @@ from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Generations
 from hubagent.errors import DeadlineError, DeliveryError, HubagentError, TemporaryError, UsageError
+from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_USER, Layout
 from hubagent.ports import FileStore, UnitManager, UnitVerb
 
@@ -68,7 +69,7 @@ def add_command(command: Callable[..., Any]) -> None:
     parser.add_argument(
         "--new",
         action="store_true",
-        help="make new ones for the admins named; restarts the hub: logins pause for seconds, notebooks go on",
+        help=f"make new ones for the admins named; restarts the hub: {Level.HUB_RESTART.notice}",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -162,7 +163,7 @@ def _with_own_password(layout: Layout, database: str) -> tuple[str, ...] | None:
 def _make_new(logins: FirstLogins, names: tuple[str, ...]) -> None:
     for name in names:
         logins.ask_for_new(name)
-    print("JupyterHub is restarted: logins pause for seconds, open notebooks go on.", file=sys.stderr)
+    print(f"JupyterHub is restarted: {Level.HUB_RESTART.notice}.", file=sys.stderr)
     units: UnitManager = SystemdUnitManager()
     try:
         units.run(UnitVerb.RESTART, HUB, timeout_s=_RESTART_S)

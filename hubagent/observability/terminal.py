@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from hubagent.state.model import Level
+from hubagent.ladder import Level
 
 _RESET: Final = "\x1b[0m"
 
