@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from hubagent.config.loader import load as load_config
 from hubagent.config.model import Metrics, MetricsTls
 from hubagent.config.types import ListenAddress
-from hubagent.errors import StorageError
+from hubagent.errors import ConfigError, StorageError
 from hubagent.ports import CertificateFacts
-from hubagent.state.desired import Desired, ManagedFile
+from hubagent.state.desired import AGENT_FILE, AGENT_FILE_VERSION, Desired, ManagedFile, agent_json
 from hubagent.state.json_object import json_object
 from hubagent.state.model import Component
 
@@ -86,7 +87,7 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
     """The Desired that `dump` wrote; StorageError when the manifest is damaged or of another version.
 
     `contents` maps relative paths to the bytes on disk; that they are still the written ones is for
-    the caller to judge, by comparing `Desired.digest` with `digest_of`.
+    the caller to judge, by `expected`.
     """
     try:
         value = _checked(manifest)
@@ -97,7 +98,7 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
             files=tuple(
                 ManagedFile(
                     PurePosixPath(file["path"]),
-                    contents[file["path"]],
+                    _today(file["path"], contents[file["path"]], source),
                     file["mode"],
                     file["owner"],
                     file["group"],
@@ -113,6 +114,16 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
         )
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise StorageError(f"a generation's manifest is damaged ({error!r})") from error
+
+
+def _today(path: str, content: bytes, source: bytes) -> bytes:
+    """What this hubagent would have written: a generation of an earlier one that says the same is no other."""
+    if path != AGENT_FILE or json_object(content).get("version") == AGENT_FILE_VERSION:
+        return content
+    try:
+        return agent_json(load_config(source, path=SOURCE_FILE, in_force=True).servers)
+    except ConfigError:  # it has keys that have gone since
+        return content
 
 
 def _checked(manifest: bytes) -> dict[str, Any]:
