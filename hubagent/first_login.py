@@ -25,6 +25,7 @@ from hubagent.converge.generations import Generations
 from hubagent.errors import DeadlineError, DeliveryError, HubagentError, TemporaryError, UsageError
 from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_USER, Layout
+from hubagent.observability.terminal import clean
 from hubagent.ports import FileStore, UnitManager, UnitVerb
 
 OK, WRONG = 0, 1
@@ -191,7 +192,7 @@ def _as_text(logins: FirstLogins, found: tuple[Login, ...]) -> int:
     """One by one: who was delivered theirs has had it, whatever happens to the next."""
     ready = [login for login in found if login.password]
     for login in ready:
-        deliver(sys.stdout.fileno(), f"First login as {login.name}: {login.password}\n".encode())
+        deliver(sys.stdout.fileno(), f"{clean(f'First login as {login.name}: {login.password}')}\n".encode())
         logins.delivered(login.name)
     if ready:
         print("Not kept here any more. It has to be changed at the first login.", file=sys.stderr)
@@ -199,7 +200,9 @@ def _as_text(logins: FirstLogins, found: tuple[Login, ...]) -> int:
         if not login.password:
             again = f"; hubagent first-login --new {login.name} makes another one"
             print(
-                f"{login.name}: {_WORDS[login.state]}{again if login.state is not State.NOT_YET else ''}",
+                clean(
+                    f"{login.name}: {_WORDS[login.state]}{again if login.state is not State.NOT_YET else ''}"
+                ),
                 file=sys.stderr,
             )
     return OK if ready else WRONG

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from typing import Final
 
 _PRIORITIES: Final = (
@@ -17,6 +18,8 @@ _PRIORITIES: Final = (
     (logging.INFO, 6),
 )
 """The levels of syslog(3), by the least level of Python's that has it; below is 7, debug."""
+
+_STEERING: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 _MOST: Final = 8192
 """Characters. journald ends a line after 48 KiB (LineMax= of journald.conf(5)), and the rest would have no priority."""
@@ -37,12 +40,16 @@ def is_journal(descriptor: int = 2) -> bool:
 
 
 def marked(text: str, level: int) -> str:
-    """Each line of `text`, which has no newline at its end, with the priority of logging's `level`.
-
-    A NUL ends a line for journald too: it is written out, or what follows could give itself a priority."""
+    """Each line of `text`, which has no newline at its end, with the priority of logging's `level`."""
     priority = next((number for least, number in _PRIORITIES if level >= least), 7)
-    lines = text.replace("\0", "\\x00").split("\n")
+    lines = escaped(text).split("\n")
     return "\n".join(f"<{priority}>{piece}" for line in lines for piece in _pieces(line))
+
+
+def escaped(text: str) -> str:
+    """Control characters but tab and newline are written out, and so is what turns the direction of writing: journalctl
+    shows no line that has one, for journald a NUL ends a line, and an escape sequence would steer a terminal."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _pieces(line: str) -> list[str]:
@@ -54,7 +61,11 @@ class PriorityFormatter(logging.Formatter):
     in a list of bases it gives that one's lines theirs."""
 
     descriptor = 2
+    has_colours = False
+    """Whether these lines have colours on a terminal; otherwise nothing in them steers one."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        return marked(text, record.levelno) if is_journal(self.descriptor) else text
+        if is_journal(self.descriptor):
+            return marked(text, record.levelno)
+        return text if self.has_colours else escaped(text)

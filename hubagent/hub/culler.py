@@ -39,6 +39,8 @@ class Looks:
 class _Lines(PriorityFormatter, LogFormatter):
     """The culler's own lines."""
 
+    has_colours = True
+
 
 class Culler(jupyterhub_idle_culler.IdleCuller):  # type: ignore[misc]  # it is untyped
     """The culler as it comes, with the priority of its lines."""

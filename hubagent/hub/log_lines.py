@@ -12,6 +12,8 @@ from hubagent.log_priority import PriorityFormatter, is_journal, marked
 class LineFormatter(PriorityFormatter, CoroutineLogFormatter):  # type: ignore[misc]  # jupyterhub is untyped
     """JupyterHub's own lines."""
 
+    has_colours = True
+
 
 def install() -> None:
     """For what is logged beside JupyterHub's own log (by asyncio, plugins, the database's library), warnings of Python
