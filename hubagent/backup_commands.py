@@ -29,6 +29,7 @@ from hubagent.backup.manifest import Manifest, to_json
 from hubagent.backup.restoring import Restored, Restoring
 from hubagent.errors import HubagentError, UsageError
 from hubagent.layout import Layout
+from hubagent.observability.terminal import clean
 from hubagent.observability.words import size
 
 _EVERY_S: Final = 0.2
@@ -207,7 +208,7 @@ class _Progress:
 
     def _write(self, line: str) -> None:
         if self._is_shown:
-            print(f"\r\033[K{line}", end="", flush=True, file=sys.stderr)
+            print(f"\r\033[K{clean(line)}", end="", flush=True, file=sys.stderr)
 
 
 def _require_root(command: str) -> None:

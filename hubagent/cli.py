@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import hubagent
-from hubagent import backup_commands, first_login, homes_commands
+from hubagent import backup_commands, console, first_login, homes_commands
 from hubagent.adapters.clock import SystemClock
 from hubagent.adapters.files import LocalFileStore
 from hubagent.adapters.lock import InstanceLock
@@ -52,20 +52,22 @@ _BAD = (Result.FAILED, Result.ROLLED_BACK, Result.REJECTED)
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     arguments = _parser().parse_args(argv)
+    if arguments.command is not _run:
+        console.show_log()
     command: Callable[[argparse.Namespace, Layout], int] = arguments.command
     try:
         return command(arguments, Layout())
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        console.complain(error)
         return USAGE
     except UsageError as error:
-        print(f"hubagent: {error}", file=sys.stderr)
+        console.complain(f"hubagent: {error}")
         return USAGE
     except (BusyError, TemporaryError) as error:
-        print(f"hubagent: {error}", file=sys.stderr)
+        console.complain(f"hubagent: {error}")
         return NOT_NOW
     except HubagentError as error:
-        print(f"hubagent: {error}", file=sys.stderr)
+        console.complain(f"hubagent: {error}")
         return WRONG
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = console.Parser(
         prog="hubagent",
         description="Keeps a multi-user Jupyter and Pluto server as /etc/hubagent.yaml says.",
         epilog="Exit codes: 0 fine; 1 something is wrong; 2 the configuration or command line is wrong; "
@@ -143,9 +145,9 @@ def _check(arguments: argparse.Namespace, layout: Layout) -> int:
         content = state.content
     config = load(content, path=str(path))
     for notice in advice(config):
-        print(f"{path}: {notice}", file=sys.stderr)
+        console.complain(f"{path}: {notice}")
     _say_where_it_leads(config, LocalMachineFacts())
-    print(f"{path}: valid")
+    print(clean(f"{path}: valid"))
     return OK
 
 
@@ -159,11 +161,11 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
     if arguments.json:
         print(json.dumps(plan_json(prepared.plan), indent=1))
     else:
-        print(plan_text(prepared.plan, colour=_colour()), end="")
+        print(plan_text(prepared.plan, colour=console.has_colour()), end="")
     if any(change.key == "host" for change in prepared.plan.changes):
         _say_where_it_leads(prepared.intent.config, agent.tools.machine)
     for message in prepared.errors:
-        print(message, file=sys.stderr)
+        console.complain(message)
     return USAGE if prepared.errors else OK
 
 
@@ -172,7 +174,7 @@ def _say_where_it_leads(config: Config, machine: MachineFacts) -> None:
     if config.host is not None:
         notice = host_names.judge(config.host, machine.addresses(config.host))
         if notice is not None:
-            print(notice, file=sys.stderr)
+            console.complain(notice)
 
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:
@@ -235,7 +237,7 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
     if arguments.json:
         print(json.dumps(doctor.to_json(findings), indent=1))
     else:
-        print(doctor.text(findings, colour=_colour()))
+        print(doctor.text(findings, colour=console.has_colour()))
     return OK if all(finding.ok for finding in findings) else WRONG
 
 
@@ -282,7 +284,12 @@ def _finish(status: Status, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(to_json(status), indent=1))
     else:
-        print(status_text(status, now_s=SystemClock().time(), width=_width(), colour=_colour()), end="")
+        print(
+            status_text(
+                status, now_s=SystemClock().time(), width=console.width(), colour=console.has_colour()
+            ),
+            end="",
+        )
     return _code(status)
 
 
@@ -300,11 +307,3 @@ def _name_first_logins(layout: Layout) -> None:
 def _require_root(command: str) -> None:
     if os.geteuid() != 0:
         raise HubagentError(f"{command} needs root; use sudo hubagent {command}")
-
-
-def _colour() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def _width() -> int:
-    return os.get_terminal_size().columns if sys.stdout.isatty() else 100

@@ -23,7 +23,9 @@ from hubagent.adapters.systemd import SystemdUnitManager
 from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Generations
 from hubagent.errors import DeadlineError, DeliveryError, HubagentError, TemporaryError, UsageError
+from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_USER, Layout
+from hubagent.observability.terminal import clean
 from hubagent.ports import FileStore, UnitManager, UnitVerb
 
 OK, WRONG = 0, 1
@@ -68,7 +70,7 @@ def add_command(command: Callable[..., Any]) -> None:
     parser.add_argument(
         "--new",
         action="store_true",
-        help="make new ones for the admins named; restarts the hub: logins pause for seconds, notebooks go on",
+        help=f"make new ones for the admins named; restarts the hub: {Level.HUB_RESTART.notice}",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -162,7 +164,7 @@ def _with_own_password(layout: Layout, database: str) -> tuple[str, ...] | None:
 def _make_new(logins: FirstLogins, names: tuple[str, ...]) -> None:
     for name in names:
         logins.ask_for_new(name)
-    print("JupyterHub is restarted: logins pause for seconds, open notebooks go on.", file=sys.stderr)
+    print(f"JupyterHub is restarted: {Level.HUB_RESTART.notice}.", file=sys.stderr)
     units: UnitManager = SystemdUnitManager()
     try:
         units.run(UnitVerb.RESTART, HUB, timeout_s=_RESTART_S)
@@ -190,7 +192,7 @@ def _as_text(logins: FirstLogins, found: tuple[Login, ...]) -> int:
     """One by one: who was delivered theirs has had it, whatever happens to the next."""
     ready = [login for login in found if login.password]
     for login in ready:
-        deliver(sys.stdout.fileno(), f"First login as {login.name}: {login.password}\n".encode())
+        deliver(sys.stdout.fileno(), f"{clean(f'First login as {login.name}: {login.password}')}\n".encode())
         logins.delivered(login.name)
     if ready:
         print("Not kept here any more. It has to be changed at the first login.", file=sys.stderr)
@@ -198,7 +200,9 @@ def _as_text(logins: FirstLogins, found: tuple[Login, ...]) -> int:
         if not login.password:
             again = f"; hubagent first-login --new {login.name} makes another one"
             print(
-                f"{login.name}: {_WORDS[login.state]}{again if login.state is not State.NOT_YET else ''}",
+                clean(
+                    f"{login.name}: {_WORDS[login.state]}{again if login.state is not State.NOT_YET else ''}"
+                ),
                 file=sys.stderr,
             )
     return OK if ready else WRONG

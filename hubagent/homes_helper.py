@@ -27,13 +27,14 @@ from hubagent.homes.roots import USUAL, HomesFolder, ask_docker
 from hubagent.homes.server import Server
 from hubagent.homes.slots import Slots
 from hubagent.layout import Layout
+from hubagent.log_priority import PriorityFormatter
 
 _LAYOUT: Final = Layout()
 
 
 def main(arguments: Sequence[str] | None = None, *, layout: Layout = _LAYOUT) -> int:
     options = _options(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    start_log()
     os.umask(0o022)  # the slots' folders are entered by any user of a container
     try:
         folder = SlotFolder(layout.homes)
@@ -66,6 +67,13 @@ def main(arguments: Sequence[str] | None = None, *, layout: Layout = _LAYOUT) ->
         notifier.stopping()
         signal.set_wakeup_fd(-1)
     return 0
+
+
+def start_log() -> None:
+    """Log to standard error, each line with its priority where the journal reads it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PriorityFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -13,6 +13,7 @@ import signal
 from types import TracebackType
 from typing import Final, Self
 
+from hubagent.log_priority import PriorityFormatter
 from hubagent.threads import NamedThread
 
 MOST_LINES: Final = 1000
@@ -22,11 +23,14 @@ _FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 
 
 class JournalLog(logging.Handler):
-    """All of the program's log goes to `descriptor`, from `with` on until its end."""
+    """All of the program's log goes to `descriptor`, from `with` on until its end. Into the journal each line goes
+    with its priority."""
 
     def __init__(self, descriptor: int = 2) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter(_FORMAT))
+        lines = PriorityFormatter(_FORMAT)
+        lines.descriptor = descriptor
+        self.setFormatter(lines)
         self._descriptor = descriptor
         self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_LINES)
         self._lost = 0
@@ -34,7 +38,7 @@ class JournalLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            self._lines.put_nowait(f"{self.format(record)}\n".encode(errors="backslashreplace"))
+            self._lines.put_nowait(self._line(record))
         except queue.Full:
             self._lost += 1
         except Exception:
@@ -65,11 +69,18 @@ class JournalLog(logging.Handler):
             lost, self._lost = self._lost, 0
             try:
                 if lost:
-                    self._write_all(f"WARNING {__name__}: {lost} lines were lost\n".encode())
+                    self._write_all(self._line(_lost(lost)))
                 self._write_all(line)
             except OSError:  # nobody takes it: there is nowhere to say so
                 self._lost += 1 + lost
 
+    def _line(self, record: logging.LogRecord) -> bytes:
+        return f"{self.format(record)}\n".encode(errors="backslashreplace")
+
     def _write_all(self, line: bytes) -> None:
         while line:
             line = line[os.write(self._descriptor, line) :]
+
+
+def _lost(lines: int) -> logging.LogRecord:
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, "%d lines were lost", (lines,), None)

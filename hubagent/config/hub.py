@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 
 from hubagent.config import kinds
 from hubagent.config.composites import ListOf, Section
-from hubagent.config.keys import Interrupts, setting
+from hubagent.config.keys import setting
 from hubagent.config.scalars import Boolean, Choice, Number
 from hubagent.config.traits import Traits
 from hubagent.config.types import Username
+from hubagent.ladder import Level
 
 
 class Signup(enum.Enum):
@@ -76,7 +77,7 @@ class Hub:
         metadata=setting(
             kinds.URL_PATH,
             "The page of the server that users see first, such as /lab or /tree.",
-            interrupts=Interrupts.NEXT_SPAWN,
+            interrupts=Level.NEXT_SPAWN,
         ),
     )
     stop_idle_after_s: float = field(

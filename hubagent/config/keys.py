@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 import functools
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hubagent.config.scalars import Kind
+from hubagent.ladder import Level
 
 _METADATA: Final = "hubagent"
-
-
-class Interrupts(enum.IntEnum):
-    """What users notice of an edit of the key; the steps of the disruption ladder."""
-
-    NOTHING = 0
-    NEXT_SPAWN = 1
-    NGINX_RELOAD = 2
-    HUB_RESTART = 3
-    PROXY_RESTART = 4
-    NGINX_RESTART = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +20,7 @@ class Setting:
     kind: Kind
     doc: str
     name: str | None = None  # in the file; None: the field's name without its unit
-    interrupts: Interrupts | None = None  # None: as the mapping it is in
+    interrupts: Level | None = None  # by an edit of the key; None: as the mapping it is in
     implied: str = ""  # for fields without a default that need not be written: what it is then, in words
 
 
@@ -55,7 +44,7 @@ class Key:
 
 
 def setting(
-    kind: Kind, doc: str, *, name: str | None = None, interrupts: Interrupts | None = None, implied: str = ""
+    kind: Kind, doc: str, *, name: str | None = None, interrupts: Level | None = None, implied: str = ""
 ) -> dict[str, Setting]:
     """Metadata for `dataclasses.field`."""
     return {_METADATA: Setting(kind, doc, name, interrupts, implied)}

@@ -16,7 +16,7 @@ from typing import Final
 from hubagent.config import kinds
 from hubagent.config.composites import MapOf, Named, Section
 from hubagent.config.hub import Hub, Passwords, Signup
-from hubagent.config.keys import Interrupts, setting
+from hubagent.config.keys import setting
 from hubagent.config.networks import OpenNetwork
 from hubagent.config.scalars import Choice
 from hubagent.config.servers import (
@@ -37,6 +37,7 @@ from hubagent.config.types import (
     parse_server_name,
     parse_username,
 )
+from hubagent.ladder import Level
 
 __all__ = [
     "Apply",
@@ -189,15 +190,15 @@ class Config:
         metadata=setting(
             kinds.HOSTNAME,
             "The server's name; other names get no answer (444). Not set: any name is served, self-signed.",
-            interrupts=Interrupts.NGINX_RELOAD,
+            interrupts=Level.NGINX_RELOAD,
         ),
     )
     tls: Tls = field(
-        default=Tls(), metadata=setting(Section(Tls), "The certificate.", interrupts=Interrupts.NGINX_RELOAD)
+        default=Tls(), metadata=setting(Section(Tls), "The certificate.", interrupts=Level.NGINX_RELOAD)
     )
     hub: Hub = field(
         default=Hub(),
-        metadata=setting(Section(Hub), "JupyterHub and its users.", interrupts=Interrupts.HUB_RESTART),
+        metadata=setting(Section(Hub), "JupyterHub and its users.", interrupts=Level.HUB_RESTART),
     )
     servers: tuple[Server, ...] = field(
         default=(
@@ -206,20 +207,18 @@ class Config:
         metadata=setting(
             _SERVERS,
             "What users can start, by name; the first is the default, several show as a choice.",
-            interrupts=Interrupts.NEXT_SPAWN,
+            interrupts=Level.NEXT_SPAWN,
         ),
     )
     nginx: Nginx = field(
         default=Nginx(),
-        metadata=setting(Section(Nginx), "The web server.", interrupts=Interrupts.NGINX_RELOAD),
+        metadata=setting(Section(Nginx), "The web server.", interrupts=Level.NGINX_RELOAD),
     )
     metrics: Metrics = field(
         default=Metrics(),
-        metadata=setting(Section(Metrics), "Metrics and the status page.", interrupts=Interrupts.NOTHING),
+        metadata=setting(Section(Metrics), "Metrics and the status page.", interrupts=Level.NOTHING),
     )
     apply: Apply = field(
         default=Apply(),
-        metadata=setting(
-            Section(Apply), "How edits of this file are applied.", interrupts=Interrupts.NOTHING
-        ),
+        metadata=setting(Section(Apply), "How edits of this file are applied.", interrupts=Level.NOTHING),
     )

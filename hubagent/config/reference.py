@@ -9,28 +9,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from hubagent.config.composites import ListOf, Named, Section
-from hubagent.config.keys import Interrupts, Key, keys_of
+from hubagent.config.keys import Key, keys_of
 from hubagent.config.model import Config
 from hubagent.config.notation import flow
 from hubagent.config.scalars import Kind, Word
-
-_LEVELS: Final = {
-    Interrupts.NOTHING: ("nothing", "Nobody notices anything."),
-    Interrupts.NEXT_SPAWN: (
-        "next start",
-        "Running servers stay as they are; a server has it from its next start on.",
-    ),
-    Interrupts.NGINX_RELOAD: (
-        "nginx reload",
-        "Running servers and open websockets stay; new connections have it.",
-    ),
-    Interrupts.HUB_RESTART: (
-        "hub restart",
-        "Logging in pauses for seconds; notebooks and their websockets stay.",
-    ),
-    Interrupts.PROXY_RESTART: ("proxy restart", "Every websocket drops and comes back. Waits for leave."),
-    Interrupts.NGINX_RESTART: ("nginx restart", "Every connection drops and comes back. Waits for leave."),
-}
+from hubagent.ladder import Level
 
 _INTRODUCTION: Final = """\
 # Reference of /etc/hubagent.yaml
@@ -55,8 +38,10 @@ What an edit interrupts:
 def reference_text() -> str:
     """The file that is shipped, byte for byte."""
     lines = [_INTRODUCTION, "| level | an edit causes | users notice |", "|---|---|---|"]
-    lines += [f"| {level.value} | {name} | {meaning} |" for level, (name, meaning) in _LEVELS.items()]
-    for title, cls, doc, inherited in _sections("", Section(Config), "", Interrupts.NOTHING):
+    lines += [f"| {level.value} | {level.title} | {level.notice} |" for level in Level]
+    waits = " and ".join(f"`{level.title}`" for level in Level if level.drops_websockets)
+    lines += ["", f"What causes a {waits} waits for permission, see `apply.disruptive`."]
+    for title, cls, doc, inherited in _sections("", Section(Config), "", Level.NOTHING):
         lines += ["", f"## {title or 'The whole file'}", ""]
         lines += [doc, ""] if doc else []
         lines += ["| key | type | default | meaning | an edit causes |", "|---|---|---|---|---|"]
@@ -64,9 +49,7 @@ def reference_text() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sections(
-    path: str, kind: Kind, doc: str, level: Interrupts
-) -> Iterator[tuple[str, type, str, Interrupts]]:
+def _sections(path: str, kind: Kind, doc: str, level: Level) -> Iterator[tuple[str, type, str, Level]]:
     """Each mapping with fixed keys: its path, class, sentence, and what its keys' edits cause by default."""
     if isinstance(kind, Named):
         yield from _sections(f"{path}.NAME", kind.section, doc, level)
@@ -79,7 +62,7 @@ def _sections(
             yield from _sections(f"{path}.{name}" if path else name, known.kind, known.setting.doc, here)
 
 
-def _row(known: Key, inherited: Interrupts) -> str:
+def _row(known: Key, inherited: Level) -> str:
     level = inherited if known.setting.interrupts is None else known.setting.interrupts
     kind = known.kind.label
     if isinstance(known.kind, Word) and known.kind.example and known.default is None:
@@ -89,7 +72,7 @@ def _row(known: Key, inherited: Interrupts) -> str:
         kind,
         _default(known),
         known.setting.doc,
-        f"{level.value}: {_LEVELS[level][0]}",
+        f"{level.value}: {level.title}",
     )
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

@@ -14,6 +14,7 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.observability.status import Status
+from hubagent.observability.terminal import Painter, clean
 from hubagent.ports import ActiveState, LoadState
 
 _STALE_S = 600.0  # one look may last on a busy machine; the watchdog ends an agent that hangs
@@ -177,14 +178,13 @@ def _disk(tools: Tools) -> Finding:
 
 def text(findings: tuple[Finding, ...], *, colour: bool) -> str:
     """For a person: a line for each check, the remedy below it."""
+    paint = Painter(colour=colour)
     lines = []
     for finding in findings:
-        mark = "ok  " if finding.ok else "FAIL"
-        if colour:
-            mark = f"\033[{'32' if finding.ok else '31'}m{mark}\033[0m"
-        lines.append(f"{mark}  {finding.check}: {finding.found}")
+        mark = paint.green("ok  ") if finding.ok else paint.red("FAIL")
+        lines.append(f"{mark}  {clean(finding.check)}: {clean(finding.found)}")
         if finding.remedy:
-            lines.append(f"      do: {finding.remedy}")
+            lines.append(f"      do: {clean(finding.remedy)}")
     return "\n".join(lines)
 
 

@@ -104,7 +104,8 @@ class Generations:
             for path, sha256 in files.items()
             if hashlib.sha256(self._read_or_empty(self.folder(number) / path)).hexdigest() != sha256
         )
-        return InForce(number, digest, damaged)
+        written = self.whole(number)
+        return InForce(number, written.digest if written else digest, damaged)
 
     def stage(self, desired: Desired, number: int) -> None:
         """Write generation `number` whole and durable; nothing points at it yet."""

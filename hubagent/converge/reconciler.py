@@ -33,10 +33,11 @@ from hubagent.errors import (
     PreflightError,
     VerifyError,
 )
+from hubagent.ladder import Level
 from hubagent.observability.metrics import Metrics
 from hubagent.observability.status import Problem, Reason, Result
 from hubagent.state.desired import Desired
-from hubagent.state.model import Level, Plan
+from hubagent.state.model import Plan
 from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
 

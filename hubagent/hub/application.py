@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyterhub.app import JupyterHub
 
-from hubagent.hub import activity
+from hubagent.hub import activity, log_lines
 from hubagent.hub.server_handlers import REPLACED
 
 
@@ -14,6 +14,7 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
     """JupyterHub. Its settings have the same names."""
 
     handlers: list[tuple[Any, ...]]
+    _log_formatter_cls = log_lines.LineFormatter
 
     def init_handlers(self) -> None:
         super().init_handlers()
@@ -30,7 +31,10 @@ def _replaced(path: str, handler: type, *settings: Any) -> tuple[Any, ...]:
     return (path, REPLACED.get(handler, handler), *settings)
 
 
-main = HubagentHub.launch_instance
+def main() -> None:
+    log_lines.install()
+    HubagentHub.launch_instance()
+
 
 if __name__ == "__main__":
     main()

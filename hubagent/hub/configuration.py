@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,6 +24,7 @@ from hubagent.hub.spawner import HubagentSpawner
 from hubagent.hub.traits import merge_traits
 from hubagent.hub_documents import HubSecrets, HubSettings, Signup
 from hubagent.layout import Layout
+from hubagent.log_priority import STREAM
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
@@ -137,7 +139,9 @@ def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> Non
         look_every = max(1, min(timeout // 2, 60))
         command = [sys.executable, "-m", "hubagent.hub.culler"]
         command += [f"--timeout={timeout}", f"--cull-every={look_every}"]
-        services.append({"name": "idle-culler", "command": command})
+        # It logs where the hub logs, see hubagent.log_priority.
+        environment = {STREAM: os.environ[STREAM]} if STREAM in os.environ else {}
+        services.append({"name": "idle-culler", "command": command, "environment": environment})
         roles.append({"name": "idle-culler", "services": ["idle-culler"], "scopes": list(CULLER_SCOPES)})
     config.JupyterHub.services = services
     config.JupyterHub.load_roles = roles

@@ -13,6 +13,9 @@ import logging
 from typing import Any
 
 import jupyterhub_idle_culler
+from tornado.log import LogFormatter
+
+from hubagent.log_priority import PriorityFormatter
 
 _look = jupyterhub_idle_culler.cull_idle
 
@@ -33,6 +36,18 @@ class Looks:
             logger.warning("Cannot look for idle servers now: %s", error)
 
 
+class _Lines(PriorityFormatter, LogFormatter):
+    """The culler's own lines."""
+
+    has_colours = True
+
+
+class Culler(jupyterhub_idle_culler.IdleCuller):  # type: ignore[misc]  # it is untyped
+    """The culler as it comes, with the priority of its lines."""
+
+    _log_formatter_cls = _Lines
+
+
 def _nothing(**server: object) -> bool:
     """The culler's question whether to stop a server."""
     return False
@@ -40,4 +55,4 @@ def _nothing(**server: object) -> bool:
 
 if __name__ == "__main__":
     jupyterhub_idle_culler.cull_idle = Looks()  # the name under which its `start` finds it
-    jupyterhub_idle_culler.main()
+    Culler.launch_instance()

@@ -9,7 +9,7 @@ from pathlib import Path
 from traitlets.config import Config
 
 from hubagent import request_log
-from hubagent.hub import agent_handlers, moving, quiet
+from hubagent.hub import agent_handlers, log_lines, moving, quiet
 from hubagent.hub.configuration import AGENT, build_config
 from hubagent.hub.database import forget_probe, forget_tokens, prepare_sqlite
 from hubagent.hub.reading import SettingsError, read_bytes
@@ -40,7 +40,7 @@ def load(config: Config) -> None:
         forget_tokens(config.JupyterHub.db_url, AGENT, but=secrets.agent_token)
         forget_probe(config.JupyterHub.db_url)
     except SettingsError as error:
-        sys.exit(f"jupyterhub: {error}")
+        sys.exit(log_lines.last_words(f"jupyterhub: {error}"))
     agent_handlers.install(secrets.agent_token, config.JupyterHub.db_url)
     if settings.database == "sqlite":
         prepare_sqlite()

@@ -7,6 +7,7 @@ variable that breaks the server, a home where none can be) shows only when a con
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -186,5 +187,6 @@ class Trials:
 
 def _made_from(config: Config, server: Server, image: ImageFacts) -> str:
     """Identity of all that the container of a server is made from."""
-    whole = f"{server_digest(server)} {image.id} {extras(config.hub)!r}"
-    return hashlib.sha256(whole.encode()).hexdigest()
+    added = extras(config.hub)
+    whole = [server_digest(server), image.id, added.create, added.host]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -17,7 +17,6 @@ from markupsafe import Markup, escape
 
 from hubagent.config.changes import Change
 from hubagent.observability import image_words, page_template, words
-from hubagent.observability.plan_report import NOTICE
 from hubagent.observability.status import ComponentStatus, ImageStatus, PoolStatus, Problem, Status
 from hubagent.state.model import Step
 
@@ -206,8 +205,7 @@ def _problem(problem: Problem) -> ProblemRow:
 
 
 def _step(step: Step) -> StepRow:
-    effect = NOTICE[step.level].rpartition(": ")[2]
-    return StepRow(f"{step.component.value} {step.verb.value}", step.reason, effect)
+    return StepRow(f"{step.component.value} {step.verb.value}", step.reason, step.level.notice)
 
 
 def _component(component: ComponentStatus) -> ComponentRow:

@@ -6,20 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hubagent.config.changes import Change
+from hubagent.ladder import Level
 from hubagent.observability.terminal import Painter, clean
-from hubagent.state.model import Level, Plan, Step
+from hubagent.state.model import Plan, Step
 
 FORMAT: Final = 1
-
-NOTICE: Final[Mapping[Level, str]] = {
-    Level.NOTHING: "nobody notices",
-    Level.NEXT_SPAWN: "counts for servers started from now on; running ones keep what they have",
-    Level.NGINX_RELOAD: "nginx reload: nobody is interrupted",
-    Level.HUB_RESTART: "hub restart: logins and starts pause for seconds; notebooks keep running",
-    Level.PROXY_RESTART: "proxy restart: open notebooks lose their connection for a moment and reconnect",
-    Level.NGINX_RESTART: "nginx restart: the site is away for seconds; open notebooks reconnect",
-}
-"""What users notice of each level."""
 
 _MOVES: Final = (
     "{new} gets all that the hub knows (accounts, passwords, tokens, groups, running servers), copied from {old} "
@@ -40,7 +31,7 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
     paint = Painter(colour=colour)
     lines = [paint.bold(headline(plan))]
     if plan.steps:
-        lines.append(f"Users notice: {NOTICE[plan.level]}.")
+        lines.append(_notice("Users notice", plan.level))
     if plan.changes:
         lines += ["", "Changed keys:", *_changes(plan.changes, paint)]
     for key, words in notes(plan).items():
@@ -50,8 +41,12 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
     if plan.pending:
         worst = max(step.level for step in plan.pending)
         lines += ["", paint.yellow("Waits for leave:"), *_steps(plan.pending, paint)]
-        lines += [f"Users would notice: {NOTICE[worst]}.", LEAVE]
+        lines += [_notice("Users would notice", worst), LEAVE]
     return "\n".join(lines) + "\n"
+
+
+def _notice(begins: str, level: Level) -> str:
+    return f"{begins} (level {level.value}, {level.title}): {level.notice}."
 
 
 def notes(plan: Plan) -> dict[str, str]:
@@ -81,7 +76,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "empty": plan.is_empty,
         "generation": plan.generation,
         "level": plan.level.value,
-        "notice": NOTICE[plan.level],
+        "notice": plan.level.notice,
         "changes": [{"key": change.key, "old": change.old, "new": change.new} for change in plan.changes],
         "notes": notes(plan),
         "steps": [_step_json(step) for step in plan.steps],
@@ -94,7 +89,7 @@ def _step_json(step: Step) -> dict[str, Any]:
         "component": step.component.value,
         "verb": step.verb.value,
         "level": step.level.value,
-        "notice": NOTICE[step.level],
+        "notice": step.level.notice,
         "reason": step.reason,
     }
 

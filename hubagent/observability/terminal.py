@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
-from hubagent.state.model import Level
+from hubagent.ladder import Level
 
 _RESET: Final = "\x1b[0m"
 
@@ -48,6 +48,11 @@ def clean(text: str) -> str:
     return "".join(
         " " if char in "\n\r\t" else "\N{REPLACEMENT CHARACTER}" if _steers(char) else char for char in text
     )
+
+
+def clean_lines(text: str) -> str:
+    """As `clean`, line by line."""
+    return "\n".join(map(clean, text.split("\n")))
 
 
 def _steers(char: str) -> bool:

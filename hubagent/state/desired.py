@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from hubagent.config.composites import Section
 from hubagent.config.model import Config, Metrics, Server, TlsMode
 from hubagent.layout import HUB_USER, PROXY_PORT, Layout, bridge_of
 from hubagent.ports import CertificateFacts
@@ -76,7 +77,7 @@ class Desired:
         whole = hashlib.sha256()
         for file in sorted(self.files, key=lambda one: one.path):
             whole.update(f"{file.path} {file.mode:o} {file.owner} {file.group} {file.sha256}\n".encode())
-        whole.update(repr(self.metrics).encode())
+        whole.update(json.dumps(_written(self.metrics), sort_keys=True).encode())
         object.__setattr__(self, "digest", whole.hexdigest())
         object.__setattr__(self, "source_sha256", hashlib.sha256(self.source).hexdigest())
 
@@ -93,6 +94,7 @@ NGINX_MAIN_FILE = "nginx-main/hubagent.conf"
 HUB_FILE = "hub/hub.json"
 SERVERS_FILE = "hub/servers.json"
 AGENT_FILE = "agent/servers.json"
+AGENT_FILE_VERSION = 2
 HUB_SECRETS_FILE = "hub/secrets.json"
 PROXY_FILE = "proxy/proxy.env"
 PROXY_TOKEN_FILE = "proxy/token"  # noqa: S105 (a path)
@@ -160,8 +162,14 @@ def desired(
 def agent_json(servers: Sequence[Server]) -> bytes:
     """What of `servers` only the agent goes by: images and warm pools. It reads that from the source of the
     generation in force; by this file an edit of nothing else is a generation too."""
-    parts = {one.name: {"build": repr(one.build), "warm": repr(one.warm)} for one in servers}
-    return (json.dumps({"version": 1, "servers": parts}, indent=1, sort_keys=True) + "\n").encode()
+    parts = {one.name: {"build": _written(one.build), "warm": _written(one.warm)} for one in servers}
+    whole = {"version": AGENT_FILE_VERSION, "servers": parts}
+    return (json.dumps(whole, indent=1, sort_keys=True) + "\n").encode()
+
+
+def _written(part: object | None) -> dict[str, object] | None:
+    """A mapping of the configuration as the file has it, every key written out: its identity."""
+    return None if part is None else Section(type(part)).write(part)
 
 
 def _site(config: Config, facts: Facts, templates: Templates) -> nginx.NginxSite:

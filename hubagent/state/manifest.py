@@ -10,11 +10,12 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from hubagent.codec import Codec, CodecError, json_object
+from hubagent.config.loader import load as load_config
 from hubagent.config.model import Metrics, MetricsTls
 from hubagent.config.types import ListenAddress
-from hubagent.errors import StorageError
+from hubagent.errors import ConfigError, StorageError
 from hubagent.ports import CertificateFacts
-from hubagent.state.desired import Desired, ManagedFile
+from hubagent.state.desired import AGENT_FILE, AGENT_FILE_VERSION, Desired, ManagedFile, agent_json
 from hubagent.state.model import Component
 
 SOURCE_FILE = "hubagent.yaml"
@@ -83,12 +84,18 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
     """The Desired that `dump` wrote; StorageError when the manifest is damaged or of another version.
 
     `contents` maps relative paths to the bytes on disk; that they are still the written ones is for
-    the caller to judge, by comparing `Desired.digest` with `digest_of`.
+    the caller to judge, by `expected`.
     """
     found = _read(manifest)
     try:
         files = tuple(
-            ManagedFile(PurePosixPath(file.path), contents[file.path], file.mode, file.owner, file.group)
+            ManagedFile(
+                PurePosixPath(file.path),
+                _today(file.path, contents[file.path], source),
+                file.mode,
+                file.owner,
+                file.group,
+            )
             for file in found.files
         )
     except KeyError as error:
@@ -105,7 +112,7 @@ def load(manifest: bytes, source: bytes, contents: Mapping[str, bytes]) -> Desir
         metrics=Metrics(
             listen=ListenAddress(metrics.host, metrics.port),
             tls=MetricsTls(*metrics.tls) if metrics.tls else None,
-            users=dict(metrics.users),  # its repr is part of the digest
+            users=dict(metrics.users),
         ),
     )
 
@@ -119,6 +126,16 @@ def _read(manifest: bytes) -> _Manifest:
         return _MANIFEST.typed(value)
     except CodecError as error:
         raise StorageError(f"a generation's manifest is damaged ({error})") from error
+
+
+def _today(path: str, content: bytes, source: bytes) -> bytes:
+    """What this hubagent would have written: a generation of an earlier one that says the same is no other."""
+    if path != AGENT_FILE or json_object(content).get("version") == AGENT_FILE_VERSION:
+        return content
+    try:
+        return agent_json(load_config(source, path=SOURCE_FILE, in_force=True).servers)
+    except ConfigError:  # it has keys that have gone since
+        return content
 
 
 def _sha256(value: dict[str, Any]) -> str:

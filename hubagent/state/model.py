@@ -1,4 +1,4 @@
-"""The nouns of a plan: components, verbs, disruption levels, steps."""
+"""The nouns of a plan: components, verbs, steps."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 
 from hubagent.config.changes import Change
+from hubagent.ladder import Level
 
 
 class Component(enum.Enum):
@@ -28,21 +29,6 @@ class Verb(enum.Enum):
     START = "start"
     RELOAD = "reload"
     RESTART = "restart"
-
-
-class Level(enum.IntEnum):
-    """The disruption ladder: what users notice of a step."""
-
-    NOTHING = 0
-    NEXT_SPAWN = 1
-    NGINX_RELOAD = 2
-    HUB_RESTART = 3
-    PROXY_RESTART = 4
-    NGINX_RESTART = 5
-
-    @property
-    def drops_websockets(self) -> bool:
-        return self >= Level.PROXY_RESTART
 
 
 @dataclass(frozen=True, slots=True)

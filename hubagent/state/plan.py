@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from hubagent.codec import json_object
 from hubagent.config.changes import Change
 from hubagent.config.model import Drift
+from hubagent.ladder import Level
 from hubagent.ports import ActiveState
 from hubagent.state.desired import Desired
-from hubagent.state.model import Component, Level, Plan, Step, Verb
+from hubagent.state.model import Component, Plan, Step, Verb
 from hubagent.state.observed import Observed
 
 

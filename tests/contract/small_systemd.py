@@ -42,6 +42,31 @@ _BUS: Final = {
     """,
 }
 
+JOURNAL: Final = {
+    "systemd-journald.socket": """
+        [Unit]
+        DefaultDependencies=no
+        [Socket]
+        ListenStream=/run/systemd/journal/stdout
+        ListenDatagram=/run/systemd/journal/socket
+        PassCredentials=yes
+        PassSecurity=yes
+    """,
+    "systemd-journald.service": """
+        [Unit]
+        DefaultDependencies=no
+        Requires=systemd-journald.socket
+        [Service]
+        Type=notify
+        ExecStart=/lib/systemd/systemd-journald
+        StandardOutput=null
+        # It keeps what it hears in the /run of this systemd, not with this machine's own journal.
+        TemporaryFileSystem=/var/log
+        InaccessiblePaths=-/dev/kmsg
+    """,
+}
+"""Units of the real journald, for those who read a journal; see `journal`."""
+
 # $1 is a folder for mounts and unit files, $2 a name for the cgroup. The cgroup comes first: with it as the root of
 # the cgroup namespace, systemd cannot touch any other process' groups.
 _START: Final = """
@@ -121,6 +146,12 @@ class SmallSystemd:
         done = self._inside("systemctl", *arguments)
         if check and done.returncode != 0:
             raise AssertionError(f"systemctl {' '.join(arguments)}: {done.stderr}{self._console()}")
+        return done.stdout
+
+    def journal(self, *arguments: str) -> str:
+        """What `journalctl` prints; needs the units of JOURNAL."""
+        done = self._inside("journalctl", "--quiet", "--no-pager", *arguments)
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     def write_unit(self, name: str, text: str) -> None:

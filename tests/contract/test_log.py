@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from hubagent.adapters.log import MOST_LINES, JournalLog
 from tests.waiting import wait_until
 
@@ -22,6 +24,30 @@ def test_lines_come_in_order_and_whole() -> None:
             for number in range(100):
                 log.warning("line %d: %s", number, "Grüße")
         assert reader.read().splitlines() == [f"WARNING hubagent.test: line {n}: Grüße" for n in range(100)]
+
+
+def test_another_stream_than_this_ones_is_no_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a terminal that a service has opened."""
+    reading, writing = os.pipe()
+    monkeypatch.setenv("JOURNAL_STREAM", f"{os.fstat(reading).st_dev}:1")
+    with open(reading, encoding="utf-8") as reader:
+        with open(writing, "wb"), JournalLog(writing):
+            log.warning("here")
+        assert reader.read() == "WARNING hubagent.test: here\n"
+
+
+def test_what_was_lost_is_a_warning_in_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    seen = os.fstat(writing)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{seen.st_dev}:{seen.st_ino}")
+    os.set_blocking(reading, False)
+    with open(reading, "rb", buffering=0) as reader, open(writing, "wb"), JournalLog(writing):
+        for _ in range(5 * MOST_LINES):
+            log.error("%s", "x" * 100)
+        received: list[bytes] = []
+        wait_until(lambda: _lines_lost(received, reader.read(65536) or b""), 10.0)
+        lost = [line for line in b"".join(received).splitlines() if b"lines were lost" in line]
+        assert all(line.startswith(b"<4>WARNING ") for line in lost)
 
 
 def test_a_traceback_is_part_of_its_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,16 +14,18 @@ import pytest
 import yaml
 
 from hubagent.config.composites import Named, Section
-from hubagent.config.keys import Interrupts, Key, keys_of
+from hubagent.config.keys import Key, keys_of
 from hubagent.config.model import Config
 from hubagent.config.reference import reference_text
 from hubagent.config.scalars import Kind
 from hubagent.config.schema import json_schema, schema_text
+from hubagent.ladder import Level
 from hubagent.state.hub_files import hub_json, servers_json
-from hubagent.state.model import Level
 from tests.unit.config.reading import faults, read
 
 ROOT = Path(__file__).parents[3]
+GUIDE = ROOT / "docs/guide.md"
+MANUAL = ROOT / "packaging/man/hubagent.8.scd"
 
 
 def validates(data: object) -> bool:
@@ -141,8 +144,16 @@ def test_every_key_has_a_sentence() -> None:
         assert known.setting.doc.endswith("."), path
 
 
-def test_the_steps_are_those_of_the_plan() -> None:
-    assert {step.name: step.value for step in Interrupts} == {level.name: level.value for level in Level}
+@pytest.mark.parametrize("level", Level)
+def test_every_text_says_the_same_of_a_level(level: Level) -> None:
+    """The reference is made from the ladder; the guide and the manual page are written by hand."""
+    guide = re.search(rf"^\| {level.value} \| ([^|]*) \| ([^|]*) \|$", GUIDE.read_text(), re.MULTILINE)
+    manual = re.search(rf"^\|  {level.value}\n:  (.*)\n:  (.*)$", MANUAL.read_text(), re.MULTILINE)
+    assert guide is not None
+    assert manual is not None
+    for name, notice in (guide.groups(), manual.groups()):
+        assert name.startswith(level.title)
+        assert notice == level.notice
 
 
 def _hub_files(config: Config) -> tuple[bytes, bytes]:
@@ -187,5 +198,5 @@ def test_the_reference_tells_the_truth_about_hub_restarts(path: str) -> None:
     edited = read(json.dumps({section: {name: EDITS[path]} if name else EDITS[path]}))
     hub_before, servers_before = _hub_files(Config())
     hub_after, servers_after = _hub_files(edited)
-    assert (level is Interrupts.HUB_RESTART) == (hub_before != hub_after)
-    assert (level is Interrupts.NEXT_SPAWN) == (servers_before != servers_after)
+    assert (level is Level.HUB_RESTART) == (hub_before != hub_after)
+    assert (level is Level.NEXT_SPAWN) == (servers_before != servers_after)

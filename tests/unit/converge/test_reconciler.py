@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +13,14 @@ from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Switch
 from hubagent.converge.look import Order
 from hubagent.converge.preflight import HUB_TEST
+from hubagent.ladder import Level
 from hubagent.layout import HUB, NGINX, PROXY
 from hubagent.observability.status import Reason, Result
 from hubagent.ports import JobResult, UnitVerb
-from hubagent.state.model import Component, Level
+from hubagent.state.model import Component
 from tests.unit.converge.world import CONFIG, World
 
+RECORDED = Path(__file__).parent / "recorded"
 BODY = CONFIG + "nginx: {max_body: 7m}\n"
 ADMINS = CONFIG + "hub: {admins: [admin, ada]}\n"
 MEMORY = CONFIG + "servers: {julia: {memory: 1G}}\n"
@@ -275,6 +279,36 @@ def test_a_damaged_generation_is_written_anew(world: World) -> None:
     assert world.look().result is Result.OK
     assert world.current("hub/servers.json") != b"{}"
     assert world.look().result is Result.NOOP
+
+
+def test_a_generation_that_an_earlier_hubagent_wrote_is_no_other(world: World) -> None:
+    """Its notation has changed, not its meaning: nothing is written, reloaded or restarted."""
+    _as_the_first_version_wrote_it(world)
+    world.reboot_agent()
+    world.look()  # the new agent opens its own port
+    assert (world.generations.numbers(), world.taken) == ((1,), [(Component.METRICS, "reload")])
+    assert world.look().result is Result.NOOP
+    world.edit("host: [")  # what is in force stays, without another generation of it
+    assert (world.look().result, world.generations.current(), world.taken) == (Result.REJECTED, 1, [])
+    world.edit(CONFIG + "servers: {julia: {build: {}, warm: {ready: 3}}}\n")
+    assert world.look().result is Result.OK
+    assert world.generations.current() == 2
+    assert [one for one in world.taken if one[1] != "none"] == []
+
+
+def _as_the_first_version_wrote_it(world: World) -> None:
+    folder = world.generations.folder(1)
+    agent = (RECORDED / "agent-servers-1.json").read_bytes()
+    state = world.files.read(folder / "manifest.json", max_bytes=1024**2)
+    assert state is not None
+    manifest = json.loads(state.content)
+    manifest["digest"] = "0" * 64
+    manifest.pop("sha256")
+    for file in manifest["files"]:
+        if file["path"] == "agent/servers.json":
+            file["sha256"] = hashlib.sha256(agent).hexdigest()
+    world.files.write(folder / "agent/servers.json", agent, mode=0o600)
+    world.files.write(folder / "manifest.json", json.dumps(manifest).encode(), mode=0o600)
 
 
 def test_plan_is_what_apply_does(world: World) -> None:

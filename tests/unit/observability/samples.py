@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hubagent.config.changes import Change
+from hubagent.ladder import Level
 from hubagent.observability.status import (
     CertificateStatus,
     ComponentStatus,
@@ -16,7 +17,7 @@ from hubagent.observability.status import (
     ServerStatus,
     Status,
 )
-from hubagent.state.model import Component, Level, Plan, Step, Verb
+from hubagent.state.model import Component, Plan, Step, Verb
 
 NOW_S = 1_800_000_000.0
 DAY_S = 86_400.0

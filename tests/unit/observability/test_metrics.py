@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from hubagent.ladder import Level
 from hubagent.observability.metrics import Metrics, template_name
 from hubagent.observability.pool_events import ClaimResult, Eviction, SpawnKind
 from hubagent.observability.status import Figures, Problem, Reason, Result, ServerStatus, Status
 from hubagent.ports import JobResult, UnitVerb
-from hubagent.state.model import Component, Level, Step, Verb
+from hubagent.state.model import Component, Step, Verb
 
 from . import samples
 

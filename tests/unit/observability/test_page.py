@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubagent.config.changes import Change
+from hubagent.ladder import Level
 from hubagent.observability import page, page_template
 from hubagent.observability.status import (
     CertificateStatus,
@@ -23,7 +24,7 @@ from hubagent.observability.status import (
     Result,
     Status,
 )
-from hubagent.state.model import Component, Level, Step, Verb
+from hubagent.state.model import Component, Step, Verb
 
 from . import samples
 

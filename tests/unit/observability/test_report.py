@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubagent.config.changes import Change
+from hubagent.ladder import Level
 from hubagent.observability import words
-from hubagent.observability.plan_report import NOTICE
 from hubagent.observability.report import plan_json, plan_text, status_text
 from hubagent.observability.status import PoolStatus, Result, Status
 from hubagent.observability.terminal import columns, shorten, wrap
-from hubagent.state.model import Component, Level, Plan, Step, Verb
+from hubagent.state.model import Component, Plan, Step, Verb
 
 from . import samples
 
@@ -119,7 +119,7 @@ def test_a_plan_whole() -> None:
         plan_text(samples.plan(), False)
         == """\
 Generation 44: 2 steps, 1 step waiting for leave.
-Users notice: hub restart: logins and starts pause for seconds; notebooks keep running.
+Users notice (level 3, hub restart): logins and starts pause for seconds; notebooks and their websockets stay.
 
 Changed keys:
   nginx.max_body: 100m → 200m
@@ -131,7 +131,7 @@ Steps:
 
 Waits for leave:
   1. proxy restart  its port changed
-Users would notice: proxy restart: open notebooks lose their connection for a moment and reconnect.
+Users would notice (level 4, proxy restart): every websocket drops for a moment and comes back.
 To let this through now: hubagent apply --allow-disruption. Or set apply.disruptive: window, and it \
 happens in apply.window.
 """
@@ -160,8 +160,7 @@ def test_a_plan_with_nothing_but_pending_steps_is_not_nothing_to_do() -> None:
 def test_every_level_says_what_users_notice() -> None:
     for level in Level:
         plan = Plan(1, (Step(Component.NGINX, Verb.RELOAD, level, "x"),))
-        assert f"Users notice: {NOTICE[level]}." in plan_text(plan, False)
-    assert NOTICE[Level.NGINX_RELOAD] == "nginx reload: nobody is interrupted"
+        assert f"Users notice (level {level.value}, {level.title}): {level.notice}." in plan_text(plan, False)
 
 
 def test_plan_colours_add_nothing_but_colour() -> None:
@@ -187,7 +186,7 @@ def test_plan_json() -> None:
         "component": "hub",
         "verb": "restart",
         "level": 3,
-        "notice": "hub restart: logins and starts pause for seconds; notebooks keep running",
+        "notice": "logins and starts pause for seconds; notebooks and their websockets stay",
         "reason": "hub.admins changed",
     }
     assert [step["component"] for step in document["pending"]] == ["proxy"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hubagent.state.desired import AGENT_FILE, agent_json
@@ -26,6 +28,21 @@ def test_it_changes_this_file_and_not_the_hubs(edited: str) -> None:
     assert agent_json(before.servers) != agent_json(after.servers)
     assert servers_json(before.servers, landing="/lab") == servers_json(after.servers, landing="/lab")
     assert agent_json(read(edited).servers) == agent_json(after.servers)
+
+
+def test_it_is_in_the_notation_of_the_configuration() -> None:
+    """No name of a class, nor Python's way to write a value: another hubagent reads the same in it."""
+    servers = read("servers: {a: {image: x/y, warm: {ready: 3, max_age: 5m}}}").servers
+    entry = json.loads(agent_json(servers))["servers"]["a"]
+    assert entry["build"] is None
+    assert entry["warm"] == {
+        "ready": 3,
+        "max": 40,
+        "kernels": {},
+        "pluto": True,
+        "max_age": "5m",
+        "schedule": [],
+    }
 
 
 def test_what_the_hub_reads_is_not_in_it() -> None:

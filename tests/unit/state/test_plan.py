@@ -8,8 +8,9 @@ import pytest
 
 from hubagent.config.model import Config, Drift, Hub, Metrics, Nginx, Server
 from hubagent.config.types import Hostname, ListenAddress, ServerName, Username
+from hubagent.ladder import Level
 from hubagent.ports import ActiveState, LoadState
-from hubagent.state.model import Component, Level, Plan, Verb
+from hubagent.state.model import Component, Plan, Verb
 from hubagent.state.observed import Observed
 from hubagent.state.plan import Policy, drift, plan
 from tests.unit.state.worlds import STATICS, in_shape, wished, with_unit

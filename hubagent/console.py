@@ -1,0 +1,40 @@
+"""The terminal of whoever types a command: what is said there, and that nothing foreign steers it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from typing import NoReturn
+
+from hubagent.log_priority import PriorityFormatter
+from hubagent.observability.terminal import clean, clean_lines
+
+
+class Parser(argparse.ArgumentParser):
+    """Quotes what was typed, or came by a file's name, without its control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(clean(message))
+
+
+def complain(words: object) -> None:
+    """On standard error."""
+    print(clean_lines(str(words)), file=sys.stderr)
+
+
+def show_log() -> None:
+    """Warnings and errors that are logged go to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(PriorityFormatter("%(message)s"))
+    logging.getLogger().addHandler(handler)
+
+
+def has_colour() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def width() -> int:
+    """Columns."""
+    return os.get_terminal_size().columns if sys.stdout.isatty() else 100
