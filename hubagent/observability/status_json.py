@@ -3,7 +3,7 @@
 The keys are those of the dataclasses in status.py, with these rules, and stay stable within a `format`:
 times are unix seconds, sizes bytes, enums their values (a step's `level` its number, 0 to 5), what is not
 known is null. `format` and `degraded` are added for readers. A newer or older hubagent's document can still be read
-(see codec.py).
+(see codec).
 """
 
 from __future__ import annotations

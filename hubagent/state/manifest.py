@@ -130,11 +130,13 @@ def _read(manifest: bytes) -> _Manifest:
 
 def _today(path: str, content: bytes, source: bytes) -> bytes:
     """What this hubagent would have written: a generation of an earlier one that says the same is no other."""
-    if path != AGENT_FILE or json_object(content).get("version") == AGENT_FILE_VERSION:
+    if path != AGENT_FILE:
         return content
     try:
+        if json_object(content).get("version") == AGENT_FILE_VERSION:
+            return content
         return agent_json(load_config(source, path=SOURCE_FILE, in_force=True).servers)
-    except ConfigError:  # it has keys that have gone since
+    except (CodecError, ConfigError):  # damaged; or the source has keys that have gone since
         return content
 
 

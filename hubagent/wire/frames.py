@@ -1,7 +1,7 @@
 """Messages as bytes, and over a connection.
 
 A frame is four bytes of length (big-endian, of the rest) and one JSON object in UTF-8. The object's `verb`
-names a class of messages.py, `v` is VERSION; the other keys are the class's fields and no others (see codec.py). A
+names a class of messages.py, `v` is VERSION; the other keys are the class's fields and no others (see codec). A
 field that came later is left out while it holds its default: so packages of two versions understand each other during
 an upgrade. One connection carries one request and one answer.
 """

@@ -91,18 +91,9 @@ def assemble(prefix: Path) -> None:
 
     code = prefix / "share/python/hubagent"
     unwanted = shutil.ignore_patterns("__pycache__")
-    for package in ("hub", "traits", "wire"):
+    for package in ("codec", "hub", "traits", "wire"):
         shutil.copytree(ROOT / "hubagent" / package, code / package, ignore=unwanted)
-    for leaf in (
-        "__init__",
-        "codec",
-        "errors",
-        "hub_documents",
-        "layout",
-        "log_priority",
-        "naming",
-        "request_log",
-    ):
+    for leaf in ("__init__", "errors", "hub_documents", "layout", "log_priority", "naming", "request_log"):
         shutil.copy(ROOT / "hubagent" / f"{leaf}.py", code)
     compiler = prefix / "compile"
     shutil.copy(ROOT / "packaging/jupyterhub/compile", compiler)

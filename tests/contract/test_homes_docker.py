@@ -27,7 +27,7 @@ _COURSE = wire.Folder("/srv/course", "course", read_only=True)
 _OWNER = "1000:100"
 
 _PROGRAM = (
-    *("hubagent/__init__.py", "hubagent/codec.py", "hubagent/hub_documents.py", "hubagent/wire", "hubagent/layout.py", "hubagent/errors.py"),
+    *("hubagent/__init__.py", "hubagent/codec", "hubagent/hub_documents.py", "hubagent/wire", "hubagent/layout.py", "hubagent/errors.py"),
     *("hubagent/homes", "hubagent/homes_helper.py", "hubagent/adapters/__init__.py"),
     *("hubagent/adapters/notify.py", "hubagent/adapters/homes.py"),
 )  # fmt: skip

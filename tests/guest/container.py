@@ -44,13 +44,13 @@ mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /home
 [ -e "$1/hubagent" ] || { mkdir -p "$1" && mount --bind /mnt "$1"; }
 umount /mnt
-mkdir -p /opt/hubagent/hubagent/guest /opt/hubagent/hubagent/wire
+mkdir -p /opt/hubagent/hubagent/codec /opt/hubagent/hubagent/guest /opt/hubagent/hubagent/wire
 touch /opt/hubagent/start
-(cd /opt/hubagent/hubagent && touch __init__.py codec.py request_log.py)
+(cd /opt/hubagent/hubagent && touch __init__.py request_log.py)
 mount --bind "$1/hubagent/guest" /opt/hubagent/hubagent/guest
 mount --bind "$1/hubagent/guest/start" /opt/hubagent/start
-for file in __init__.py codec.py request_log.py; do mount --bind "$1/hubagent/$file" /opt/hubagent/hubagent/$file; done
-mount --bind "$1/hubagent/wire" /opt/hubagent/hubagent/wire
+for file in __init__.py request_log.py; do mount --bind "$1/hubagent/$file" /opt/hubagent/hubagent/$file; done
+for folder in codec wire; do mount --bind "$1/hubagent/$folder" /opt/hubagent/hubagent/$folder; done
 mount -o remount,ro /opt
 mkdir /run/hubagent
 mount --bind "$2/socket" /run/hubagent

@@ -12,11 +12,11 @@ PROGRAM = "/usr/share/hubagent/guest"
 def test_the_guests_program_is_whole(agent: Deb) -> None:
     here = {
         f"{PROGRAM}/{path.relative_to(ROOT)}"
-        for package in ("guest", "wire")
+        for package in ("codec", "guest", "wire")
         for path in (ROOT / "hubagent" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and path.name != "start"
     }
-    modules = ("__init__", "codec", "request_log")
+    modules = ("__init__", "request_log")
     beside = {f"{PROGRAM}/start", *(f"{PROGRAM}/hubagent/{module}.py" for module in modules)}
     assert {path for path in agent.files() if path.startswith(f"{PROGRAM}/")} == here | beside
 

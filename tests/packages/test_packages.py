@@ -42,22 +42,13 @@ def test_hub_code_is_in_the_environment_whole(hub: Deb) -> None:
     there = f"{HUB}/share/python/hubagent"
     here = {
         f"{there}/{path.relative_to(ROOT / 'hubagent')}"
-        for package in ("hub", "traits", "wire")
+        for package in ("codec", "hub", "traits", "wire")
         for path in (ROOT / "hubagent" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {path for path in hub.files() if path.startswith(f"{there}/")} == here | {
         f"{there}/{name}.py"
-        for name in (
-            "__init__",
-            "codec",
-            "errors",
-            "hub_documents",
-            "layout",
-            "log_priority",
-            "naming",
-            "request_log",
-        )
+        for name in ("__init__", "errors", "hub_documents", "layout", "log_priority", "naming", "request_log")
     }
 
 
