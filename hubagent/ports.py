@@ -68,8 +68,6 @@ class UnitState:
     main_pid: int = 0
     restarts: int = 0  # NRestarts: a gauge, ResetFailedUnit sets it back
     result: str = "success"
-    file_state: str = ""  # enabled, disabled, masked, static …
-    needs_daemon_reload: bool = False
     active_since_s: float = 0.0  # CLOCK_MONOTONIC of the last change to active
 
 
@@ -96,7 +94,6 @@ class Network:
 
     name: str
     gateway: str  # address of the host on the bridge, e.g. 172.18.0.1
-    subnet: str
     labels: Mapping[str, str] = field(default_factory=dict)
     bridge: str = ""  # name of the interface
     isolated: bool = True  # its containers do not reach each other

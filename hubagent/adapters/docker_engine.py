@@ -153,26 +153,24 @@ def _facts(info: Mapping[str, Any]) -> EngineFacts:
 
 
 def _network(facts: Mapping[str, Any]) -> Network:
-    gateway, subnet = _addresses((facts.get("IPAM") or {}).get("Config") or ())
     return Network(
         name=facts["Name"],
-        gateway=gateway,
-        subnet=subnet,
+        gateway=_gateway((facts.get("IPAM") or {}).get("Config") or ()),
         labels=dict(facts["Labels"] or {}),
         bridge=_bridge(facts),
         isolated=(facts.get("Options") or {}).get(_ICC) == "false",
     )
 
 
-def _addresses(configs: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
-    """The host's IPv4 address and the subnet; empty where there is no IPv4. Docker takes the first address of a subnet
+def _gateway(configs: Iterable[Mapping[str, Any]]) -> str:
+    """The host's IPv4 address; empty where there is no IPv4. Docker takes the first address of a subnet
     when nobody names another, and need not say so."""
     for config in configs:
         subnet = config.get("Subnet", "")
         if subnet and ":" not in subnet:
             first = str(ipaddress.IPv4Network(subnet, strict=False).network_address + 1)
-            return str(config.get("Gateway") or first).partition("/")[0], subnet
-    return "", ""
+            return str(config.get("Gateway") or first).partition("/")[0]
+    return ""
 
 
 def _bridge(facts: Mapping[str, Any]) -> str:

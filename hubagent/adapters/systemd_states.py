@@ -104,8 +104,6 @@ def _read(bus: Any, name: str, timeout_s: float) -> _Known:
         main_pid=get("MainPID", 0),
         restarts=get("NRestarts", 0),
         result=get("Result", "success"),
-        file_state=get("UnitFileState", ""),
-        needs_daemon_reload=get("NeedDaemonReload", False),
         active_since_s=get("ActiveEnterTimestampMonotonic", 0) / 1e6,
     )
     changed_us = get("StateChangeTimestampMonotonic", 0)

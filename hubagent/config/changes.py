@@ -35,11 +35,6 @@ def changes(old: Config, new: Config) -> tuple[Change, ...]:
     return tuple(_differences(Section(Config), old, new, ()))
 
 
-def config_text(config: Config) -> str:
-    """The whole configuration as YAML, every key written out; `load` reads it back as the same Config."""
-    return flow(Section(Config).write(config))
-
-
 def _differences(kind: Kind, old: Any, new: Any, path: Path) -> Iterator[Change]:
     if old == new and not isinstance(kind, Named):
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hubagent import limits
 from hubagent.config import host_names
 from hubagent.converge.listening import Listening
 from hubagent.converge.look import Order, Prepared
@@ -15,10 +16,9 @@ from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.observability.status import Status
 from hubagent.observability.terminal import Painter, clean
+from hubagent.observability.words import size
 from hubagent.ports import ActiveState, LoadState
 
-_STALE_S = 600.0  # one look may last on a busy machine; the watchdog ends an agent that hangs
-_DISK_BYTES = 5 * 1024**3
 _CONNECTIONS_PER_USER = 10
 """An open JupyterLab holds a websocket for each kernel, terminal and its events, and one connection to ask on;
 nginx counts each twice, for the browser and for the proxy."""
@@ -67,7 +67,7 @@ def _agent(tools: Tools, status: Status | None) -> Finding:
         return Finding(
             "agent", ok=False, found=f"{AGENT} is {unit.active.value}", remedy=f"systemctl start {AGENT}"
         )
-    if status is None or tools.clock.time() - status.looked_at_s > _STALE_S:
+    if status is None or limits.LAST_LOOK_AGE_S.verdict(tools.clock.time() - status.looked_at_s):
         return Finding(
             "agent", ok=False, found="it has not looked lately", remedy=f"journalctl -u {AGENT} -n 50"
         )
@@ -168,12 +168,9 @@ def _host(tools: Tools, reconciler: Reconciler) -> Finding:
 
 def _disk(tools: Tools) -> Finding:
     free = tools.files.free_bytes(tools.layout.state)
-    return Finding(
-        "disk",
-        ok=free >= _DISK_BYTES,
-        found=f"{free / 1024**3:.1f} GiB free",
-        remedy="" if free >= _DISK_BYTES else "make room; see docker system df",
-    )
+    ok = not limits.DISK_FREE_BYTES.verdict(free)
+    remedy = "" if ok else "make room; see docker system df"
+    return Finding("disk", ok=ok, found=f"{size(free)} free", remedy=remedy)
 
 
 def text(findings: tuple[Finding, ...], *, colour: bool) -> str:

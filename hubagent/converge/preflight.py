@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from hubagent.converge.allowance import Allowance
 from hubagent.converge.tools import Tools
 from hubagent.errors import DeadlineError, JobDeadlineError, PreflightError, StorageError, UnitError
+from hubagent.layout import HUB_TEST, NGINX_TEST
+from hubagent.limits import EDIT_NEEDS_BYTES
 from hubagent.ports import ActiveState, JobResult, UnitVerb
 from hubagent.state.complaint import first_error, secrets_in
 from hubagent.state.desired import (
@@ -19,13 +21,9 @@ from hubagent.state.desired import (
     ManagedFile,
 )
 
-_MIN_FREE_BYTES = 64 * 1024**2
 _STOP_S = 30.0
 _NOT_BY_ITSELF = ("signal", "core-dump", "oom-kill", "watchdog", "resources")
 """Results of a unit that say nothing about what its program was asked (systemd.exec(5), $SERVICE_RESULT)."""
-
-NGINX_TEST = "hubagent-nginx-test@{}.service"
-HUB_TEST = "hubagent-hub-test@{}.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +50,10 @@ class Preflight:
     def disk(self) -> None:
         """Room for another generation, before it is written."""
         free = self._tools.files.free_bytes(self._tools.layout.state)
-        if free < _MIN_FREE_BYTES:
+        if free < EDIT_NEEDS_BYTES:
             raise PreflightError(
                 f"{self._tools.layout.state}: only {free // 1024**2} MiB free on this disk; "
-                f"hubagent changes nothing below {_MIN_FREE_BYTES // 1024**2} MiB, make room"
+                f"hubagent changes nothing below {EDIT_NEEDS_BYTES // 1024**2} MiB, make room"
             )
 
     def candidate(self, number: int, desired: Desired, previous: Desired | None) -> None:

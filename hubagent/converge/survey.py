@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from hubagent import limits
 from hubagent.converge import entrance, image_problems, server_problems
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
@@ -19,6 +20,7 @@ from hubagent.layout import (
     LABEL_SERVER,
     PROXY_METRICS_PORT,
 )
+from hubagent.limits import Verdict
 from hubagent.observability import figures
 from hubagent.observability.status import (
     CertificateStatus,
@@ -31,13 +33,12 @@ from hubagent.observability.status import (
     Result,
     Status,
 )
+from hubagent.observability.words import duration, size
 from hubagent.ports import ActiveState, Container
 from hubagent.state import hub_files
 from hubagent.state.desired import HUB_SECRETS_FILE, Desired
 from hubagent.state.model import Component
 
-_CERTIFICATE_WARN_S = 14 * 86400.0
-_DISK_WARN_BYTES = 1024**3
 _ASK_AGAIN_S = 15.0  # how old containers, images and the services' own figures may be
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
 
@@ -99,7 +100,7 @@ class Survey:
         pools = self._pools.status() if self._pools else ()
         homes_waiting = self._homes_waiting()
         images = self._images() if self._images else None
-        certificate, certificate_problems = self._certificate(in_force, now_s)
+        certificate, certificate_problems = self.certificate(in_force, now_s)
         free, disk_problems = self._disk()
         accepted = look.result is Result.OK and prepared is not None and prepared.intent.is_new
         took_steps = prepared is not None and look.result in (Result.OK, Result.ROLLED_BACK)
@@ -222,18 +223,19 @@ class Survey:
         except ContainerError:
             return frozenset()
 
-    def _certificate(
+    def certificate(
         self, in_force: Desired | None, now_s: float
     ) -> tuple[CertificateStatus | None, tuple[Problem, ...]]:
         if in_force is None:
             return None, ()
         facts = in_force.certificate
         status = CertificateStatus(facts.not_after_s, facts.names, in_force.self_signed)
-        days = int((facts.not_after_s - now_s) // 86400)
-        if in_force.self_signed or facts.not_after_s - now_s > _CERTIFICATE_WARN_S:
+        left_s = facts.not_after_s - now_s
+        if not limits.CERTIFICATE_LEFT_S.verdict(left_s):
             return status, ()
-        words = f"expires in {days} days" if days >= 0 else "has expired"
-        return status, (Problem(Component.NGINX, Reason.CERTIFICATE, f"the certificate {words}; renew it"),)
+        words = f"expires in {duration(left_s)}" if left_s >= 0 else "has expired"
+        remedy = "hubagent has not made another, see its log" if in_force.self_signed else "renew it"
+        return status, (Problem(Component.NGINX, Reason.CERTIFICATE, f"the certificate {words}; {remedy}"),)
 
     def _disk(self) -> tuple[int | None, tuple[Problem, ...]]:
         path = self._tools.layout.state
@@ -241,9 +243,12 @@ class Survey:
             free = self._tools.files.free_bytes(path)
         except StorageError:
             return None, ()
-        if free >= _DISK_WARN_BYTES:
+        verdict = limits.DISK_FREE_BYTES.verdict(free)
+        if not verdict:
             return free, ()
-        return free, (Problem(None, Reason.DISK, f"{path}: only {free // 1024**2} MiB free on this disk"),)
+        how = "nearly full" if verdict is Verdict.CRITICAL else "low"
+        message = f"{path}: room on this disk is {how}, {size(free)} are free; see docker system df"
+        return free, (Problem(None, Reason.DISK, message),)
 
     def _said_by_the_hub(self) -> tuple[Problem, ...]:
         return tuple(

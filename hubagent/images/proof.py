@@ -115,7 +115,3 @@ class Prover:
         self._containers.remove(container)
         if guest:
             self._guests.forget(guest)
-
-
-CANNOT_TRY: Final = (ContainerError, GuestError)
-"""What says nothing about the image."""

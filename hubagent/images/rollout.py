@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from hubagent.config.model import Server
 from hubagent.errors import ImageError
@@ -20,12 +20,11 @@ from hubagent.images.recipe import Recipe, recipe, repository
 from hubagent.images.reports import Reports
 from hubagent.images.store import Store
 from hubagent.layout import LABEL_IMAGE, Layout
+from hubagent.limits import IMAGE_NEEDS_BYTES
 from hubagent.observability.status import ImageState
 from hubagent.ports import Clock, FileStore
 
 log = logging.getLogger(__name__)
-
-_LEAST_FREE_BYTES: Final = 2 * 1024**3
 
 
 class AbandonedError(ImageError):
@@ -191,7 +190,7 @@ class Rollout:
 
     def _check_disk(self) -> None:
         free = self._files.free_bytes(self._layout.state)
-        if free < _LEAST_FREE_BYTES:
+        if free < IMAGE_NEEDS_BYTES:
             raise ImageError(
                 f"only {free // 1024**2} MiB are free on this disk; free some, `docker system df` shows what"
                 " Docker holds"

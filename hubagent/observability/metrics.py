@@ -16,17 +16,19 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Iterable
+from itertools import product
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import Metric
 
 import hubagent
+from hubagent.layout import DOCKER, FIREWALL, HUB, HUB_TEST, NGINX, NGINX_TEST, PORT_HOLDER, PROXY
 from hubagent.observability.pool_metrics import PoolMetrics
 from hubagent.observability.state_metrics import StateCollector
 from hubagent.observability.status import Result, Status
 from hubagent.ports import JobResult, UnitVerb
-from hubagent.state.model import Component, Step
+from hubagent.state.model import Component, Step, Verb
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Prometheus' text format, as every version of prometheus_client writes it."""
@@ -49,6 +51,10 @@ DURATION_BUCKETS_S: Final = (
     300.0,
 )
 """A look that finds nothing to do takes milliseconds; one that restarts the hub takes seconds."""
+
+_STEP_RESULTS: Final = ("ok", "failed")
+_UNITS: Final = (NGINX, HUB, PROXY, FIREWALL, DOCKER, NGINX_TEST, HUB_TEST, PORT_HOLDER)
+"""Those that the agent gives jobs to."""
 
 _LOOKS_THAT_SUCCEED: Final = (Result.NOOP, Result.OK)
 
@@ -106,6 +112,10 @@ class Metrics:
         for component in Component:
             self._rollbacks.labels(component.value)
             self._drift.labels(component.value)
+        for component, verb, ended in product(Component, Verb, _STEP_RESULTS):
+            self._steps.labels(component.value, verb.value, ended)
+        for unit, asked, told in product(_UNITS, UnitVerb, JobResult):
+            self._jobs.labels(template_name(unit), asked.value, told.value)
 
     @property
     def status(self) -> Status | None:
@@ -123,7 +133,7 @@ class Metrics:
             self._last_success.set(self._now())
 
     def step_finished(self, step: Step, ok: bool) -> None:  # noqa: FBT001
-        self._steps.labels(step.component.value, step.verb.value, "ok" if ok else "failed").inc()
+        self._steps.labels(step.component.value, step.verb.value, _STEP_RESULTS[not ok]).inc()
 
     def rollback(self, component: Component) -> None:
         self._rollbacks.labels(component.value).inc()

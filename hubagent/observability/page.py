@@ -15,7 +15,9 @@ from typing import Final
 import jinja2
 from markupsafe import Markup, escape
 
+from hubagent import limits
 from hubagent.config.changes import Change
+from hubagent.limits import Verdict
 from hubagent.observability import image_words, page_template, words
 from hubagent.observability.status import ComponentStatus, ImageStatus, PoolStatus, Problem, Status
 from hubagent.state.model import Step
@@ -164,7 +166,7 @@ def view(status: Status | None, *, now_s: float) -> View:
         icon_colour=_COLOURS[tone],
         headline=headline,
         summary=f"{words.headline(status)} {generation} is in force.",
-        looked=f"looked {words.ago(status.looked_at_s, now_s)}",
+        looked=words.looked(status, now_s),
         url=status.url or "",
         link=status.url if status.url and re.match("https?://", status.url) else "",
         problems_title=words.counted(len(problems), "problem"),
@@ -185,6 +187,7 @@ def view(status: Status | None, *, now_s: float) -> View:
     )
 
 
+_TONES: Final = {Verdict.FINE: "", Verdict.WARNING: "warn", Verdict.CRITICAL: "bad"}
 _COLOURS: Final = {"good": "%23189a56", "warn": "%23d98a00", "bad": "%23d5322c"}
 
 
@@ -255,12 +258,12 @@ def _tiles(status: Status, now_s: float) -> tuple[Tile, ...]:
         tiles.append(Tile("Server start", f"{mean_s:.2f} s", f"mean of {figures.hub_spawn_count}{failed}"))
     if status.certificate is not None:
         left_s = status.certificate.not_after_s - now_s
-        tone = "bad" if left_s < 0 else "warn" if left_s < words.CERTIFICATE_SOON_S else ""
+        tone = _TONES[limits.CERTIFICATE_LEFT_S.verdict(left_s)]
         names = ", ".join(status.certificate.names)
         kind = f"self-signed: {names}" if status.certificate.self_signed else names
         value = "expired" if left_s < 0 else words.duration(left_s)
         tiles.append(Tile("Certificate", value, kind, tone))
     if status.disk_free_bytes is not None:
-        tone = "warn" if status.disk_free_bytes < words.DISK_LOW_BYTES else ""
+        tone = _TONES[limits.DISK_FREE_BYTES.verdict(status.disk_free_bytes)]
         tiles.append(Tile("Free disk", words.size(status.disk_free_bytes), tone=tone))
     return tuple(tiles)

@@ -51,7 +51,7 @@ def _heading(status: Status, now_s: float, width: int, paint: Painter) -> Iterat
         yield f"  {clean(status.url)}"
     generation = "none" if status.generation is None else str(status.generation)
     facts = (
-        f"generation {generation}, looked {words.ago(status.looked_at_s, now_s)}, "
+        f"generation {generation}, {words.looked(status, now_s)}, "
         f"hubagent {clean(status.version)} (pid {status.pid})"
     )
     yield from wrap(facts, width, indent="  ")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from hubagent import limits
+from hubagent.layout import AGENT
 from hubagent.observability.status import PoolStatus, Problem, Reason, Result, Status
 
 _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_WEEK_S: Final = 7 * 86400.0
-CERTIFICATE_SOON_S: Final = 2 * _WEEK_S
-"""From when on the end of a certificate is worth a warning: certbot renews a month before."""
-
-DISK_LOW_BYTES: Final = 2 * 1024**3
 
 
 def duration(seconds: float) -> str:
@@ -28,6 +25,14 @@ def duration(seconds: float) -> str:
 
 def ago(then_s: float, now_s: float) -> str:
     return f"{duration(now_s - then_s)} ago"
+
+
+def looked(status: Status, now_s: float) -> str:
+    """When the agent last looked; too long ago with where to find out why."""
+    age_s = now_s - status.looked_at_s
+    if limits.LAST_LOOK_AGE_S.verdict(age_s):
+        return f"has not looked for {duration(age_s)}: see journalctl -u {AGENT} -n 50"
+    return f"looked {ago(status.looked_at_s, now_s)}"
 
 
 def size(count: int) -> str:

@@ -10,7 +10,6 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.config.model import Config, Server
-from hubagent.naming import container_name
 from hubagent.observability.pool_events import ClaimResult, PoolRecorder, SpawnKind
 from hubagent.observability.status import PoolStatus
 from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
@@ -173,14 +172,6 @@ class Pool:
         for slot in slots:
             self.slots.move(slot.id, Phase.DEAD)
         return slots
-
-    def container_of(self, name: str) -> str | None:
-        """The container of the slot that is, or is becoming, the server whose own container would have this
-        name."""
-        for slot in self.slots.all():
-            if slot.phase in TAKEN and slot.user and container_name(slot.user, slot.server_name) == name:
-                return slot.container
-        return None
 
     def gone(self, container: str) -> None:
         """This container (name or id) has been removed for good, or is to be: let go of what belongs to it."""

@@ -60,7 +60,7 @@ class FakeContainerRuntime:
             raise ContainerError(f"the network {name} cannot be made: it exists already")
         third = 18 + len(self.by_name)
         labels = {"hubagent.network": name}
-        made = Network(name, f"172.{third}.0.1", f"172.{third}.0.0/16", labels, bridge)
+        made = Network(name, f"172.{third}.0.1", labels, bridge)
         self.by_name[name] = made
         return made
 

@@ -100,7 +100,7 @@ class FakeUnitManager:
         self._add(name, unit)
 
     def mask(self, name: str) -> None:
-        self.change(name, load=LoadState.MASKED, file_state="masked")
+        self.change(name, load=LoadState.MASKED)
 
     def crash(self, name: str, *, result: str = "exit-code") -> None:
         """The main process is gone and systemd gave up on it; `result` says how it ended."""

@@ -61,7 +61,7 @@ def test_tests_of_settings_run_with_fewer_rights_than_what_they_test() -> None:
 
 def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
     known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.FIREWALL_WATCH, layout.HOMES}
-    known.add(layout.NGINX_TEST.format(generation=""))
+    known.add(layout.NGINX_TEST.format(""))
     known.add(layout.PORT_HOLDER.format(port=""))
     assert known <= {path.name for path in UNITS}
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from hubagent.converge.beat import BeatingClock, Progress, beating
-from hubagent.converge.preflight import HUB_TEST, NGINX_TEST
 from hubagent.errors import StopRequested
-from hubagent.layout import HUB, NGINX
+from hubagent.layout import HUB, HUB_TEST, NGINX, NGINX_TEST
 from hubagent.observability.status import Result
 from hubagent.ports import UnitVerb
 from tests.fakes.clock import ManualClock

@@ -7,8 +7,8 @@ import pytest
 from hubagent.converge.allowance import Allowance
 from hubagent.converge.look import Look
 from hubagent.converge.observe import UNITS
-from hubagent.converge.preflight import HUB_TEST, NGINX_TEST
 from hubagent.errors import TemporaryError
+from hubagent.layout import HUB_TEST, NGINX_TEST
 from hubagent.observability.report import status_text
 from hubagent.observability.state_metrics import edit_in_force
 from hubagent.observability.status import Reason, Result

@@ -12,9 +12,8 @@ import pytest
 from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Switch
 from hubagent.converge.look import Order
-from hubagent.converge.preflight import HUB_TEST
 from hubagent.ladder import Level
-from hubagent.layout import HUB, NGINX, PROXY
+from hubagent.layout import HUB, HUB_TEST, NGINX, PROXY
 from hubagent.observability.status import Reason, Result
 from hubagent.ports import JobResult, UnitVerb
 from hubagent.state.model import Component

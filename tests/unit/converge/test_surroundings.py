@@ -168,7 +168,7 @@ def test_a_network_that_was_removed_is_made_anew(world: World) -> None:
     assert world.engine.by_name["hubagent"].bridge == BRIDGE
 
 
-FOREIGN = Network("hubagent", "172.18.0.1", "172.18.0.0/24", {}, "br-0123456789ab", isolated=False)
+FOREIGN = Network("hubagent", "172.18.0.1", {}, "br-0123456789ab", isolated=False)
 
 
 def test_a_network_made_by_somebody_else_is_made_anew_when_nobody_uses_it(world: World) -> None:

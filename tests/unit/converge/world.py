@@ -15,14 +15,23 @@ from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
 from hubagent.converge.look import Look, Order
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.preflight import HUB_TEST, NGINX_TEST, Preflight
+from hubagent.converge.preflight import Preflight
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.survey import Pools, Survey
 from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
-from hubagent.layout import DOCKER, FIREWALL_WATCH, PORT_HOLDER, PROXY_API_PORT, PROXY_PORT, Layout
+from hubagent.layout import (
+    DOCKER,
+    FIREWALL_WATCH,
+    HUB_TEST,
+    NGINX_TEST,
+    PORT_HOLDER,
+    PROXY_API_PORT,
+    PROXY_PORT,
+    Layout,
+)
 from hubagent.observability.metrics import Metrics
 from hubagent.ports import ActiveState, HttpAnswer, Listener, Process, UnitVerb
 from hubagent.state.desired import Desired

@@ -19,6 +19,7 @@ from hubagent.observability.pool_events import ClaimResult, Eviction, SpawnKind
 from hubagent.observability.status import Figures, Problem, Reason, Result, ServerStatus, Status
 from hubagent.ports import JobResult, UnitVerb
 from hubagent.state.model import Component, Step, Verb
+from tests.unit.converge.world import CONFIG, World
 
 from . import samples
 
@@ -108,11 +109,30 @@ def test_only_success_moves_the_time_of_the_last_success(result: Result, *, succ
     assert series(metrics)["hubagent_reconcile_last_success_timestamp_seconds"] == (5.0 if succeeds else 0.0)
 
 
+def test_the_first_job_and_the_first_step_are_an_increase() -> None:
+    """A series that begins with its first event hides it from rate() and increase(): none appears afterwards."""
+    world = World()
+    before = set(series(world.metrics))
+    taken = []
+    for edit in ("", "nginx: {max_body: 7m}", "hub: {admins: [ada]}", "servers: {julia: {memory: 1G}}"):
+        world.edit(f"{CONFIG}{edit}\n")
+        world.look()
+        taken += world.steps
+    jobs = {name for name, count in series(world.metrics).items() if "unit_jobs_total" in name and count}
+    steps = {
+        f'hubagent_step_total{{component="{component.value}",result="ok",verb="{verb}"}}'
+        for component, verb, _ in taken
+    }
+    assert len(jobs) > 5
+    assert len(steps) > 5
+    assert jobs | steps <= before
+
+
 def test_instances_of_a_template_are_one_series() -> None:
     metrics = Metrics()
     for generation in range(50):
         metrics.unit_job(f"hubagent-nginx-test@{generation}.service", UnitVerb.START, JobResult.DONE)
-    jobs = [name for name in series(metrics) if name.startswith("hubagent_unit_jobs_total")]
+    jobs = [name for name, count in series(metrics).items() if "unit_jobs_total" in name and count]
     assert jobs == [
         'hubagent_unit_jobs_total{name="hubagent-nginx-test@.service",result="done",type="start"}'
     ]

@@ -304,16 +304,6 @@ def test_named_servers_of_one_user_are_apart() -> None:
     assert all_of_one_user(world) == ["claimed", "claimed"]
 
 
-def test_a_servers_container_is_found_by_the_name_a_cold_one_would_have() -> None:
-    world = ready()
-    answer = world.claim("ada", "lab")
-    assert isinstance(answer, wire.Started)
-    assert world.pool.container_of("jupyter-ada--lab") == answer.id
-    assert world.pool.container_of("jupyter-ada") is None
-    world.pool.gone(answer.id)
-    assert world.pool.container_of("jupyter-ada--lab") is None
-
-
 def steps_of_a_claim() -> int:
     world = ready()
     life = Life()
@@ -365,7 +355,6 @@ def test_the_users_of_an_earlier_agent_keep_their_servers() -> None:
     world.restart()
     world.settle()
     assert world.pool.users() == {answer.id: "ada"}
-    assert world.pool.container_of("jupyter-ada") == answer.id
     container = world.containers.named(answer.id)
     assert container is not None
     assert container.running
