@@ -12,5 +12,6 @@ compile() {
 }
 compile jupyterhub/requirements.in jupyterhub/requirements.txt "$@"
 (cd jupyterhub && tools=../$tools && compile requirements-dev.in requirements-dev.txt "$@")
+compile ../tests/hub/fuzzer-requirements.in ../tests/hub/fuzzer-requirements.txt "$@"
 compile proxy/node-requirements.in proxy/node-requirements.txt "$@"
 (cd proxy && npm install --package-lock-only --omit=dev --omit-lockfile-registry-resolved --no-fund --no-audit)

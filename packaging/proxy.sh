@@ -36,6 +36,10 @@ if [[ ! -d $made ]]; then
     rm -rf "$scratch/made/node_modules/.bin"
     # Settings of the authors' tools, no part of the programs.
     find "$scratch/made/node_modules" -name '.*' -type f -delete
+    # Its routes are looked up in plain objects, which know names of JavaScript's own: /user/constructor/ was a 500.
+    trie=$scratch/made/node_modules/configurable-http-proxy/lib/trie.js
+    sed -i 's/this\.branches = {};/this.branches = Object.create(null);/' "$trie"
+    grep -qF 'this.branches = Object.create(null);' "$trie"
     cp "$runtime/bin/node" "$scratch/made/node"
     cp "$scratch"/runtime/*.dist-info/licenses/LICENSE* "$scratch/made/"
     mv "$scratch/made" "$made"

@@ -38,6 +38,7 @@ HOMES = "tests/contract/test_homes_helper.py"
 MOVED = "tests/contract/test_homes_moved.py"
 PLUTO = "tests/guest_kernels/test_pluto.py"
 NGINX = "tests/nginx/test_reload.py"
+MALFORMED = "tests/nginx/test_malformed.py"
 HUB = "tests/hub/test_hub.py"
 SPAWNER = "tests/hub/test_spawner.py"
 INTERRUPTED = "tests/hub/test_interrupted_starts.py"
@@ -970,6 +971,33 @@ THE_SERVICES = Chapter(
                 ),
                 *_tests(SURVEY, "an_entry_that_no_server_starts_with_is_a_problem_of_its_own"),
                 *_tests(EDITS, "an_entry_that_no_server_starts_with_is_found_before_anybody_clicks"),
+            ),
+        ),
+        Case(
+            "D7",
+            "Requests that no client should make: paths that are no UTF-8, foreign methods, upgrades to nothing, bodies of any kind",
+            "Refused with 400 or 405 by nginx, or by the hub in words; what is odd and allowed arrives as it was sent. schemathesis "
+            "finds no answer 5xx of ours.",
+            (
+                *_tests(
+                    MALFORMED,
+                    "names_of_any_script_arrive_as_they_were_sent",
+                    "what_is_no_text_is_refused",
+                    "nginx_takes_for_text_what_the_proxy_takes_for_text",
+                    "paths_that_name_another_host_are_refused",
+                    "names_that_javascript_has_itself_are_names",
+                    "what_is_no_websocket_is_served_as_what_it_is",
+                    "an_unknown_method_with_much_to_say",
+                    "headers_that_nginx_takes_the_proxy_takes",
+                ),
+                *_tests(
+                    "tests/hub/test_api_fuzz.py", "no_answer_is_a_failure_of_ours", "every_route_is_described"
+                ),
+                *_tests(
+                    "tests/hub/test_hostile_requests.py",
+                    "nothing_hostile_fails_here_alone",
+                    "our_pages_take_anything",
+                ),
             ),
         ),
         Case(

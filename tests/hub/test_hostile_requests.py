@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import pytest
 from browser import Browser
 from conftest import choose_first_password
 from hostile_requests import TEXTS, Hostile, hostile_requests, percent_encoded
 from running import CONFIG, RunningHub, call
+from tester import TOKEN, faults, running
 
-TOKEN = "hostile-token-hostile-token"
 BARE = Path(__file__).with_name("bare_config.py")
-SEED, COUNT = 1, 800
-
-PASSING_ON: Final = ("server_handlers.py", "user_api.py", "interruption.py", "application.py")
-"""Modules of ours that call what JupyterHub does itself: it may fail there, and is compared."""
-
-
-@contextmanager
-def running(folder: Path, program: str, config: Path) -> Iterator[RunningHub]:
-    hub = RunningHub(folder, program=program, config=config)
-    hub.settings["signup"] = "open"
-    scopes = ["admin:users", "admin:groups", "admin:servers", "admin:services", "shares", "tokens", "list:users",
-              "list:groups", "list:services", "read:hub", "read:metrics", "read:roles"]  # fmt: skip
-    hub.settings["traits"] = {
-        "JupyterHub": {
-            "allow_named_servers": True,
-            "services": [{"name": "tester", "api_token": TOKEN}],
-            "load_roles": [{"name": "tester", "services": ["tester"], "scopes": scopes}],
-        }
-    }
-    try:
-        hub.start()
-        yield hub
-    finally:
-        hub.stop()
+SEED, COUNT = 1, 250
 
 
 @pytest.fixture(scope="module")
@@ -58,21 +32,6 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
 @pytest.fixture(scope="module")
 def admin(ours: RunningHub) -> Browser:
     return choose_first_password(ours)
-
-
-def faults(log: str) -> list[str]:
-    """The tracebacks that pass through code of ours, apart from that which only passes on, and from starts: no agent is
-    here."""
-    found = []
-    for traceback in re.split(
-        r"(?<!exception:\n\n)(?<!occurred:\n\n)(?=^Traceback)", log, flags=re.MULTILINE
-    )[1:]:
-        if "AgentAwayError: no answer at " in traceback:
-            continue
-        frames = re.findall(r'^ +File "[^"]*/hubagent/([^"]*)"', traceback, flags=re.MULTILINE)
-        if any(not frame.endswith(PASSING_ON) for frame in frames):
-            found.append(traceback[-3000:])
-    return found
 
 
 def test_nothing_hostile_fails_here_alone(ours: RunningHub, bare: RunningHub) -> None:

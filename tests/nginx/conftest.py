@@ -24,8 +24,9 @@ def program(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def behind() -> Iterator[tuple[Proxy, Upstream, Upstream]]:
-    with upstream("hub") as hub, upstream("user") as user, proxy(hub, user) as chp:
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Upstream, Upstream]]:
+    folder = tmp_path_factory.mktemp("proxy")
+    with upstream("hub") as hub, upstream("user") as user, proxy(folder, hub, user) as chp:
         yield chp, hub, user
 
 

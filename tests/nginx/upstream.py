@@ -140,27 +140,32 @@ def upstream(name: str) -> Iterator[Upstream]:
 class Proxy:
     """configurable-http-proxy as hubagent-proxy ships it; `/user/…` goes to user, the rest to hub."""
 
-    def __init__(self, hub: Upstream, user: Upstream) -> None:
-        self.port, self._api_port = free_ports(2)
+    def __init__(self, folder: Path, hub: Upstream, user: Upstream) -> None:
+        self._folder = folder
+        self.port, self._api_port, self._metrics_port = free_ports(3)
         self._token = secrets.token_hex(16)
         self._hub, self._user = hub, user
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         hub = f"http://127.0.0.1:{self._hub.port}"
+        settings = {
+            "PROXY_IP": "127.0.0.1",
+            "PROXY_PORT": str(self.port),
+            "PROXY_API_IP": "127.0.0.1",
+            "PROXY_API_PORT": str(self._api_port),
+            "PROXY_METRICS_IP": "127.0.0.1",
+            "PROXY_METRICS_PORT": str(self._metrics_port),
+            "PROXY_DEFAULT_TARGET": hub,
+            "PROXY_ERROR_TARGET": f"{hub}/hub/error",
+            "SETTINGS_FILE": os.devnull,
+            "CREDENTIALS_DIRECTORY": str(self._folder),
+            "RUNTIME_DIRECTORY": str(self._folder),
+        }
+        (self._folder / "token").write_text(self._token)
         self._process = subprocess.Popen(
-            [
-                PROXY / "node",
-                PROXY / "node_modules/configurable-http-proxy/bin/configurable-http-proxy",
-                "--ip=127.0.0.1",
-                f"--port={self.port}",
-                "--api-ip=127.0.0.1",
-                f"--api-port={self._api_port}",
-                f"--default-target={hub}",
-                f"--error-target={hub}/hub/error",
-                "--log-level=error",
-            ],
-            env=os.environ | {"CONFIGPROXY_AUTH_TOKEN": self._token},
+            [PROXY / "start"],
+            env={"PATH": os.defpath, **settings},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -186,9 +191,9 @@ class Proxy:
 
 
 @contextmanager
-def proxy(hub: Upstream, user: Upstream) -> Iterator[Proxy]:
+def proxy(folder: Path, hub: Upstream, user: Upstream) -> Iterator[Proxy]:
     subprocess.run([ROOT / "packaging/proxy.sh", PROXY], check=True)
-    server = Proxy(hub, user)
+    server = Proxy(folder, hub, user)
     server.start()
     try:
         yield server
