@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from browser import Browser
 from conftest import choose_first_password
 from running import server, wait_until
-from scene import Scene, staged
+from scene import UNCLOSED, Scene
 
-# Docker's SDK leaves a socket that cannot connect to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = UNCLOSED
 
 AVAILABLE = "julia, r"
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with staged(tmp_path_factory.mktemp("docker")) as scene:
-        yield scene
 
 
 @pytest.fixture(scope="module")
