@@ -7,6 +7,7 @@ from typing import Any
 from jupyterhub.app import JupyterHub
 
 from hubagent.hub import activity, log_lines
+from hubagent.hub.database_failure import telling
 from hubagent.hub.server_handlers import REPLACED
 
 
@@ -28,7 +29,7 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
 
 
 def _replaced(path: str, handler: type, *settings: Any) -> tuple[Any, ...]:
-    return (path, REPLACED.get(handler, handler), *settings)
+    return (path, telling(REPLACED.get(handler, handler)), *settings)
 
 
 def main() -> None:

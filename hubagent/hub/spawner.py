@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from jupyterhub.spawner import SpawnException
 from jupyterhub.utils import url_path_join
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Float, Integer, Unicode, default
 
@@ -23,6 +23,7 @@ from hubagent.hub.account_identity import identity
 from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, RefusedError
 from hubagent.hub.choice import OPTION, chosen
 from hubagent.hub.choosing import Choosing
+from hubagent.hub.database_failure import is_writable
 from hubagent.hub.failures import of_agent, of_end
 from hubagent.hub.readiness import answers, wait_for_answer
 from hubagent.hub.removals import END_S, REMOVALS
@@ -62,9 +63,6 @@ class HubagentSpawner(Choosing):
     start_timeout = Integer(120, config=True)
     http_timeout = Integer(60, config=True)
     poll_interval = Integer(30, config=True)
-    consecutive_failure_limit = Integer(
-        0, config=True
-    )  # a class on a busy machine must not end the hub for everybody
     disable_user_config = Bool(True, config=True)
     remove = Bool(True)
     apply_user_options = AnyTrait(lambda spawner, options: None)  # `start` reads them
@@ -75,6 +73,7 @@ class HubagentSpawner(Choosing):
         super().__init__(**kwargs)
         self.agent = AgentClient(Path(self.agent_socket))
         self.interrupted = False  # between the end of a start that was cancelled and the stop that follows
+        self._last_own_name = ""  # as the database had it
         self._has_failed = False  # the last start, and somebody waits to be told of it
         self._asked: asyncio.Task[wire.Started] | None = None  # of the agent by the last start
 
@@ -84,7 +83,9 @@ class HubagentSpawner(Choosing):
 
     @property
     def _own_name(self) -> str:
-        return naming.container_name(self.user.name, self.name)
+        with contextlib.suppress(SQLAlchemyError):  # nobody is renamed while their server runs
+            self._last_own_name = naming.container_name(self.user.name, self.name)
+        return self._last_own_name
 
     @default("object_name")
     def _object_name_default(self) -> str:
@@ -105,22 +106,18 @@ class HubagentSpawner(Choosing):
         self._adopt(servers.servers[server], servers.landing)
         self._has_failed, self._asked = False, None
         self.object_name = self._own_name  # not that of the last slot
-        environment = {
-            "JUPYTERHUB_ACTIVITY_INTERVAL": str(self.activity_interval_s),
-            wire.KEEP_BUSY: f"{self.keep_busy_s:g}",
-            **{name: str(value) for name, value in self.get_env().items() if value is not None},
-        }
-        command = (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args())
+        create = self._request(server)
         try:
             await REMOVALS.give_way(self._own_name)
-            return await self._claim(server, environment, command) or await self._create(
-                server, environment, command
-            )
+            url = await self._claim(create) or await self._create(create)
+            await self._written()
+            return url
         except BaseException as error:
             self._has_failed = isinstance(error, Exception)
             self._remove()
             if self._has_failed:
                 await REMOVALS.tried(self._own_name)
+                await self._written()
             if isinstance(error, AgentAwayError | RefusedError):
                 self.log.error("Cannot start %s: %s", self._log_name, error)
                 raise of_agent(error) from error
@@ -134,19 +131,34 @@ class HubagentSpawner(Choosing):
         self.default_url = landing
         self.notebook_dir = server.home.replace("{", "{{").replace("}", "}}")  # a format string there
 
-    async def _claim(
-        self, server: str, environment: Mapping[str, str], command: tuple[str, ...]
-    ) -> str | None:
-        """The URL of a slot that has become this server and answers; None when there is none."""
+    def _request(self, server: str) -> wire.Create:
         who = identity(self.user)
-        request = wire.Claim(
+        environment = {
+            "JUPYTERHUB_ACTIVITY_INTERVAL": str(self.activity_interval_s),
+            wire.KEEP_BUSY: f"{self.keep_busy_s:g}",
+            **{name: str(value) for name, value in self.get_env().items() if value is not None},
+        }
+        return wire.Create(
             self.user.name,
             self.name,
             server,
             environment,
-            command,
+            (*(self.cmd or ("jupyterhub-singleuser",)), *self.get_args()),
+            port=self.port,
             account=who.account,
             account_since_s=who.since_s,
+        )
+
+    async def _claim(self, create: wire.Create) -> str | None:
+        """The URL of a slot that has become this server and answers; None when there is none."""
+        request = wire.Claim(
+            create.user,
+            create.server_name,
+            create.server,
+            create.environment,
+            create.command,
+            account=create.account,
+            account_since_s=create.account_since_s,
         )
         try:
             # No second try: an agent that went away in the middle has to be asked for a cold start.
@@ -160,18 +172,7 @@ class HubagentSpawner(Choosing):
             return None
         return self._started(started)
 
-    async def _create(self, server: str, environment: Mapping[str, str], command: tuple[str, ...]) -> str:
-        who = identity(self.user)
-        request = wire.Create(
-            self.user.name,
-            self.name,
-            server,
-            environment,
-            command,
-            port=self.port,
-            account=who.account,
-            account_since_s=who.since_s,
-        )
+    async def _create(self, request: wire.Create) -> str:
         try:
             started = await self._ask_to_start(request, timeout_s=CREATE_S, patience_s=PATIENCE_S)
         except RefusedError as error:
@@ -235,24 +236,29 @@ class HubagentSpawner(Choosing):
     # Running and stopping
 
     async def poll(self) -> int | str | None:
-        """None while the container runs or is being removed, and as long as nobody can tell: JupyterHub takes any
-        other answer, and any error, as the end of the server, and would cut it off."""
-        if REMOVALS.under_way(self._own_name):
-            return None  # `stop` waits for it
+        """None while the container runs or is being removed, as long as nobody can tell, and while the database does
+        not take its end: JupyterHub takes any other answer, and any error, as the end of the server, and would cut it
+        off."""
         try:
-            found = await self._inspect()
-            if not found.present:
-                self.object_id = ""
-                return 0
-            self.object_id = found.id
-            if found.running:
-                return None
-            memory = ", out of memory" if found.out_of_memory else ""
-            self.log.warning("%s has ended: exit status %s%s", self.object_name, found.exit_code, memory)
-            await self.agent.ask(wire.Remove(self.object_name), wire.Done, timeout_s=END_S)
+            status = await self._status()
         except (AgentAwayError, RefusedError) as error:
             self.log.warning("Cannot ask about %s, which counts as running: %s", self.object_name, error)
             return None
+        return status if status is not None and is_writable(self.db, self.orm_spawner) else None
+
+    async def _status(self) -> int | str | None:
+        if REMOVALS.under_way(self._own_name):
+            return None  # `stop` waits for it
+        found = await self._inspect()
+        if not found.present:
+            self.object_id = ""
+            return 0
+        self.object_id = found.id
+        if found.running:
+            return None
+        memory = ", out of memory" if found.out_of_memory else ""
+        self.log.warning("%s has ended: exit status %s%s", self.object_name, found.exit_code, memory)
+        await self.agent.ask(wire.Remove(self.object_name), wire.Done, timeout_s=END_S)
         self.object_id = ""
         return f"ExitCode={found.exit_code}"
 
@@ -284,14 +290,23 @@ class HubagentSpawner(Choosing):
         return f"http://{host}:{self.port}{self.server.base_url}"
 
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
-        """Stop and remove the container. Returns once it is gone; after a start that failed, once that was tried:
-        JupyterHub tells of it only then."""
+        """Stop and remove the container. Returns once it is gone, or after a start that failed once that was tried:
+        JupyterHub tells of it only then. Before, the database has to take it."""
         self._remove(gently=not now and not self._has_failed)
         if self._has_failed:
             await REMOVALS.tried(self._own_name)
         else:
             await self.removed()
+        await self._written()
         self.clear_state()
+
+    async def _written(self) -> None:
+        """Return once the database takes what becomes of the server."""
+        if is_writable(self.db, self.orm_spawner):
+            return
+        self.log.error("The database does not take what became of %s, which waits for it", self.object_name)
+        while not is_writable(self.db, self.orm_spawner):
+            await asyncio.sleep(ALIVE_S)
 
     async def removed(self) -> None:
         """Return once nothing is being removed."""

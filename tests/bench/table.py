@@ -19,12 +19,13 @@ BENCHES = (
     "failed_reload",
     "nginx_reload",
     "login",
+    "crowd",
     "spawn",
     "browser",
     "kernel",
 )
 _HEADER = ("figure", "hubagent", "alternative", "ratio", "bar", "met", "alternative is")
-_LOGIN_BAR_S = 0.3
+_STALL_BAR_S = 0.3
 
 
 def main() -> int:
@@ -55,6 +56,8 @@ def _figures(name: str, value: dict[str, Any]) -> list[Figure]:
         return _nginx_reload(value)
     if name == "login":
         return _login(value)
+    if name == "crowd":
+        return _crowd(value)
     names = {field.name for field in fields(Figure)}
     return [Figure(**{key: one[key] for key in names}) for one in value["figures"]]
 
@@ -103,13 +106,35 @@ def _login(value: dict[str, Any]) -> list[Figure]:
             ours["health_max_s"],
             theirs["health_max_s"],
             name,
-            _LOGIN_BAR_S,
+            _STALL_BAR_S,
         ),
         Figure(
             f"{logins} logins at once, all signed in",
             "s",
             ours["all_signed_in_s"],
             theirs["all_signed_in_s"],
+            name,
+        ),
+    ]
+
+
+def _crowd(value: dict[str, Any]) -> list[Figure]:
+    ours, theirs = value["hubagent"], value["jupyterhub"]
+    name, who = "JupyterHub as it is", f"{value['users']} users, {value['servers']} servers at work"
+    return [
+        Figure(
+            f"hub stalled at most, {who}",
+            "s",
+            ours["stall_max_s"],
+            theirs["stall_max_s"],
+            name,
+            _STALL_BAR_S,
+        ),
+        Figure(
+            f"hub's processor time to store who is at work, {who}",
+            "s",
+            ours["cpu_of_a_round_s"],
+            theirs["cpu_of_a_round_s"],
             name,
         ),
     ]

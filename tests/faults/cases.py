@@ -42,6 +42,7 @@ MALFORMED = "tests/nginx/test_malformed.py"
 HUB = "tests/hub/test_hub.py"
 SPAWNER = "tests/hub/test_spawner.py"
 INTERRUPTED = "tests/hub/test_interrupted_starts.py"
+IDLE = "tests/hub/test_idle.py"
 MOVING = "tests/hub/test_moving.py"
 TRAITS = "tests/hub/test_traits.py"
 EDITS = "tests/machine/test_edits.py"
@@ -925,7 +926,8 @@ THE_SERVICES = Chapter(
             "D4",
             "The hub's database is stopped, locked, read-only, damaged, removed or exchanged while the hub runs",
             "The hub is asked, on a connection beside its own work and by a question that needs its session. Said in the "
-            "database's words until it is over.",
+            "database's words until it is over. People and programs get 503 with words: nobody is signed out, no token is refused. "
+            "Afterwards all works without a restart, what was being started or stopped meanwhile, too.",
             (
                 *_tests(
                     DOOR,
@@ -937,6 +939,14 @@ THE_SERVICES = Chapter(
                     PROBE,
                     "a_database_that_cannot_be_used_is_said_until_it_can",
                     "a_damaged_database_is_said_in_its_own_words",
+                ),
+                *_tests(
+                    "tests/hub/test_database_faults.py",
+                    "a_postgresql_that_is_stopped_is_said_and_its_return_is_enough",
+                    "a_server_that_ends_meanwhile_is_noticed",
+                    "a_start_that_is_pending_meanwhile_ends_when_it_is_back",
+                    "a_stop_that_is_under_way_meanwhile_ends_when_it_is_back",
+                    "a_full_disk_is_said_and_room_is_enough",
                 ),
                 *_tests(EDITS, "a_database_that_is_gone_is_said_until_it_is_back"),
             ),
@@ -1382,11 +1392,32 @@ THE_POOL = Chapter(
                 ),
                 *_tests(PLUTO, "a_running_cell_is_activity_for_as_long_as_it_may_be"),
                 *_tests(
-                    SPAWNER,
+                    IDLE,
                     "a_server_that_says_it_was_active_is_not_stopped_until_it_says_so_no_more",
                     "the_hubs_pages_say_when_a_server_is_stopped",
+                    "a_cell_that_computes_keeps_its_server_with_the_page_closed",
+                    "it_does_so_for_as_long_as_it_may",
                 ),
             ),
+        ),
+        Case(
+            "S21",
+            "Hundreds of servers are idle; their users come back, or start them anew, while the others are being stopped",
+            "The hub is asked again before each stop: who is at work again, or waits for a start, is left alone.",
+            (
+                *_tests(
+                    IDLE,
+                    "who_is_at_work_again_when_their_turn_comes_keeps_the_server",
+                    "a_start_that_is_pending_when_its_turn_comes_goes_on",
+                    "idle_servers_are_stopped_but_not_at_the_first_look_after_a_restart",
+                ),
+            ),
+        ),
+        Case(
+            "S22",
+            "Starts fail one after the other, as in a class on a busy machine",
+            "The hub goes on; JupyterHub's limit, after which it would end for everybody, is not set.",
+            (*_tests(SPAWNER, "starts_that_fail_one_after_the_other_do_not_end_the_hub"),),
         ),
     ),
 )

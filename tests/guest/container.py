@@ -29,6 +29,9 @@ IMAGE: Final = {
 }
 """What the image's ENV lines would say."""
 
+START: Final = ["/bin/sh", "/opt/hubagent/start"]
+"""The command of every container: the guest."""
+
 # The program lies as the package installs it. The first process stays root's, so that the end of this script's
 # caller ends all: a changed user would forget about its parent's death.
 #
@@ -91,9 +94,11 @@ class Container:
         image: Path | None = None,
         home: Path | None = None,
         network: bool = False,
+        shared: Path | None = None,
     ) -> None:
         """`image` is what the image has in its HOME, which is then another folder than the kept one, WORK; `home` is
-        what is kept, of an earlier container. `network`: with a kind of file system as networks' are, FUSE."""
+        what is kept, of an earlier container. `network`: with a kind of file system as networks' are, FUSE. `shared`:
+        the guest's folder, with its settings, when an agent has made it."""
         self.folder = folder
         self.home = folder / "home"
         if home is None:
@@ -109,8 +114,11 @@ class Container:
             (folder / "image/work").mkdir()
             subprocess.run(["chown", "-R", f"{USER}:{USER}", folder / "image"], check=True)
             os.chown(folder / "image/work", 0, 0)  # as the slot's folder is until a home is attached
-        (folder / "socket").mkdir()
-        (folder / "socket").chmod(0o777)
+        if shared is None:
+            (folder / "socket").mkdir()
+            (folder / "socket").chmod(0o777)
+        else:
+            (folder / "socket").symlink_to(shared)
         (folder / "jupyter_server_config.py").write_text(config)
         if own_packages:  # an environment of its own has no packages of the user, unless it says so
             text = (VENV / "pyvenv.cfg").read_text()
@@ -120,7 +128,7 @@ class Container:
     def start(self, settings: wire.GuestSettings, image: Mapping[str, str] = IMAGE) -> None:
         """Run the guest as the agent has it run."""
         (self.folder / "socket" / wire.GUEST_SETTINGS).write_bytes(wire.to_json(settings))
-        self.run(["/bin/sh", "/opt/hubagent/start"], image, late=settings.mode == "warm")
+        self.run(START, image, late=settings.mode == "warm")
 
     def attach(self) -> None:
         """Put the home of a container with an `image` where it belongs, as is done when a slot is claimed."""
@@ -154,14 +162,19 @@ class Container:
             )
 
     @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """All that runs in it ends with this one."""
+        assert self._process is not None
+        return self._process
+
+    @property
     def output(self) -> str:
         return (self.folder / "output").read_text(errors="replace")
 
     @property
     def pid(self) -> int:
         """The user's first process, by its number on the host."""
-        assert self._process is not None
-        below = self._process.pid
+        below = self.process.pid
         for _ in range(2):  # unshare, sh
             below = wait_until(lambda parent=below: _child(parent), "a process in the container")
         return wait_until(
@@ -171,8 +184,7 @@ class Container:
 
     def wait(self) -> int:
         """The exit status of what runs."""
-        assert self._process is not None
-        return self._process.wait(DEADLINE_S)
+        return self.process.wait(DEADLINE_S)
 
     def end(self) -> None:
         if self._process is not None:
@@ -181,12 +193,10 @@ class Container:
 
     def connect(self) -> socket.socket:
         """To the guest, once it listens. Fails when the container ends before."""
-        assert self._process is not None
         path = str(self.folder / "socket" / wire.GUEST_SOCKET)
 
         def attempt() -> socket.socket | None:
-            assert self._process is not None
-            assert self._process.poll() is None, self.output
+            assert self.process.poll() is None, self.output
             connection = socket.socket(socket.AF_UNIX)
             try:
                 connection.connect(path)

@@ -2,8 +2,7 @@
 
     bench_crowd.py [TARGET.json]
 
-The hub itself says how long its event loop was held up; a stall counts as that, less what the same hub shows while
-nobody works. Ends with 1 when ours is held up for more than LIMIT_S.
+The hub itself says how long its event loop was held up. Ends with 1 when ours is held up for more than LIMIT_S.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from holding import Hold
 
 from hubagent import wire
+from tests.guest import container as guest_container
 
 USER_SERVER = Path(__file__).with_name("user_server.py")
 
@@ -73,7 +74,9 @@ class Volume:
 @dataclass(frozen=True)
 class Image:
     user: str = "jovyan"
-    behaviour: str = "serve"  # of a container's launcher and server: serve, late, fail, eat, or stillborn
+    # Of a container's launcher and server: serve, late, fail, eat, stillborn, or jupyter. That one is real, our guest and
+    # a Jupyter server, for one user at a time: it listens on its port at all addresses.
+    behaviour: str = "serve"
 
 
 class DockerDaemon:
@@ -208,8 +211,21 @@ class DockerDaemon:
             return 404, {"message": f"network {network} not found"}
         behaviour = self.images[container.created["Image"]].behaviour
         container.out_of_memory = behaviour == "eat"
-        guest = Path(container.mount(wire.GUEST_FOLDER)["Source"]) / wire.GUEST_SOCKET
-        server = [str(guest), str(container.became_file), behaviour, container.address, str(self.port)]
+        shared = Path(container.mount(wire.GUEST_FOLDER)["Source"])
+        if behaviour == "jupyter":
+            folder = self.folder / f"container{container.id}"
+            folder.mkdir()
+            jupyter = guest_container.Container(folder, shared=shared)
+            jupyter.run(guest_container.START, guest_container.IMAGE)
+            container.process = jupyter.process
+            return 204, b""
+        server = [
+            str(shared / wire.GUEST_SOCKET),
+            str(container.became_file),
+            behaviour,
+            container.address,
+            str(self.port),
+        ]
         command = (
             ["-c", "raise SystemExit(3)"]
             if behaviour == "stillborn"

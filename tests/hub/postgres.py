@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -20,12 +20,36 @@ from tests.waiting import wait_until
 PASSWORD = "of-the-database/50%"
 
 
-@dataclass(frozen=True)
 class Postgres:
     """`hub` and `other` are roles that may log in with PASSWORD."""
 
-    port: int
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (self.port,) = free_ports(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        """The empty cluster, and start it."""
+        initdb = ["initdb", "-D", self._data, "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
+        initdb += ["--auth-local=trust", "--auth-host=scram-sha-256"]
+        subprocess.run(_as_postgres(*initdb), cwd=self.folder, check=True, capture_output=True)
+        self.start()
+        for role in ("hub", "other"):
+            self.run(f"create role {role} login password '{PASSWORD}'")
+
+    def start(self) -> None:
+        server = ["postgres", "-D", self._data, "-k", str(self.folder), "-p", str(self.port)]
+        server += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(_as_postgres(*server), cwd=self.folder, stdout=log, stderr=log)
+        wait_until(self._answers, "PostgreSQL")
+
+    def stop(self) -> None:
+        """Whoever is connected is cut off."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # fast shutdown, pg_ctl(1)
+            self._process.wait(60)
+            self._process = None
 
     def new(self, name: str, *, owner: str = "hub") -> str:
         """An empty database; its URL for hub.database."""
@@ -39,39 +63,33 @@ class Postgres:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    @property
+    def _data(self) -> str:
+        return str(self.folder / "data")
+
+    def _answers(self) -> bool:
+        try:
+            return self.run("select 1") == [(1,)]
+        except psycopg.OperationalError:
+            return False
+
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
-    bin_ = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     account = pwd.getpwnam("postgres")
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     os.chown(folder, account.pw_uid, account.pw_gid)
-    (port,) = free_ports(1)
-    as_postgres = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    data = folder / "data"
-    initdb = [str(bin_ / "initdb"), "-D", str(data), "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8"]
-    initdb += ["--auth-local=trust", "--auth-host=scram-sha-256"]
-    server = [str(bin_ / "postgres"), "-D", str(data), "-k", str(folder), "-p", str(port)]
-    server += ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    postgres = Postgres(folder)
     try:
-        subprocess.run([*as_postgres, *initdb], cwd=folder, check=True, capture_output=True)
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen([*as_postgres, *server], cwd=folder, stdout=log, stderr=log)
-        try:
-            postgres = Postgres(port, folder)
-            wait_until(lambda: _answers(postgres), "PostgreSQL")
-            for role in ("hub", "other"):
-                postgres.run(f"create role {role} login password '{PASSWORD}'")
-            yield postgres
-        finally:
-            process.terminate()
-            process.wait(60)
+        postgres.make()
+        yield postgres
     finally:
+        postgres.stop()
         shutil.rmtree(folder)
 
 
-def _answers(postgres: Postgres) -> bool:
-    try:
-        return postgres.run("select 1") == [(1,)]
-    except psycopg.OperationalError:
-        return False
+def _as_postgres(program: str, *arguments: str) -> list[str]:
+    bin_ = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    account = pwd.getpwnam("postgres")
+    ids = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
+    return ["setpriv", *ids, str(bin_ / program), *arguments]

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from agent import Agent
 from docker_daemon import Container, DockerDaemon, Image
 from running import RunningHub, call, free_ports
 
 TOKEN = "tester-token-tester-token"
+
+UNCLOSED = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+"""For all tests with a scene: Docker's SDK leaves a socket that cannot connect to the garbage collector."""
 
 
 class Scene:
@@ -36,9 +40,9 @@ class Scene:
         return status, json.loads(answer or b"null")
 
     def start(self, user: str, options: object = None, name: str = "") -> tuple[int, Any]:
-        self.api("POST", f"users/{quote(user)}")
+        self.api("POST", f"users/{quote(user, safe='')}")  # who may be there already
         target = f"servers/{name}" if name else "server"
-        return self.api("POST", f"users/{quote(user)}/{target}", options)
+        return self.api("POST", f"users/{quote(user, safe='')}/{target}", options)
 
     def refusal(self, user: str, options: object = None) -> str:
         """The message of a start that fails."""
@@ -49,7 +53,7 @@ class Scene:
 
     def stop(self, user: str, name: str = "") -> None:
         target = f"servers/{name}" if name else "server"
-        assert self.api("DELETE", f"users/{quote(user)}/{target}")[0] in {202, 204}
+        assert self.api("DELETE", f"users/{quote(user, safe='')}/{target}")[0] in {202, 204}
 
     def container(self, user: str, options: object = None) -> Container:
         """The container of a start that succeeds."""
@@ -112,27 +116,37 @@ class Scene:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Scene]:
-    """All of it, running, in this folder; the service `tester` has TOKEN."""
+def staged(
+    folder: Path,
+    *,
+    spawner: dict[str, object] | None = None,
+    database_password: str | None = None,
+    **settings: object,
+) -> Iterator[Scene]:
+    """All of it, running, in this folder; the service `tester` has TOKEN. `spawner`: traits of JupyterHub's Spawner.
+    `settings`: changes to hub.json."""
     port = free_ports(1)[0]
     docker = DockerDaemon(folder, port)
     docker.images["late"] = Image(behaviour="late")
     docker.images["fails"] = Image("1000:100", "fail")
     docker.images["eats"] = Image("1000", "eat")
     docker.images["stillborn"] = Image(behaviour="stillborn")
+    docker.images["jupyter"] = Image(behaviour="jupyter")
     docker.images["root"] = Image("")
     docker.images["stranger"] = Image("nobody-knows")
     hub = RunningHub(folder / "hub")
     agent = Agent(folder / "agent", docker, hub.servers)
     agent.traits = {"DockerSpawner": {"extra_host_config": {"shm_size": "256m"}}}
-    scopes = ["admin:users", "admin:servers", "servers", "read:users"]
+    scopes = ["admin:users", "admin:servers", "servers", "access:servers", "read:users"]
+    hub.settings.update(settings)
+    hub.secrets["database_password"] = database_password
     hub.settings["traits"] = {
         "JupyterHub": {
             "allow_named_servers": True,
             "services": [{"name": "tester", "api_token": TOKEN}],
             "load_roles": [{"name": "tester", "services": ["tester"], "scopes": scopes}],
         },
-        "Spawner": {"port": port, "poll_interval": 1},
+        "Spawner": {"port": port, "poll_interval": 1, **(spawner or {})},
         "HubagentSpawner": {"agent_socket": str(agent.socket)},
         **agent.traits,
     }

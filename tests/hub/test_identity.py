@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sqlite3
 import time
@@ -14,12 +13,12 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from agent import Agent
 from browser import Browser
 from conftest import choose_first_password
-from docker_daemon import Container, DockerDaemon, Volume
+from docker_daemon import Volume
 from jupyterhub import orm
-from running import RunningHub, call, free_ports, running_hub, server
+from running import call, running_hub
+from scene import TOKEN, UNCLOSED, Scene, staged
 from sqlalchemy import select
 
 from hubagent.hub.account_identity import identity
@@ -27,30 +26,13 @@ from hubagent.pool.owners import How, Owner
 from hubagent.pool.volumes import FOREIGN
 from tests.waiting import wait_until
 
-TOKEN = "tester-token-tester-token"
 PASSWORD = "a rather long password"
 
-# Docker's SDK leaves a socket that cannot connect to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = UNCLOSED
 
 
-class Scene:
-    """A hub with an agent and a Docker, and what a test does there."""
-
-    def __init__(self, hub: RunningHub, agent: Agent, docker: DockerDaemon) -> None:
-        self.hub = hub
-        self.agent = agent
-        self.docker = docker
-
-    def api(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        status, answer = call(
-            f"{self.hub.url}/hub/api/{path}",
-            method=method,
-            token=TOKEN,
-            body=None if body is None else json.dumps(body).encode(),
-            timeout_s=60,
-        )
-        return status, json.loads(answer or b"null")
+class Homes(Scene):
+    """The scene, and whose homes are there."""
 
     def make(self, user: str) -> None:
         assert self.api("POST", f"users/{quote(user, safe='')}")[0] == 201
@@ -61,25 +43,15 @@ class Scene:
     def rename(self, user: str, new: object) -> tuple[int, Any]:
         return self.api("PATCH", f"users/{quote(user, safe='')}", {"name": new})
 
-    def start(self, user: str) -> tuple[int, Any]:
-        return self.api("POST", f"users/{quote(user, safe='')}/server")
-
-    def stop(self, user: str) -> None:
-        assert self.api("DELETE", f"users/{quote(user, safe='')}/server")[0] in {202, 204}
-        wait_until(lambda: self.container(user) is None, f"the end of {user}'s server")
-
-    def container(self, user: str) -> Container | None:
-        items = self.docker.containers.values()
-        return next((one for one in items if one.created["Labels"].get("hubagent.user") == user), None)
+    def stop(self, user: str, name: str = "") -> None:
+        super().stop(user, name)
+        wait_until(lambda: not self.left_of(user), f"the end of {user}'s server")
 
     def home(self, user: str) -> str:
         """The volume of a server that is started and stopped again."""
-        status, body = self.start(user)
-        assert status == 201, body
+        container = self.container(user)
         answer = call(f"{self.hub.url}/user/{quote(user)}/api")[1]
         assert b"version" in answer, "it is where its user looks for it"
-        container = self.container(user)
-        assert container is not None
         mounts = container.created["HostConfig"]["Mounts"]
         (volume,) = [mount["Source"] for mount in mounts if mount["Type"] == "volume"]
         self.stop(user)
@@ -97,41 +69,17 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("identity")
-    port = free_ports(1)[0]
-    docker = DockerDaemon(folder, port)
-    hub = RunningHub(folder / "hub")
-    agent = Agent(folder / "agent", docker, hub.servers)
-    scopes = ["admin:users", "delete:users", "admin:servers", "servers", "read:users", "groups"]
-    hub.settings["traits"] = {
-        "JupyterHub": {
-            "services": [{"name": "tester", "api_token": TOKEN}],
-            "load_roles": [{"name": "tester", "services": ["tester"], "scopes": scopes}],
-        },
-        "Spawner": {"port": port},
-        "HubagentSpawner": {"agent_socket": str(agent.socket)},
-    }
-    hub.settings["ask_email"] = False
-    hub.servers["servers"] = {"julia": server("julia")}
-    try:
-        docker.start()
-        agent.start()
-        hub.start()
-        yield Scene(hub, agent, docker)
-    finally:
-        hub.stop()
-        agent.close()
-        docker.close()
-        gc.collect()
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    with staged(tmp_path_factory.mktemp("identity"), ask_email=False) as stage:
+        yield Homes(stage.hub, stage.agent, stage.docker)
 
 
 @pytest.fixture(scope="module")
-def admin(scene: Scene) -> Browser:
+def admin(scene: Homes) -> Browser:
     return choose_first_password(scene.hub)
 
 
-def test_who_takes_a_deleted_users_name_does_not_get_the_home(scene: Scene) -> None:
+def test_who_takes_a_deleted_users_name_does_not_get_the_home(scene: Homes) -> None:
     scene.make("ada")
     volume = scene.home("ada")
     first = scene.owner(volume)
@@ -146,12 +94,12 @@ def test_who_takes_a_deleted_users_name_does_not_get_the_home(scene: Scene) -> N
     assert now.waits
     assert now.wanted_user == "ada"
     assert now.wanted_by not in ("", first.account)
-    assert scene.container("ada") is None
+    assert not scene.left_of("ada")
     scene.delete("ada")
     wait_until(lambda: not scene.owner(volume).waits, "nobody to wait any more")
 
 
-def test_who_is_renamed_keeps_the_home_and_the_password(scene: Scene, admin: Browser) -> None:
+def test_who_is_renamed_keeps_the_home_and_the_password(scene: Homes, admin: Browser) -> None:
     Browser(scene.hub.url).sign_up("grace", PASSWORD)
     admin.submit(admin.open("/hub/authorize").form("authorize/grace"))
     assert Browser(scene.hub.url).sign_in("grace", PASSWORD).path == "hub/home"
@@ -172,7 +120,7 @@ def test_who_is_renamed_keeps_the_home_and_the_password(scene: Scene, admin: Bro
     scene.delete("hopper")
 
 
-def test_a_home_from_before_is_the_present_owners(scene: Scene) -> None:
+def test_a_home_from_before_is_the_present_owners(scene: Homes) -> None:
     """Also when the first that happens after an upgrade is that its owner is renamed."""
     scene.make("emmy")
     volume = "jupyterhub-user-emmy"
@@ -183,7 +131,7 @@ def test_a_home_from_before_is_the_present_owners(scene: Scene) -> None:
     scene.delete("noether")
 
 
-def test_a_home_that_is_older_than_the_account_is_not(scene: Scene) -> None:
+def test_a_home_that_is_older_than_the_account_is_not(scene: Homes) -> None:
     volume = "jupyterhub-user-alan"
     scene.docker.volumes[volume] = Volume({"hubagent.user": "alan"}, datetime.now(UTC) - timedelta(hours=1))
     scene.make("alan")
@@ -192,7 +140,7 @@ def test_a_home_that_is_older_than_the_account_is_not(scene: Scene) -> None:
     scene.delete("alan")
 
 
-def test_homes_from_before_are_told_apart_when_the_hub_starts(scene: Scene) -> None:
+def test_homes_from_before_are_told_apart_when_the_hub_starts(scene: Homes) -> None:
     scene.make("lise")
     volume = "jupyterhub-user-lise"
     scene.docker.volumes[volume] = Volume({"hubagent.user": "lise"}, datetime.now(UTC) + timedelta(hours=1))
@@ -205,7 +153,7 @@ def test_homes_from_before_are_told_apart_when_the_hub_starts(scene: Scene) -> N
     scene.delete("lise")
 
 
-def test_an_agent_that_was_taken_back_starts_servers_by_name(scene: Scene) -> None:
+def test_an_agent_that_was_taken_back_starts_servers_by_name(scene: Homes) -> None:
     scene.make("otto")
     volume = scene.home("otto")
     scene.agent.knows_no_accounts = True
@@ -235,7 +183,7 @@ NO_NAMES = [
 
 
 @pytest.mark.parametrize("name", [None, 7, True, [], {}, ["eve"], "a\ud800b", *NO_NAMES], ids=repr)
-def test_nobody_is_renamed_to_what_is_no_name(scene: Scene, name: object) -> None:
+def test_nobody_is_renamed_to_what_is_no_name(scene: Homes, name: object) -> None:
     if "eve" not in scene.names():
         scene.make("eve")
     before = scene.names()
@@ -245,7 +193,7 @@ def test_nobody_is_renamed_to_what_is_no_name(scene: Scene, name: object) -> Non
     assert scene.names() == before
 
 
-def test_a_user_who_is_renamed_to_their_own_name_keeps_it(scene: Scene) -> None:
+def test_a_user_who_is_renamed_to_their_own_name_keeps_it(scene: Homes) -> None:
     """JupyterHub took it away."""
     scene.make("mary")
     for name in ("mary", "MARY", " mary", "\uff4dary"):
@@ -256,7 +204,7 @@ def test_a_user_who_is_renamed_to_their_own_name_keeps_it(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NO_NAMES if name not in ("", ".", "..")], ids=repr)
-def test_nobody_is_made_with_what_is_no_name(scene: Scene, name: str) -> None:
+def test_nobody_is_made_with_what_is_no_name(scene: Homes, name: str) -> None:
     before = scene.names()
     assert scene.api("POST", "users", {"usernames": [name]})[0] == 400
     if "/" not in name:
@@ -264,7 +212,7 @@ def test_nobody_is_made_with_what_is_no_name(scene: Scene, name: str) -> None:
     assert scene.names() == before
 
 
-def test_names_that_differ_only_in_spelling_are_one(scene: Scene) -> None:
+def test_names_that_differ_only_in_spelling_are_one(scene: Homes) -> None:
     scene.make("zoë")
     for spelling in ("ZOË", "zoe\u0308", "Zoe\u0308"):
         assert scene.api("POST", f"users/{quote(spelling, safe='')}")[0] == 409, spelling
@@ -276,7 +224,7 @@ def test_names_that_differ_only_in_spelling_are_one(scene: Scene) -> None:
     scene.delete("zoë")
 
 
-def test_who_may_not_be_renamed(scene: Scene, admin: Browser) -> None:
+def test_who_may_not_be_renamed(scene: Homes, admin: Browser) -> None:
     scene.make("rosa")
     status, body = scene.rename("admin", "root")
     assert status == 409
@@ -294,7 +242,7 @@ def test_who_may_not_be_renamed(scene: Scene, admin: Browser) -> None:
     scene.delete("rosalind")
 
 
-def test_an_account_that_is_discarded_takes_its_user_along(scene: Scene, admin: Browser) -> None:
+def test_an_account_that_is_discarded_takes_its_user_along(scene: Homes, admin: Browser) -> None:
     """Else whoever signs up under the name next would be the same user of the hub, with groups and home."""
     Browser(scene.hub.url).sign_up("ida", PASSWORD)
     admin.submit(admin.open("/hub/authorize").form("authorize/ida"))

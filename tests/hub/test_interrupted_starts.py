@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 import requests
 from running import call, server
-from scene import TOKEN, Scene, staged
+from scene import TOKEN, UNCLOSED, Scene
 
 from hubagent.naming import volume_name
 from tests.waiting import wait_until
 
-# Docker's SDK leaves a socket that cannot connect to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = UNCLOSED
 
 COLD = [
     "before Claim",
@@ -35,12 +34,6 @@ COLD = [
 WARM = ["before Claim", "after Claim", "server does not answer", "route is not there"]
 HOME = "jupyterhub-user-{username}"
 MOMENTS = [*(("cold", moment) for moment in COLD), *(("warm", moment) for moment in WARM)]
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with staged(tmp_path_factory.mktemp("docker")) as scene:
-        yield scene
 
 
 def named(what: str, kind: str, moment: str) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from running import RunningHub, wait_until
+from running import RunningHub
+
+from tests.waiting import wait_until
 
 MARKED = re.compile(r"<([0-7])>(.*)")
 

@@ -11,7 +11,6 @@ from running import RunningHub, server
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.servers import load_servers
 from hubagent.hub.settings import Places, load_hub, load_secrets
-from hubagent.hub.spawner import HubagentSpawner
 from hubagent.hub_documents import Signup
 
 
@@ -156,8 +155,3 @@ def test_faults_of_servers(files: RunningHub, path: str, value: object, message:
     files.write()
     with pytest.raises(SettingsError, match=message):
         load_servers(files.folder / "etc" / "servers.json")
-
-
-def test_starts_that_fail_one_after_the_other_do_not_end_the_hub() -> None:
-    """A class on a busy machine: JupyterHub by itself ends after five, and everybody's pages with it; 0 is never."""
-    assert HubagentSpawner.class_traits()["consecutive_failure_limit"].default_value == 0

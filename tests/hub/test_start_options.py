@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from browser import Browser
 from conftest import choose_first_password
 from running import server
-from scene import Scene, staged
+from scene import UNCLOSED, Scene
 
 from tests.waiting import wait_until
 
-# Docker's SDK leaves a socket that cannot connect to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = UNCLOSED
 
 AVAILABLE = "julia, r"
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with staged(tmp_path_factory.mktemp("docker")) as scene:
-        yield scene
 
 
 @pytest.fixture(scope="module")
