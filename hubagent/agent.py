@@ -129,7 +129,7 @@ class Agent:
                 on_step=self._on_step,
                 on_job=self.metrics.unit_job,
             ),
-            metrics=self.metrics,
+            recorder=self.metrics,
             served_metrics=self._served_metrics,
         )
         self.user_servers = UserServers(

@@ -29,8 +29,8 @@ from hubagent.backup.manifest import Manifest, to_json
 from hubagent.backup.restoring import Restored, Restoring
 from hubagent.errors import HubagentError, UsageError
 from hubagent.layout import Layout
-from hubagent.observability.terminal import clean
 from hubagent.observability.words import size
+from hubagent.text import clean
 
 _EVERY_S: Final = 0.2
 

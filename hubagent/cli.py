@@ -35,14 +35,15 @@ from hubagent.converge import doctor
 from hubagent.converge.look import Order
 from hubagent.converge.reported import last_status
 from hubagent.converge.requests import Request, Requests
+from hubagent.doctor_report import doctor_json, doctor_text
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
 from hubagent.observability.plan_report import plan_json, plan_text
 from hubagent.observability.report import status_text
 from hubagent.observability.status import Result, Status
 from hubagent.observability.status_json import from_json, to_json
-from hubagent.observability.terminal import clean
 from hubagent.ports import MachineFacts
+from hubagent.text import clean
 
 OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
 _ANSWER_S = 1800.0  # on a busy machine; an agent that is gone is noticed before
@@ -235,9 +236,9 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
     finally:
         agent.close()
     if arguments.json:
-        print(json.dumps(doctor.to_json(findings), indent=1))
+        print(json.dumps(doctor_json(findings), indent=1))
     else:
-        print(doctor.text(findings, colour=console.has_colour()))
+        print(doctor_text(findings, colour=console.has_colour()))
     return OK if all(finding.ok for finding in findings) else WRONG
 
 

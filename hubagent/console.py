@@ -9,7 +9,7 @@ import sys
 from typing import NoReturn
 
 from hubagent.log_priority import PriorityFormatter
-from hubagent.observability.terminal import clean, clean_lines
+from hubagent.text import clean, clean_lines
 
 
 class Parser(argparse.ArgumentParser):

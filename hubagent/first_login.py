@@ -25,8 +25,8 @@ from hubagent.converge.generations import Generations
 from hubagent.errors import DeadlineError, DeliveryError, HubagentError, TemporaryError, UsageError
 from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_USER, Layout
-from hubagent.observability.terminal import clean
 from hubagent.ports import FileStore, UnitManager, UnitVerb
+from hubagent.text import clean
 
 OK, WRONG = 0, 1
 _MAX_BYTES: Final = 4096

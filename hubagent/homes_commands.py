@@ -25,13 +25,14 @@ from hubagent.adapters.lock import InstanceLock
 from hubagent.errors import BusyError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
 from hubagent.observability import words
-from hubagent.observability.terminal import clean, table
+from hubagent.observability.terminal import table
 from hubagent.ownership.clerk import decide
 from hubagent.ownership.listing import Home, State, homes, uses
 from hubagent.ownership.requests import Answer, Decision, Decisions, Outcome, Verb
 from hubagent.pool.owners import How, Owners
 from hubagent.pool.slots import Slots
 from hubagent.pool.volumes import Volumes
+from hubagent.text import clean
 from hubagent.user_servers import home_desk
 
 SIZES_S: Final = 3.0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from hubagent.errors import StorageError
-from hubagent.observability.terminal import clean
+from hubagent.text import clean
 
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

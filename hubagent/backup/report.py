@@ -7,8 +7,8 @@ from typing import Any
 
 from hubagent.backup.manifest import Database, Manifest, to_json
 from hubagent.backup.restoring import Restored
-from hubagent.observability.terminal import clean
 from hubagent.observability.words import counted, size
+from hubagent.text import clean
 
 _SAFE = "Whoever reads this file has all passwords and secrets of the server: keep it like the server itself."
 

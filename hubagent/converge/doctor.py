@@ -15,7 +15,6 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.observability.status import Status
-from hubagent.observability.terminal import Painter, clean
 from hubagent.observability.words import size
 from hubagent.ports import ActiveState, LoadState
 
@@ -171,20 +170,3 @@ def _disk(tools: Tools) -> Finding:
     ok = not limits.DISK_FREE_BYTES.verdict(free)
     remedy = "" if ok else "make room; see docker system df"
     return Finding("disk", ok=ok, found=f"{size(free)} free", remedy=remedy)
-
-
-def text(findings: tuple[Finding, ...], *, colour: bool) -> str:
-    """For a person: a line for each check, the remedy below it."""
-    paint = Painter(colour=colour)
-    lines = []
-    for finding in findings:
-        mark = paint.green("ok  ") if finding.ok else paint.red("FAIL")
-        lines.append(f"{mark}  {clean(finding.check)}: {clean(finding.found)}")
-        if finding.remedy:
-            lines.append(f"      do: {clean(finding.remedy)}")
-    return "\n".join(lines)
-
-
-def to_json(findings: tuple[Finding, ...]) -> list[dict[str, object]]:
-    """For programs: the same, as a list."""
-    return [{"check": one.check, "ok": one.ok, "found": one.found, "remedy": one.remedy} for one in findings]

@@ -16,6 +16,7 @@ from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
+from hubagent.converge.events import Recorder
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
 from hubagent.converge.leave import may_disrupt, noteworthy, refusal
@@ -34,7 +35,6 @@ from hubagent.errors import (
     VerifyError,
 )
 from hubagent.ladder import Level
-from hubagent.observability.metrics import Metrics
 from hubagent.observability.status import Problem, Reason, Result
 from hubagent.state.desired import Desired
 from hubagent.state.model import Plan
@@ -56,7 +56,7 @@ class Reconciler:
         observer: Observer,
         candidates: Candidates,
         applier: Applier,
-        metrics: Metrics,
+        recorder: Recorder,
         served_metrics: Callable[[], ServedMetrics | None],
     ) -> None:
         self._tools = tools
@@ -65,7 +65,7 @@ class Reconciler:
         self._observer = observer
         self._candidates = candidates
         self._applier = applier
-        self._metrics = metrics
+        self._recorder = recorder
         self._served_metrics = served_metrics
         self._postponed = Postponed(tools.clock)
         self._intents = Intents(tools, generations, quarantine, self._postponed)
@@ -252,7 +252,7 @@ class Reconciler:
             )
         self._generations.commit()
         for component in {step.component for step in prepared.plan.steps}:
-            self._metrics.rollback(component)
+            self._recorder.rollback(component)
         problem = Problem(
             None,
             reason_of(cause),
@@ -288,7 +288,7 @@ class Reconciler:
         assert intent.desired is not None
         by_hand = drift(intent.desired, observed, statics)
         for component in by_hand:
-            self._metrics.drift(component)
+            self._recorder.drift(component)
         return noteworthy(intent.config, observed, by_hand)
 
     def _tell(self, intent: Intent) -> None:

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from hubagent.config.changes import Change
 from hubagent.ladder import Level
-from hubagent.observability.terminal import Painter, clean
+from hubagent.observability.terminal import Painter
 from hubagent.state.model import Plan, Step
+from hubagent.text import clean
 
 FORMAT: Final = 1
 

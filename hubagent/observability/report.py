@@ -12,7 +12,8 @@ from hubagent.observability import image_words, words
 from hubagent.observability.plan_report import LEAVE, plan_json, plan_text
 from hubagent.observability.status import ComponentStatus, ImageState, ImageStatus, PoolStatus, Status
 from hubagent.observability.status_json import from_json, to_json
-from hubagent.observability.terminal import Painter, clean, shorten, table, wrap
+from hubagent.observability.terminal import Painter, shorten, table, wrap
+from hubagent.text import clean
 
 __all__ = ["from_json", "plan_json", "plan_text", "status_text", "to_json"]
 

@@ -148,7 +148,7 @@ class World:
                 on_step=self._on_step,
                 on_job=self.metrics.unit_job,
             ),
-            metrics=self.metrics,
+            recorder=self.metrics,
             served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(tools, self.generations, observer, version="0", pid=1, pools=self._pools)
