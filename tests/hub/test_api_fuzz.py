@@ -27,10 +27,14 @@ THEIRS: Final[Mapping[tuple[str, str], str]] = {
     # JupyterHub 6.1 serves these by handlers that do not take, or miss, the last part of the path.
     ("GET", "/authorizations/token"): "500",
     ("POST", "/authorizations/token/{rest}"): "500",
-    # It takes any JSON for an object and any text for OAuth's form.
+    # It takes any JSON for an object, any text for a scope or OAuth's form.
     ("POST", "/groups"): "500",
     ("POST", "/oauth2/token"): "500",
     ("POST", "/shares/{user_name}/{server_name}"): "500",
+    ("PATCH", "/shares/{user_name}/{server_name}"): "500",
+    ("POST", "/share-codes/{user_name}/{server_name}"): "500",
+    # Any number is one of SQLite's to it.
+    ("GET", "/groups/{group_name}/shared"): "500",
 }
 """What may be answered with 5xx: starts while no agent is here, and what JupyterHub fails at by itself."""
 
