@@ -22,6 +22,10 @@ from hubagent.hub.application import HubagentHub
 PREFIX: Final = "/hub/api"
 METHODS: Final = ("post", "put", "get", "patch", "delete")
 
+OURS: Final = "ours"
+JUPYTERHUBS: Final = "JupyterHub's"
+"""Whose method serves an operation: a tag of it."""
+
 NOT_ASKED: Final[Mapping[tuple[str, str], str]] = {
     ("post", "/shutdown"): "ends the hub",
     ("patch", "/proxy"): "takes another proxy",
@@ -98,13 +102,19 @@ def described(handlers: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
                 if function is not getattr(RequestHandler, method):
                     path = _path(route, function)
                     if (method, path) not in NOT_ASKED:
-                        paths.setdefault(path, {}).setdefault(method, _operation(method, path))
+                        operation = _operation(method, path)
+                        operation["tags"] = [OURS if _is_ours(function) else JUPYTERHUBS]
+                        paths.setdefault(path, {}).setdefault(method, operation)
     return {
         "openapi": "3.0.3",
         "info": {"title": "the hub's API", "version": "1"},
         "servers": [{"url": PREFIX}],
         "paths": paths,
     }
+
+
+def _is_ours(method: Any) -> bool:
+    return bool(inspect.unwrap(method).__module__.startswith("hubagent."))
 
 
 def _without_options(expression: str) -> Iterator[str]:
