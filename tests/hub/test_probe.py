@@ -210,7 +210,7 @@ def test_the_hubs_last_error_is_told(own: tuple[RunningHub, Path]) -> None:
     with closing(sqlite3.connect(path)) as database:
         database.execute("drop table user_role_map")
     granted = _grant(hub)
-    assert Browser(hub.url).sign_in(NAME, granted["password"]).status == 500
+    assert Browser(hub.url).sign_in(NAME, granted["password"]).status == 503
     error = _health(hub)["error"]
     assert "user_role_map" in error
     assert "\n" not in error
