@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.small_systemd import JOURNAL, SmallSystemd
-from tests.contract.waiting import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 
