@@ -2,6 +2,6 @@
 
 import sys
 
-from hubagent.cli import main
+from hubagent.cli.main import main
 
 sys.exit(main())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hubagent.config import trait_files
 from hubagent.config.model import Config, TlsMode
+from hubagent.config.reading import trait_files
 from hubagent.layout import Layout
 
 

@@ -11,8 +11,8 @@ from hubagent.backup.entries import FILES, HUB, STATE, Entry, Kind, Readable, vo
 from hubagent.backup.manifest import Manifest
 from hubagent.backup.named_files import named_files
 from hubagent.backup.ports import Trees
-from hubagent.config import loader
-from hubagent.config.document import MAX_BYTES
+from hubagent.config.reading import loader
+from hubagent.config.tree.document import MAX_BYTES
 from hubagent.errors import BackupError, ConfigError, ContainerError
 from hubagent.layout import HUB_USER, LABEL_ACCOUNT, LABEL_USER, Layout
 from hubagent.pool import owners

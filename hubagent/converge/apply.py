@@ -19,8 +19,8 @@ from hubagent.errors import (
 )
 from hubagent.layout import DOCKER, HUB_PORT
 from hubagent.ports import ActiveState, JobResult, UnitVerb
-from hubagent.state import hub_files
-from hubagent.state.desired import HUB_SECRETS_FILE, Desired
+from hubagent.render import hub_files
+from hubagent.render.generation import HUB_SECRETS_FILE, Desired
 from hubagent.state.model import Component, Plan, Step, Verb
 
 # Seconds; longer than the units' own, so that systemd's verdict comes first.

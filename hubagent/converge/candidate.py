@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from hubagent.converge.generations import Generations
-from hubagent.converge.look import Prepared
+from hubagent.converge.outcome import Prepared
 from hubagent.converge.preflight import Preflight
 from hubagent.errors import DeadlineError, HubagentError, PreflightError, TemporaryError
-from hubagent.observability.status import Problem, Reason
-from hubagent.state.desired import Desired
+from hubagent.render.generation import Desired
 from hubagent.state.model import Component, Verb
+from hubagent.state.status import Problem, Reason
 
 _HUB_RESTART: Final = (Component.HUB, Verb.RESTART)
 

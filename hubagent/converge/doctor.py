@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubagent import limits
-from hubagent.config import host_names
+from hubagent.config.reading import host_names
 from hubagent.converge.listening import Listening
-from hubagent.converge.look import Order, Prepared
 from hubagent.converge.observe import UNITS
+from hubagent.converge.outcome import Order, Prepared
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
-from hubagent.observability.status import Status
-from hubagent.observability.words import size
 from hubagent.ports import ActiveState, LoadState
+from hubagent.state.status import Status
+from hubagent.state.words import size
 
 _CONNECTIONS_PER_USER = 10
 """An open JupyterLab holds a websocket for each kernel, terminal and its events, and one connection to ask on;

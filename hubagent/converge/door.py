@@ -12,8 +12,8 @@ from hubagent.codec import json_object
 from hubagent.errors import HubagentError
 from hubagent.layout import HUB_PORT
 from hubagent.ports import HttpAnswer, HttpProbe
-from hubagent.state import hub_files
-from hubagent.state.desired import HUB_FILE, HUB_SECRETS_FILE, Desired
+from hubagent.render import hub_files
+from hubagent.render.generation import HUB_FILE, HUB_SECRETS_FILE, Desired
 
 LOGIN: Final = "/hub/login"
 HOME: Final = "/hub/home"

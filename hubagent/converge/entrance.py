@@ -10,9 +10,9 @@ from hubagent.converge.listening import Listening
 from hubagent.converge.observe import UNITS
 from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
-from hubagent.observability.status import Problem, Reason
-from hubagent.state.desired import Desired
+from hubagent.render.generation import Desired
 from hubagent.state.model import Component
+from hubagent.state.status import Problem, Reason
 
 _BEHIND_NGINX = (502, 503, 504)
 """What nginx answers in the place of a proxy or a hub that does not."""

@@ -17,8 +17,8 @@ from hubagent.codec import Codec, CodecError
 from hubagent.errors import StorageError
 from hubagent.layout import HUB_USER, Layout
 from hubagent.ports import FileStore
-from hubagent.state import manifest
-from hubagent.state.desired import Desired
+from hubagent.render import manifest
+from hubagent.render.generation import Desired
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from hubagent.observability.status import ImageState, ImageStatus, Problem, Reason
 from hubagent.state.model import Component
+from hubagent.state.status import ImageState, ImageStatus, Problem, Reason
 
 _DOING: Final = {
     ImageState.BUILDING: "is not on this machine yet: it is being built",

@@ -7,25 +7,25 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hubagent.config.changes import Change, changes
-from hubagent.config.document import MAX_BYTES
-from hubagent.config.loader import load
+from hubagent.config.made.changes import Change, changes
 from hubagent.config.model import Config
-from hubagent.config.source import check_ownership
+from hubagent.config.reading.loader import load
+from hubagent.config.reading.source import check_ownership
+from hubagent.config.tree.document import MAX_BYTES
 from hubagent.converge.docker_settings import docker_config
-from hubagent.converge.gather import gather, read_secrets
 from hubagent.converge.generations import Generations
 from hubagent.converge.postponed import Postponed
+from hubagent.converge.prerequisites import gather, read_secrets
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
-from hubagent.observability.status import Problem, Reason
 from hubagent.ports import EngineFacts
-from hubagent.state import firewall
-from hubagent.state.desired import FIREWALL_FILE, Desired, Facts, desired
+from hubagent.render import firewall
+from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired
+from hubagent.render.secrets import Secrets
+from hubagent.render.tokens import with_tokens_of
 from hubagent.state.model import Component
-from hubagent.state.secrets import Secrets
-from hubagent.state.tokens import with_tokens_of
+from hubagent.state.status import Problem, Reason
 
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
 _CLOSING = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hubagent.config.model import Metrics
-from hubagent.converge import observed_firewall
+from hubagent.converge import observed_firewall, release
 from hubagent.converge.generations import Generations
 from hubagent.converge.listening import Listening
 from hubagent.converge.observed_docker import DockerFacts
@@ -15,7 +15,6 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError, TemporaryError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
 from hubagent.ports import EngineFacts, UnitState
-from hubagent.state import release
 from hubagent.state.model import Component
 from hubagent.state.observed import Observed
 

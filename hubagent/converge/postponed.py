@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.observability import words
 from hubagent.ports import Clock
+from hubagent.state import words
 
 _WAIT_S: Final = (0.0, 30.0, 120.0, 600.0, 1800.0)
 """Before the second try, the third and so on; the last for all that follow."""

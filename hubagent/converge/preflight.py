@@ -6,13 +6,13 @@ import contextlib
 from dataclasses import dataclass
 
 from hubagent.converge.allowance import Allowance
+from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.tools import Tools
 from hubagent.errors import DeadlineError, JobDeadlineError, PreflightError, StorageError, UnitError
 from hubagent.layout import HUB_TEST, NGINX_TEST
 from hubagent.limits import EDIT_NEEDS_BYTES
 from hubagent.ports import ActiveState, JobResult, UnitVerb
-from hubagent.state.complaint import first_error, secrets_in
-from hubagent.state.desired import (
+from hubagent.render.generation import (
     HUB_FILE,
     HUB_SECRETS_FILE,
     NGINX_FILE,

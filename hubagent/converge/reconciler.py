@@ -19,9 +19,10 @@ from hubagent.converge.candidate import Candidates
 from hubagent.converge.events import Recorder
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
-from hubagent.converge.leave import may_disrupt, noteworthy, refusal
-from hubagent.converge.look import Look, Order, Prepared
 from hubagent.converge.observe import Observer
+from hubagent.converge.outcome import Look, Order, Prepared
+from hubagent.converge.permission import may_disrupt, noteworthy, refusal
+from hubagent.converge.plan import Policy, drift, plan
 from hubagent.converge.postponed import Postponed
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.recovery import Recovery
@@ -35,11 +36,10 @@ from hubagent.errors import (
     VerifyError,
 )
 from hubagent.ladder import Level
-from hubagent.observability.status import Problem, Reason, Result
-from hubagent.state.desired import Desired
+from hubagent.render.generation import Desired
 from hubagent.state.model import Plan
 from hubagent.state.observed import Observed
-from hubagent.state.plan import Policy, drift, plan
+from hubagent.state.status import Problem, Reason, Result
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from hubagent.hub_documents import SERVERS_IN_FORCE, Server
 from hubagent.layout import LABEL_DIGEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
-from hubagent.observability.status import ServerStatus
 from hubagent.ports import Container
-from hubagent.state.desired import SERVERS_FILE, Desired
+from hubagent.render.generation import SERVERS_FILE, Desired
+from hubagent.state.status import ServerStatus
 
 
 def declared_servers(in_force: Desired) -> Mapping[str, Server]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hubagent.observability.status import PoolStatus, Problem, Reason
 from hubagent.state.model import Component
+from hubagent.state.status import PoolStatus, Problem, Reason
 
 
 def problems(

@@ -6,9 +6,9 @@ from hubagent.config.model import Config
 from hubagent.converge import networks, observed_firewall
 from hubagent.converge.observed_docker import DockerFacts
 from hubagent.converge.tools import Tools
-from hubagent.observability.status import Problem, Reason
 from hubagent.ports import EngineFacts
 from hubagent.state.model import Component
+from hubagent.state.status import Problem, Reason
 
 
 def problems(

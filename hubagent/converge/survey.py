@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from hubagent import limits
-from hubagent.converge import entrance, image_problems, server_problems
+from hubagent.converge import entrance, figures, image_problems, server_problems
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
-from hubagent.converge.look import Look, Prepared
 from hubagent.converge.observe import UNITS, Observer
+from hubagent.converge.outcome import Look, Prepared
 from hubagent.converge.running_servers import declared_images, running_servers
 from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
@@ -21,8 +21,11 @@ from hubagent.layout import (
     PROXY_METRICS_PORT,
 )
 from hubagent.limits import Verdict
-from hubagent.observability import figures
-from hubagent.observability.status import (
+from hubagent.ports import ActiveState, Container
+from hubagent.render import hub_files
+from hubagent.render.generation import HUB_SECRETS_FILE, Desired
+from hubagent.state.model import Component
+from hubagent.state.status import (
     CertificateStatus,
     ComponentStatus,
     Figures,
@@ -33,11 +36,7 @@ from hubagent.observability.status import (
     Result,
     Status,
 )
-from hubagent.observability.words import duration, size
-from hubagent.ports import ActiveState, Container
-from hubagent.state import hub_files
-from hubagent.state.desired import HUB_SECRETS_FILE, Desired
-from hubagent.state.model import Component
+from hubagent.state.words import duration, size
 
 _ASK_AGAIN_S = 15.0  # how old containers, images and the services' own figures may be
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")

@@ -14,7 +14,7 @@ from hubagent.ports import (
     MachineFacts,
     UnitManager,
 )
-from hubagent.state.desired import Templates
+from hubagent.render.generation import Templates
 
 
 @dataclass(frozen=True, slots=True)

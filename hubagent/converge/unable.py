@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from hubagent.converge.intent import Intent
-from hubagent.converge.look import Look
+from hubagent.converge.outcome import Look
 from hubagent.errors import ContainerError, DeadlineError, HubagentError, StorageError, UnitError
-from hubagent.observability.status import Problem, Reason, Result
+from hubagent.state.status import Problem, Reason, Result
 
 _REASONS: Final = {  # the first that fits
     DeadlineError: Reason.BUSY,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hubagent.converge.allowance import Allowance
+from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.door import Door
 from hubagent.converge.listening import Listening
 from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
@@ -12,8 +13,7 @@ from hubagent.converge.tools import Tools
 from hubagent.errors import DeadlineError, HubagentError, TemporaryError, UnitError, VerifyError
 from hubagent.layout import HUB_PORT, PROXY_PORT
 from hubagent.ports import ActiveState, UnitState
-from hubagent.state.complaint import first_error, secrets_in
-from hubagent.state.desired import HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired
+from hubagent.render.generation import HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired
 from hubagent.state.model import Component, Step, Verb
 
 # Seconds. nginx answers a good reload within 0.13 s; a hub that upgrades its database takes longest.

@@ -22,9 +22,9 @@ from hubagent.images.rollout import AbandonedError, Rollout
 from hubagent.images.store import Store
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_BUILD, LABEL_IMAGE, Layout
-from hubagent.observability.status import ImageState, ImageStatus
 from hubagent.pool.ports import Containers, Guests
 from hubagent.ports import Clock, FileStore
+from hubagent.state.status import ImageState, ImageStatus
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 
 from hubagent.config.model import Server
 from hubagent.images.ports import Progress
-from hubagent.observability.status import ImageState, ImageStatus
 from hubagent.ports import Clock
+from hubagent.state.status import ImageState, ImageStatus
 
 
 class Reports:

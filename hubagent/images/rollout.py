@@ -21,8 +21,8 @@ from hubagent.images.reports import Reports
 from hubagent.images.store import Store
 from hubagent.layout import LABEL_IMAGE, Layout
 from hubagent.limits import IMAGE_NEEDS_BYTES
-from hubagent.observability.status import ImageState
 from hubagent.ports import Clock, FileStore
+from hubagent.state.status import ImageState
 
 log = logging.getLogger(__name__)
 

@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from hubagent.codec import Codec, CodecError
-from hubagent.config.extras import extras
 from hubagent.config.model import Config, Server
+from hubagent.config.reading.extras import extras
 from hubagent.errors import EngineAbsentError, GuestError, HubagentError, StorageError
 from hubagent.images.failures import Failures
 from hubagent.images.proof import CPU_SHARES, Prover
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_GUEST, LABEL_TRIAL, Layout
-from hubagent.pool.making import Prove
+from hubagent.pool.maker import Prove
 from hubagent.pool.ports import Containers, ContainerSpec, Guests, ImageFacts
 from hubagent.pool.spec import Specs
 from hubagent.ports import Clock, FileStore
-from hubagent.state.hub_files import server_digest
+from hubagent.render.hub_files import server_digest
 
 log = logging.getLogger(__name__)
 

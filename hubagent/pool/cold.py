@@ -16,7 +16,7 @@ from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
 from hubagent.pool.accounts import Account
-from hubagent.pool.making import Prove
+from hubagent.pool.maker import Prove
 from hubagent.pool.ports import ContainerFacts, Containers, Guests
 from hubagent.pool.refusal import SpawnError, missing_image
 from hubagent.pool.spec import Specs

@@ -6,7 +6,7 @@ from typing import Final
 
 from hubagent.errors import GuestError
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.making import PING_S
+from hubagent.pool.maker import PING_S
 from hubagent.pool.ports import Containers, Guests
 from hubagent.pool.slots import Slot
 from hubagent.ports import Clock

@@ -15,14 +15,14 @@ from typing import Final
 
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
-from hubagent.observability.pool_events import Eviction, PoolRecorder, SlotFailure
 from hubagent.pool import policy
+from hubagent.pool.cleanup import Leaving
+from hubagent.pool.events import Eviction, PoolRecorder, SlotFailure
 from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
 from hubagent.pool.home_check import HomeCheck
-from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.making import Maker, Prove
+from hubagent.pool.maker import Maker, Prove
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import Containers, ImageFacts
 from hubagent.pool.recipe import recipe

@@ -20,8 +20,8 @@ from typing import Final
 
 from hubagent.backoff import Backoff
 from hubagent.config.model import Warm
-from hubagent.observability.pool_events import Eviction
 from hubagent.pool import schedule
+from hubagent.pool.events import Eviction
 from hubagent.pool.slots import WAITING, Phase, Slot
 
 PAUSE_AFTER_START_S: Final = 2.0

@@ -10,16 +10,15 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.config.model import Config, Server
-from hubagent.observability.pool_events import ClaimResult, PoolRecorder, SpawnKind
-from hubagent.observability.status import PoolStatus
 from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
+from hubagent.pool.cleanup import Leaving
+from hubagent.pool.events import ClaimResult, PoolRecorder, SpawnKind
 from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
 from hubagent.pool.home_check import HomeCheck
 from hubagent.pool.keeper import Keeper
-from hubagent.pool.leaving import Leaving
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.making import Maker, Prove, SlotSpec
+from hubagent.pool.maker import Maker, Prove, SlotSpec
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.precedence import Precedence
@@ -27,6 +26,7 @@ from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
 from hubagent.pool.starts import Starts
 from hubagent.pool.warming import Warming
 from hubagent.ports import Clock, FileStore
+from hubagent.state.status import PoolStatus
 
 NOT_THE_USERS: Final = frozenset({"home", "guest", "engine", "image"})
 """Reasons of wire.REASONS for which a claim fails and the next user's will, too."""

@@ -8,7 +8,7 @@ import hashlib
 import json
 
 from hubagent.config.model import Server
-from hubagent.state.hub_files import server_digest
+from hubagent.render.hub_files import server_digest
 
 
 def recipe(server: Server, image_id: str, *, program: str) -> str:

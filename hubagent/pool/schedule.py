@@ -11,8 +11,8 @@ import datetime
 from collections.abc import Iterator
 from typing import Final
 
+from hubagent.config.kinds.types import TimeOfDay
 from hubagent.config.model import Lecture, Warm
-from hubagent.config.types import TimeOfDay
 
 SAFETY: Final = 1.5
 """Filling is taken to last so many times longer than it lately did: machines get busy."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from hubagent import wire
-from hubagent.config.extras import Extras, extras, faults
 from hubagent.config.model import Config, Mount, MountMode, Server
+from hubagent.config.reading.extras import Extras, extras, faults
 from hubagent.layout import (
     GUEST_PROGRAM,
     LABEL_DIGEST,
@@ -29,7 +29,7 @@ from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import NAME_PREFIX
 from hubagent.pool.volumes import volume_labels
-from hubagent.state.hub_files import server_digest
+from hubagent.render.hub_files import server_digest
 
 TRIAL_PREFIX: Final = "hubagent-trial-"
 """Of the names of containers and volumes that only show that a server starts."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.errors import ContainerError, GuestError
-from hubagent.observability.pool_events import SlotFailure
+from hubagent.pool.events import SlotFailure
 from hubagent.pool.ports import Containers
 from hubagent.pool.slots import Slot
 from hubagent.ports import Clock

@@ -1,1 +1,1 @@
-"""Pure: what should be, what is, and the plan between them."""
+"""The nouns: plans, observations, and what the agent says of itself. Pure."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from hubagent.config.changes import Change
+from hubagent.config.made.changes import Change
 from hubagent.ladder import Level
 
 

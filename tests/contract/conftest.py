@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.systemd import SystemdUnitManager
+from hubagent.adapters.systemd.manager import SystemdUnitManager
 from tests.contract.real_docker import Engine, real_docker
 from tests.contract.small_systemd import SmallSystemd
 from tests.contract.units_for_tests import UNITS

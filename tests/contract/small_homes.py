@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from hubagent import wire
-from hubagent.adapters.homes import HomesClient
-from hubagent.homes import mount_table
+from hubagent.adapters.net.homes_helper import HomesClient
+from hubagent.helper import mount_table
 from hubagent.hub_documents import SERVERS, Mount, Server, Servers
 from hubagent.layout import Layout
 from tests.contract.small_groups import CPU, FREEZER, SmallGroups

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.backup_file import Watched, new_file, old_file
+from hubagent.adapters.files.backup_file import Watched, new_file, old_file
 from hubagent.errors import StorageError, UsageError
 
 

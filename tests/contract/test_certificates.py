@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters import x509
-from hubagent.adapters.certificates import VALIDITY_DAYS, PemCertificateStore
-from hubagent.adapters.clock import SystemClock
-from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.files.store import LocalFileStore
+from hubagent.adapters.machine.clock import SystemClock
+from hubagent.adapters.net import x509
+from hubagent.adapters.net.certificates import VALIDITY_DAYS, PemCertificateStore
 from hubagent.errors import PreflightError, TemporaryError
 from hubagent.ports import CertificateStore, FileStore
 from tests.fakes import FakeCertificateStore, ManualClock, MemoryFileStore

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from hubagent.observability.status_json import to_json
-from tests.unit.observability import samples
+from hubagent.state.status_json import to_json
+from tests.unit.web import samples
 
 ROOT = Path(__file__).parents[2]
 EVIL = "\x1b]0;evil\x07\x1b[31mred\x9b2J\u202eright\u2066\r"

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from hubagent.adapters.container_arguments import may_raise_limits
-from hubagent.adapters.containers import DockerContainers
+from hubagent.adapters.docker.container_arguments import may_raise_limits
+from hubagent.adapters.docker.containers import DockerContainers
 from hubagent.errors import ContainerError, EngineAbsentError, NameTakenError
 from hubagent.pool.ports import Bind, Containers, ContainerSpec, ImageFacts
 from tests.contract.real_docker import PASSWD, SLEEP, Engine, libraries

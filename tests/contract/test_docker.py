@@ -12,7 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from hubagent.adapters.docker_engine import DockerEngine
+from hubagent.adapters.docker.engine import DockerEngine
 from hubagent.errors import ContainerError
 from hubagent.ports import Container, ContainerRuntime, EngineFacts
 from tests.contract.real_docker import Engine

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pytest
 
-from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.files.store import LocalFileStore
 from hubagent.errors import StorageError
 from hubagent.ports import FileState, FileStore
 from tests.fakes import MemoryFileStore

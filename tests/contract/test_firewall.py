@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.config.networks import parse_network
+from hubagent.config.kinds.networks import parse_network
 from hubagent.layout import BRIDGE
-from hubagent.state import firewall
+from hubagent.render import firewall
 from tests.contract.small_network import (
     CABLE,
     GATEWAY,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.delivery import deliver
+from hubagent.adapters.files.delivery import deliver
 from hubagent.errors import DeliveryError
 
 ROOT = Path(__file__).parents[2]

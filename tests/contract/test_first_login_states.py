@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hubagent.cli.first_login import FirstLogins, State, waiting
 from hubagent.errors import UsageError
-from hubagent.first_login import FirstLogins, State, waiting
 from hubagent.layout import Layout
 from tests.fakes.files import MemoryFileStore
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.homes import cgroups
-from hubagent.homes.cgroups import Cgroups
-from hubagent.homes.giving_way import GivingWay
-from hubagent.homes.loans import Loans
-from hubagent.homes.refusal import RefusalError
+from hubagent.helper import cgroups
+from hubagent.helper.cgroups import Cgroups
+from hubagent.helper.refusal import RefusalError
+from hubagent.helper.restorable import Loans
+from hubagent.helper.yielding import GivingWay
 from tests.contract.small_groups import CONTAINER, FREEZER, UNIFIED, SmallGroups, small_groups
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
-from hubagent.adapters.guests import SocketGuests
+from hubagent.adapters.net.guests import SocketGuests
 from hubagent.errors import GuestError
 from hubagent.pool.ports import Guests
 from tests.fakes import FakeGuests

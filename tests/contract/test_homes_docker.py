@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hubagent import layout, wire
-from hubagent.adapters.homes import HomesClient
+from hubagent.adapters.net.homes_helper import HomesClient
 from hubagent.errors import HomeError
 from hubagent.hub_documents import Mount
 from tests.contract.small_homes import servers_with
@@ -26,18 +26,23 @@ _HOME = "/home/jovyan/work"
 _COURSE = wire.Folder("/srv/course", "course", read_only=True)
 _OWNER = "1000:100"
 
-_PROGRAM = (
-    *("hubagent/__init__.py", "hubagent/codec", "hubagent/hub_documents.py", "hubagent/wire", "hubagent/layout.py", "hubagent/errors.py"),
-    *("hubagent/homes", "hubagent/homes_helper.py", "hubagent/adapters/__init__.py"),
-    *("hubagent/adapters/notify.py", "hubagent/adapters/homes.py"),
-)  # fmt: skip
-
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
 def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     with Machine.boot(request.param) as machine:
         program = subprocess.run(
-            ["tar", "-C", _ROOT, "-c", *_PROGRAM], capture_output=True, check=True
+            [
+                "tar",
+                "-C",
+                _ROOT,
+                "-c",
+                "--exclude=__pycache__",
+                "--exclude=hub",
+                "--exclude=guest",
+                "hubagent",
+            ],
+            capture_output=True,
+            check=True,
         ).stdout
         machine.run(["tar", "-x", "-C", "/usr/lib/python3/dist-packages"], input=program)
         machine.write(
@@ -232,7 +237,7 @@ def test_the_agent_reaches_the_helper_out_of_its_sandbox(machine: Machine, homes
     program = "; ".join(
         [
             "from pathlib import Path",
-            "from hubagent.adapters.homes import HomesClient",
+            "from hubagent.adapters.net.homes_helper import HomesClient",
             f"homes = HomesClient(Path('{layout.Layout().homes_socket}'))",
             f"homes.prepare('{slot}')",
             f"print(homes.attach('{slot}', '{path}', ()).inode)",

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from hubagent import wire
-from hubagent.homes.server import CONNECTIONS
+from hubagent.helper.server import CONNECTIONS
 from tests.contract.small_homes import SmallHomes
 from tests.contract.test_homes import new_slot
 from tests.waiting import wait_until

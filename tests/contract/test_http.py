@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.certificates import PemCertificateStore
-from hubagent.adapters.clock import SystemClock
-from hubagent.adapters.files import LocalFileStore
-from hubagent.adapters.http import MAX_BODY_BYTES, SocketHttpProbe
+from hubagent.adapters.files.store import LocalFileStore
+from hubagent.adapters.machine.clock import SystemClock
+from hubagent.adapters.net.certificates import PemCertificateStore
+from hubagent.adapters.net.probe import MAX_BODY_BYTES, SocketHttpProbe
 from hubagent.errors import TemporaryError
 from hubagent.ports import HttpAnswer, HttpProbe
 from tests.contract.tiny_server import Part, TinyServer

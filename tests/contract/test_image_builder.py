@@ -19,7 +19,7 @@ from typing import Any
 import docker
 import pytest
 
-from hubagent.adapters.image_builder import DockerImages
+from hubagent.adapters.docker.image_builder import DockerImages
 from hubagent.errors import ContainerError, EngineAbsentError, ImageError
 from hubagent.images.ports import Progress
 from hubagent.images.recipe import Recipe

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
-from hubagent.adapters.containers import DockerContainers
-from hubagent.adapters.files import LocalFileStore
-from hubagent.adapters.guests import SocketGuests
+from hubagent.adapters.docker.containers import DockerContainers
+from hubagent.adapters.files.store import LocalFileStore
+from hubagent.adapters.net.guests import SocketGuests
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_USER
-from hubagent.pool.leaving import ABANDONED_S, Leaving
+from hubagent.pool.cleanup import ABANDONED_S, Leaving
 from hubagent.pool.ports import ContainerFacts, ContainerSpec
 from hubagent.pool.slots import Slots
 from tests.contract.real_docker import SLEEP, Engine

@@ -17,7 +17,7 @@ from types import FrameType
 
 import pytest
 
-from hubagent.adapters.files import TEMPORARY_PREFIX, LocalFileStore
+from hubagent.adapters.files.store import TEMPORARY_PREFIX, LocalFileStore
 from hubagent.errors import StorageError
 from tests.waiting import wait_until
 
@@ -208,7 +208,7 @@ def test_a_reader_sees_the_old_or_the_new_file(store: LocalFileStore, tmp_path: 
 
 def test_killed_at_any_moment_the_file_is_whole(store: LocalFileStore, tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from hubagent.adapters.files import LocalFileStore\n"
+        "import sys; from pathlib import Path; from hubagent.adapters.files.store import LocalFileStore\n"
         "store, path = LocalFileStore(), Path(sys.argv[1])\n"
         "for turn in range(10**9):\n"
         "    store.write(path, bytes([97 + turn % 26]) * (1000 + turn % 26), mode=0o600)\n"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.lock import InstanceLock
+from hubagent.adapters.files.lock import InstanceLock
 from hubagent.errors import BusyError, StorageError
 
 _HOLD = (
-    "import sys; from pathlib import Path; from hubagent.adapters.lock import InstanceLock\n"
+    "import sys; from pathlib import Path; from hubagent.adapters.files.lock import InstanceLock\n"
     "with InstanceLock(Path(sys.argv[1])):\n"
     "    print('held', flush=True); sys.stdin.read()\n"
 )

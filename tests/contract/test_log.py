@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.log import MOST_LINES, JournalLog
+from hubagent.adapters.machine.log import MOST_LINES, JournalLog
 from tests.waiting import wait_until
 
 log = logging.getLogger("hubagent.test")

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters import journal
-from hubagent.adapters.machine_facts import LocalMachineFacts
-from hubagent.adapters.network_facts import NetworkFacts
-from hubagent.adapters.nginx_facts import NginxFacts
+from hubagent.adapters.machine.facts import LocalMachineFacts
+from hubagent.adapters.machine.nginx_facts import NginxFacts
+from hubagent.adapters.net.network_facts import NetworkFacts
+from hubagent.adapters.systemd import journal
 from hubagent.errors import TemporaryError
 from hubagent.ports import Listener, MachineFacts, Process
 from tests.contract.small_systemd import SmallSystemd
@@ -91,7 +91,7 @@ def test_ipv6_is_there_only_when_its_sockets_are(
     program = tmp_path / "ask.py"
     program.write_text(
         f"import sys\nsys.path[:0] = {sys.path!r}\n"
-        "from hubagent.adapters.machine_facts import LocalMachineFacts\n"
+        "from hubagent.adapters.machine.facts import LocalMachineFacts\n"
         "print(LocalMachineFacts().ipv6())\n"
     )
     systemd.write_unit(
@@ -325,7 +325,7 @@ def test_attached_networks_are_those_where_the_machine_has_an_address_itself() -
         "ip link add cable type veth peer name far; ip link set far up; ip addr add 141.84.5.2/24 dev cable; ip addr add 141.84.7.2/26 dev cable;"
         "ip addr add 2001:db8::2/64 dev cable nodad; ip link set lo up; ip link set cable up;"
         "ip route add 198.51.100.7 dev cable; ip route add 198.51.100.128/25 dev cable; ip route add default via 141.84.5.1;"
-        f"{sys.executable} -c 'from hubagent.adapters.network_facts import NetworkFacts as F; print(*F().attached())'"
+        f"{sys.executable} -c 'from hubagent.adapters.net.network_facts import NetworkFacts as F; print(*F().attached())'"
     )
     done = subprocess.run(
         ["unshare", "--net", "sh", "-ec", script], capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.notify import SystemdNotifier
+from hubagent.adapters.systemd.notify import SystemdNotifier
 from hubagent.ports import Notifier
 from tests.contract.small_systemd import SmallSystemd
 from tests.fakes import FakeNotifier
@@ -99,7 +99,7 @@ def test_systemd_understands_us(systemd: SmallSystemd, tmp_path: Path) -> None:
     program = tmp_path / "service.py"
     program.write_text(
         f"import signal, sys\nsys.path[:0] = {sys.path!r}\n"
-        "from hubagent.adapters.notify import SystemdNotifier\n"
+        "from hubagent.adapters.systemd.notify import SystemdNotifier\n"
         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])\n"
         "notifier = SystemdNotifier()\n"
         "notifier.ready(f'watchdog {notifier.watchdog_interval_s}')\n"
@@ -135,9 +135,9 @@ def test_a_service_that_hangs_is_aborted_and_started_again(systemd: SmallSystemd
     program = tmp_path / "beating.py"
     program.write_text(
         f"import sys\nsys.path[:0] = {sys.path!r}\n"
-        "from hubagent.adapters.clock import SystemClock\n"
-        "from hubagent.adapters.notify import SystemdNotifier\n"
-        "from hubagent.converge.beat import BeatingClock\n"
+        "from hubagent.adapters.machine.clock import SystemClock\n"
+        "from hubagent.adapters.systemd.notify import SystemdNotifier\n"
+        "from hubagent.agent.watchdog_clock import BeatingClock\n"
         "notifier = SystemdNotifier()\n"
         "notifier.ready('beating')\n"
         "clock = BeatingClock(SystemClock(), notifier.watchdog)\n"

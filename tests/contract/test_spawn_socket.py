@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
-from hubagent.adapters.spawn_socket import SpawnServer
+from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.errors import StorageError
 from hubagent.pool.broker import REQUESTS
 from tests.waiting import wait_until

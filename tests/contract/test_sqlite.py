@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.sqlite import SqliteDatabases
+from hubagent.adapters.files.sqlite import SqliteDatabases
 from hubagent.errors import StorageError
 from tests.waiting import wait_until
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from hubagent.adapters import systemd_objects as objects
-from hubagent.adapters.systemd import SystemdUnitManager
-from hubagent.adapters.systemd_bus import BusConnection
+from hubagent.adapters.systemd import objects as objects
+from hubagent.adapters.systemd.bus import BusConnection
+from hubagent.adapters.systemd.manager import SystemdUnitManager
 from hubagent.errors import UnitError
 from hubagent.ports import ActiveState, JobResult, UnitVerb
 from tests.contract.small_systemd import SmallSystemd

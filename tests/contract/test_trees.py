@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from hubagent.adapters.trees import LocalTrees
+from hubagent.adapters.files.trees import LocalTrees
 from hubagent.backup import archive
 from hubagent.backup.entries import Entry, Kind
 from hubagent.errors import BackupError, StorageError

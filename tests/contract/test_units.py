@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hubagent.adapters.systemd import SystemdUnitManager
+from hubagent.adapters.systemd.manager import SystemdUnitManager
 from hubagent.errors import JobDeadlineError, UnitError
 from hubagent.ports import ActiveState, JobResult, LoadState, UnitManager, UnitState, UnitVerb
 from tests.contract.small_systemd import SmallSystemd

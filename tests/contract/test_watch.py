@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.watch import ConfigWatch
+from hubagent.adapters.files.watch import ConfigWatch
 from tests.waiting import wait_until
 
 _NEVER_S = 3600.0

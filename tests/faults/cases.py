@@ -11,12 +11,12 @@ CONVERGE = "tests/unit/converge/test_reconciler.py"
 KEEPER = "tests/unit/pool/test_keeper.py"
 CLAIMS = "tests/unit/pool/test_claims.py"
 SLOTS = "tests/unit/pool/test_slots.py"
-PLAN = "tests/unit/state/test_plan.py"
+PLAN = "tests/unit/converge/test_plan.py"
 TRIGGERS = "tests/unit/converge/test_triggers.py"
-EXPOSITION = "tests/unit/observability/test_exposition.py"
-LIMITS = "tests/unit/observability/test_exposition_limits.py"
-SWITCH = "tests/unit/observability/test_exposition_switch.py"
-METRICS = "tests/unit/observability/test_metrics.py"
+EXPOSITION = "tests/unit/web/test_server.py"
+LIMITS = "tests/unit/web/test_server_limits.py"
+SWITCH = "tests/unit/web/test_server_switch.py"
+METRICS = "tests/unit/web/test_metrics.py"
 SYSTEMD = "tests/contract/test_systemd.py"
 UNITS = "tests/contract/test_units.py"
 DOCKER = "tests/contract/test_docker.py"
@@ -319,9 +319,7 @@ THE_AGENT = Chapter(
                 ),
                 *_tests(SLOTS, "no_state_file_can_hurt", "state_files_of_other_versions_are_read"),
                 *_tests("tests/unit/images/test_images.py", "what_is_kept_can_be_spoiled"),
-                *_tests(
-                    "tests/unit/observability/test_status_json.py", "what_does_not_fit_is_one_clear_error"
-                ),
+                *_tests("tests/unit/state/test_status_json.py", "what_does_not_fit_is_one_clear_error"),
             ),
         ),
         Case(
@@ -515,7 +513,7 @@ THE_AGENT = Chapter(
                 ),
                 *_tests(SURVEY, "what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without"),
                 *_tests(
-                    "tests/unit/observability/test_report.py",
+                    "tests/unit/cli/test_status_report.py",
                     "a_plan_says_what_becomes_of_the_accounts_when_the_database_changes",
                 ),
             ),
@@ -1580,7 +1578,7 @@ THE_SURROUNDINGS = Chapter(
     ),
 )
 BUSY = "tests/unit/converge/test_busy_machine.py"
-BEAT = "tests/unit/converge/test_beat.py"
+BEAT = "tests/unit/agent/test_watchdog_clock.py"
 FIRST_LOGIN = "tests/contract/test_first_login.py"
 
 A_BUSY_MACHINE = Chapter(
@@ -1666,7 +1664,7 @@ A_BUSY_MACHINE = Chapter(
             (
                 *_tests(BUSY, "what_a_service_says_of_its_own_end_is_told"),
                 *_tests(
-                    "tests/unit/state/test_complaint.py",
+                    "tests/unit/converge/test_complaint.py",
                     "the_line_that_names_the_fault",
                     "what_looks_like_a_secret_is_not_shown",
                     "known_secrets_are_not_shown_in_any_place",

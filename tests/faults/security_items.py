@@ -23,8 +23,8 @@ FRONT = "tests/nginx/test_front.py"
 TLS = "tests/nginx/test_tls.py"
 PROPERTIES = "tests/unit/config/test_properties.py"
 SIGNING_IN = "tests/hub/test_signing_in.py"
-WEB_AUTH = "tests/unit/observability/test_web_auth.py"
-LIMITS = "tests/unit/observability/test_exposition_limits.py"
+WEB_AUTH = "tests/unit/web/test_auth.py"
+LIMITS = "tests/unit/web/test_server_limits.py"
 GUEST = "tests/guest/test_server.py"
 WAITING = "tests/guest/test_waiting.py"
 
@@ -255,7 +255,7 @@ INPUT: Final = Chapter(
                     "hostile_text_is_refused_or_comes_out_exactly",
                     "hostile_names_are_refused_or_come_out_exactly",
                 ),
-                *tests_of("tests/unit/observability/test_page.py", "hostile_values_never_become_markup"),
+                *tests_of("tests/unit/web/test_page.py", "hostile_values_never_become_markup"),
             ),
         ),
         Case(
@@ -401,13 +401,11 @@ NETWORK: Final = Chapter(
                     "threads_and_descriptors_do_not_grow_with_requests",
                 ),
                 *tests_of(
-                    "tests/unit/observability/test_exposition.py",
+                    "tests/unit/web/test_server.py",
                     "other_methods_are_refused",
                     "status_json_is_the_status_without_people",
                 ),
-                *tests_of(
-                    "tests/unit/observability/test_metrics.py", "no_text_of_people_or_faults_is_a_label"
-                ),
+                *tests_of("tests/unit/web/test_metrics.py", "no_text_of_people_or_faults_is_a_label"),
             ),
         ),
         Case(

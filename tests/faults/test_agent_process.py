@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.observability.status_json import from_json
+from hubagent.state.status_json import from_json
 from tests.faults.agent_process import START_S, Broken, ended
 from tests.waiting import wait_until
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from hubagent.config.document import MAX_BYTES
+from hubagent.config.tree.document import MAX_BYTES
 from hubagent.layout import HUB, NGINX
-from hubagent.observability.state_metrics import edit_in_force
-from hubagent.observability.status import Reason, Result
 from hubagent.ports import UnitVerb
 from hubagent.state.model import Component
+from hubagent.state.status import Reason, Result
+from hubagent.web.state_metrics import edit_in_force
 from tests.fakes import Survivors
 from tests.faults.test_crashes import EDIT
 from tests.faults.whole import CHANGING, assert_at_rest, assert_runs_what_is_in_force, in_force

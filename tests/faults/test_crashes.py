@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from hubagent.layout import HUB, NGINX
-from hubagent.observability.status import Result
 from hubagent.ports import UnitVerb
+from hubagent.state.status import Result
 from tests.fakes import MemoryFileStore, PowerLost, Survivors
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, World

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.converge.reported import last_status
 from hubagent.converge.requests import Requests
+from hubagent.converge.status_file import last_status
 from hubagent.errors import StorageError, TemporaryError
 from hubagent.layout import HUB
-from hubagent.observability.status import Result
-from hubagent.state import manifest
+from hubagent.render import manifest
+from hubagent.state.status import Result
 from tests.fakes import Survivors
 from tests.faults.test_crashes import EDIT
 from tests.faults.whole import CHANGING, assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, World
-from tests.unit.state.worlds import wished
+from tests.unit.converge.worlds import wished
 
 STATE = Path("/var/lib/hubagent")
 CURRENT = "generations/2"

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.files.store import LocalFileStore
 from hubagent.converge.generations import Generations, Switch
 from hubagent.errors import StorageError
 from hubagent.layout import Layout
-from hubagent.observability.status import Reason, Result
-from hubagent.state.desired import Desired, ManagedFile
+from hubagent.render.generation import Desired, ManagedFile
+from hubagent.state.status import Reason, Result
 from tests.faults.test_crashes import EDIT
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, World
-from tests.unit.state.worlds import wished
+from tests.unit.converge.worlds import wished
 
 FULL = ("write", "make_dir", "link")  # removing works on a full disk
 READ_ONLY = (*FULL, "remove")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from hubagent import wire
-from hubagent.adapters.spawn_socket import SpawnServer
+from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.pool.broker import REQUESTS
 from tests.contract.small_homes import SmallHomes
 from tests.faults.hostile import almost_messages, streams

@@ -6,8 +6,8 @@ import gc
 import sys
 import time
 
-from hubagent.config.document import MAX_BYTES
-from hubagent.observability.status import Result
+from hubagent.config.tree.document import MAX_BYTES
+from hubagent.state.status import Result
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force
 from tests.unit.converge.world import CONFIG, World
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from hubagent.converge.generations import Generations
-from hubagent.converge.look import Look, Order, Prepared
+from hubagent.converge.outcome import Look, Order, Prepared
 from hubagent.errors import HubagentError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY
-from hubagent.observability.status import Result
 from hubagent.ports import JobResult, UnitVerb
+from hubagent.state.status import Result
 from tests.fakes import PowerLost, Survivors
 from tests.faults.whole import CHANGING, assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, World

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.converge.beat import BeatingClock
+from hubagent.agent.watchdog_clock import BeatingClock
 from hubagent.converge.verify import DEADLINE_S, STABLE_S
 from hubagent.layout import HUB, NGINX, PROXY
-from hubagent.observability.status import Reason, Result
 from hubagent.ports import ActiveState, HttpAnswer, JobResult, UnitVerb
 from hubagent.state.model import Component
+from hubagent.state.status import Reason, Result
 from tests.fakes import ManualClock, Request, certificate_text, key_text
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, GATEWAY, World

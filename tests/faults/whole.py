@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 from hubagent.converge.observe import UNITS
-from hubagent.observability.status import Result
 from hubagent.ports import ActiveState
 from hubagent.state.model import Component
+from hubagent.state.status import Result
 from tests.unit.converge.world import World
 
 CHANGING = ("start", "stop", "restart", "reload")

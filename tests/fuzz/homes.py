@@ -15,14 +15,14 @@ import threading
 from pathlib import Path, PurePosixPath
 
 from hubagent import wire
-from hubagent.homes import mount_table
-from hubagent.homes.cgroups import Cgroups
-from hubagent.homes.folder import SlotFolder
-from hubagent.homes.giving_way import GivingWay
-from hubagent.homes.loans import Loans
-from hubagent.homes.roots import HomesFolder
-from hubagent.homes.server import Server
-from hubagent.homes.slots import Slots
+from hubagent.helper import mount_table
+from hubagent.helper.cgroups import Cgroups
+from hubagent.helper.folder import SlotFolder
+from hubagent.helper.restorable import Loans
+from hubagent.helper.roots import HomesFolder
+from hubagent.helper.server import Server
+from hubagent.helper.slots import Slots
+from hubagent.helper.yielding import GivingWay
 from tests.fuzz import frames
 
 SLOT, OTHER = "0123456789ab", "ba9876543210"

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hubagent.config import loader
-from hubagent.config.refusal import MAX_FAULTS
-from hubagent.config.schema import schema_text
+from hubagent.config.made.schema import schema_text
+from hubagent.config.reading import loader
+from hubagent.config.tree.refusal import MAX_FAULTS
 from hubagent.errors import ConfigError, PreflightError
 from tests.nginx.reading import parse
-from tests.unit.state.worlds import wished
+from tests.unit.converge.worlds import wished
 
 _ROOT = Path(__file__).parents[2]
 _PLACE = re.compile(r"f:(\d+):(\d+): ")

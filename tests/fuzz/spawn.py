@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from hubagent import wire
-from hubagent.adapters.spawn_socket import SpawnServer
+from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.config.model import Warm
 from hubagent.layout import LABEL_SERVER
 from hubagent.pool.broker import REQUESTS, Broker

@@ -13,16 +13,16 @@ from docker_daemon import DockerDaemon
 from holding import Hold
 
 from hubagent import wire
-from hubagent.adapters.clock import SystemClock
-from hubagent.adapters.containers import DockerContainers
-from hubagent.adapters.files import LocalFileStore
-from hubagent.adapters.guests import SocketGuests
-from hubagent.adapters.homes import HomesClient
-from hubagent.adapters.spawn_socket import SpawnServer
-from hubagent.config.hub import Hub
+from hubagent.adapters.docker.containers import DockerContainers
+from hubagent.adapters.files.store import LocalFileStore
+from hubagent.adapters.machine.clock import SystemClock
+from hubagent.adapters.net.guests import SocketGuests
+from hubagent.adapters.net.homes_helper import HomesClient
+from hubagent.adapters.net.spawn_socket import SpawnServer
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
-from hubagent.config.servers import Mount, MountMode, Server
-from hubagent.config.types import ServerName
+from hubagent.config.model.hub import Hub
+from hubagent.config.model.servers import Mount, MountMode, Server
 from hubagent.pool.accounts import Account
 from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts

@@ -15,7 +15,7 @@ from pathlib import Path
 from running import RunningHub, call, free_ports
 
 from hubagent import wire
-from hubagent.adapters.spawn_socket import SpawnServer
+from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.naming import container_name
 from hubagent.pool.broker import REQUESTS, Request
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from running import RunningHub, call, running_hub
 
-from hubagent.adapters.http import SocketHttpProbe
+from hubagent.adapters.net.probe import SocketHttpProbe
 from hubagent.converge.door import HOME, LOGIN, Door, Visit, fault
 from hubagent.ports import CertificateFacts
-from hubagent.state.desired import HUB_FILE, HUB_SECRETS_FILE, Desired, ManagedFile
+from hubagent.render.generation import HUB_FILE, HUB_SECRETS_FILE, Desired, ManagedFile
 from tests.fakes.http import FakeHttpProbe
 from tests.fakes.hub_pages import FakeHubPages
 

@@ -49,7 +49,7 @@ def _all_traits() -> list[tuple[str, str]]:
 
 
 def _agents(cls: str, trait: str, value: object) -> str | None:
-    """As hubagent.config.traits asks."""
+    """As hubagent.config.kinds.traits asks."""
     names = known.ancestry(cls)
     kinds = known.kinds(names, trait)
     return (

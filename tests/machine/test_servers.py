@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hubagent.pool.leaving import ABANDONED_S
+from hubagent.pool.cleanup import ABANDONED_S
 from hubagent.pool.volumes import FOREIGN
 from tests.machine.client import Person
 from tests.machine.course import Course, set_up

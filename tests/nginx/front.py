@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hubagent.state.nginx import NginxSite, Version, marker_of, parse_versions, render_main, render_site
+from hubagent.render.nginx import NginxSite, Version, marker_of, parse_versions, render_main, render_site
 from tests.waiting import wait_until
 
 from .client import ask

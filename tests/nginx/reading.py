@@ -10,7 +10,7 @@ from typing import Any
 
 import crossplane  # type: ignore[import-untyped]
 
-from hubagent.state.nginx import NginxSite, render_site
+from hubagent.render.nginx import NginxSite, render_site
 
 from .front import HOST, SITE_TEMPLATE
 

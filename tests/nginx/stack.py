@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hubagent.state.nginx import NginxSite
+from hubagent.render.nginx import NginxSite
 
 from .client import Answer, ask
 from .front import HOST, Front

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubagent.errors import PreflightError
-from hubagent.state.nginx import RenderError
+from hubagent.render.nginx import RenderError
 
 from .reading import SITE, parse, render, servers, serving, shape, with_field
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from jinja2 import Environment, nodes
 
-from hubagent.state.nginx import (
+from hubagent.render.nginx import (
     FILTERS,
     UNHASHED_NAME,
     NginxSite,

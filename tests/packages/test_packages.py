@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import hubagent
-from hubagent.state import release
+from hubagent.converge import release
 from tests.packages.debs import NAMES, ROOT, Deb
 
 MODULES = "/usr/lib/python3/dist-packages"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.state import release
+from hubagent.converge import release
 from tests.packages.debs import Deb
 
 TOKEN = "0123456789abcdef"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.adapters.spawn_socket import WORKERS
+from hubagent.adapters.net.spawn_socket import WORKERS
 from tests.soak.background import Failure
 from tests.soak.events import Calm, Done, Kind
 from tests.soak.samples import AGENT, HOMES, Held, Sample
@@ -17,13 +17,13 @@ PARTS: Final = 3
 
 ANSWERS: Final = "spawn"
 """The name of the threads that answer the hub. They grow to what the hub asks at once, WORKERS at most
-(hubagent/adapters/spawn_socket.py), and leave when they are not needed any more."""
+(hubagent/adapters/net/spawn_socket.py), and leave when they are not needed any more."""
 COME_AND_GO: Final = frozenset({ANSWERS, "claim"})
 """hubagent/pool/claims.py takes two threads for a claim, as long as it lasts. All others of the agent begin with it. The
-homes helper has one for each request (hubagent/homes/server.py)."""
+homes helper has one for each request (hubagent/helper/server.py)."""
 
 CONNECTIONS_MORE: Final = {AGENT: 6, HOMES: 0}
-"""Connections to Docker that are kept. Six clients of the agent's keep one each (hubagent/adapters/docker_client.py): for users'
+"""Connections to Docker that are kept. Six clients of the agent's keep one each (hubagent/adapters/docker/client.py): for users'
 containers, quick and slow (containers.py), for the network, for events (docker_engine.py), for images, and for builds
 (image_builder.py). The homes helper keeps none."""
 

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubagent import limits
+from hubagent.cli.status_report import status_text
 from hubagent.converge.doctor import examine
 from hubagent.layout import AGENT
 from hubagent.limits import Ceiling, Floor, Verdict
-from hubagent.observability.page import View, view
-from hubagent.observability.report import status_text
-from hubagent.observability.state_metrics import families
-from hubagent.observability.status import Reason, Status
 from hubagent.ports import ActiveState
+from hubagent.state.status import Reason, Status
+from hubagent.web.page import View, view
+from hubagent.web.state_metrics import families
 from tests.unit.converge.world import World
 
 ALERTS = Path(__file__).parents[2] / "conf/prometheus/alerts.yml"

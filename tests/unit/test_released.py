@@ -13,11 +13,11 @@ import pytest
 
 from hubagent import wire
 from hubagent.codec import Codec
-from hubagent.config.loader import load
-from hubagent.state import manifest
-from hubagent.state.hub_files import secrets_json, server_digest, servers_json
+from hubagent.config.reading.loader import load
+from hubagent.render import manifest
+from hubagent.render.hub_files import secrets_json, server_digest, servers_json
 from tests.documents import codecs
-from tests.unit.state.worlds import SECRETS
+from tests.unit.converge.worlds import SECRETS
 
 RELEASED = Path(__file__).parent / "released/0.1.0"
 MESSAGES = (RELEASED / "messages.jsonl").read_bytes().splitlines()
@@ -31,7 +31,7 @@ FILES = {
     "secrets.json": "hubagent.hub_documents.SECRETS",
     "servers.json": "hubagent.hub_documents.SERVERS",
     "slot.json": "hubagent.pool.slots._STATE",
-    "status.json": "hubagent.observability.status_json._STATUS",
+    "status.json": "hubagent.state.status_json._STATUS",
     "switch.json": "hubagent.converge.generations._SWITCH",
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.files.store import LocalFileStore
 from hubagent.layout import LABEL_ACCOUNT, LABEL_USER
 from hubagent.pool.owners import How, Owner, Owners
 from tests.unit.backup.world import Machine

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.adapters.lock import InstanceLock
+from hubagent.adapters.files.lock import InstanceLock
 from hubagent.backup import archive
 from hubagent.backup.entries import Entry, Kind
 from hubagent.backup.manifest import Database, Manifest

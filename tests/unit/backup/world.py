@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
-from hubagent.adapters.files import LocalFileStore
-from hubagent.adapters.sqlite import SqliteDatabases
-from hubagent.adapters.trees import LocalTrees
+from hubagent.adapters.files.sqlite import SqliteDatabases
+from hubagent.adapters.files.store import LocalFileStore
+from hubagent.adapters.files.trees import LocalTrees
 from hubagent.backup.making import Making
 from hubagent.backup.manifest import Manifest
 from hubagent.backup.ports import TreeWriter

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hubagent.config.loader import load
 from hubagent.config.model import Config
+from hubagent.config.reading.loader import load
 from hubagent.errors import ConfigError
 
 PATH = "/etc/hubagent.yaml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubagent.config.advice import advice
+from hubagent.config.reading.advice import advice
 from tests.unit.config.reading import read
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.config.changes import Change, changes
+from hubagent.config.made.changes import Change, changes
+from hubagent.config.made.notation import flow
 from hubagent.config.model import Config
-from hubagent.config.notation import flow
 from tests.unit.config.reading import read
 
 ONE_HASH = "$2y$10$" + "a" * 53

@@ -13,14 +13,14 @@ import jsonschema
 import pytest
 import yaml
 
-from hubagent.config.composites import Named, Section
-from hubagent.config.keys import Key, keys_of
+from hubagent.config.kinds.composites import Named, Section
+from hubagent.config.kinds.keys import Key, keys_of
+from hubagent.config.kinds.scalars import Kind
+from hubagent.config.made.reference import reference_text
+from hubagent.config.made.schema import json_schema, schema_text
 from hubagent.config.model import Config
-from hubagent.config.reference import reference_text
-from hubagent.config.scalars import Kind
-from hubagent.config.schema import json_schema, schema_text
 from hubagent.ladder import Level
-from hubagent.state.hub_files import hub_json, servers_json
+from hubagent.render.hub_files import hub_json, servers_json
 from tests.unit.config.reading import faults, read
 
 ROOT = Path(__file__).parents[3]
@@ -34,13 +34,13 @@ def validates(data: object) -> bool:
 
 def test_the_shipped_schema_is_up_to_date() -> None:
     assert (ROOT / "conf/schema.json").read_text() == schema_text(), (
-        "run: build/venv/bin/python -m hubagent.config.schema > conf/schema.json"
+        "run: build/venv/bin/python -m hubagent.config.made.schema > conf/schema.json"
     )
 
 
 def test_the_shipped_reference_is_up_to_date() -> None:
     assert (ROOT / "docs/reference.md").read_text() == reference_text(), (
-        "run: build/venv/bin/python -m hubagent.config.reference > docs/reference.md"
+        "run: build/venv/bin/python -m hubagent.config.made.reference > docs/reference.md"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from hubagent.config.host_names import judge
+from hubagent.config.reading.host_names import judge
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from hubagent.config.kinds.types import Hostname, ListenAddress, ServerName, TimeOfDay, Username
 from hubagent.config.model import (
     Apply,
     Build,
@@ -25,7 +26,6 @@ from hubagent.config.model import (
     Warm,
     Window,
 )
-from hubagent.config.types import Hostname, ListenAddress, ServerName, TimeOfDay, Username
 from tests.unit.config.reading import read
 
 HERE = Path(__file__).parent

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubagent.config.changes import changes
-from hubagent.config.composites import Section
+from hubagent.config.kinds.composites import Section
+from hubagent.config.made.changes import changes
+from hubagent.config.made.notation import flow
 from hubagent.config.model import Config
-from hubagent.config.notation import flow
 from hubagent.errors import ConfigError
 from tests.unit.config.reading import read
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from hubagent.config.trait_files import (
+from hubagent.config.reading.trait_files import (
     named_files,
     secret_files,
     services_with_tokens,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from hubagent.cli.status_report import status_text
 from hubagent.converge.allowance import Allowance
-from hubagent.converge.look import Look
 from hubagent.converge.observe import UNITS
+from hubagent.converge.outcome import Look
 from hubagent.errors import TemporaryError
 from hubagent.layout import HUB_TEST, NGINX_TEST
-from hubagent.observability.report import status_text
-from hubagent.observability.state_metrics import edit_in_force
-from hubagent.observability.status import Reason, Result
 from hubagent.ports import ActiveState, HttpAnswer, JobResult, UnitVerb
 from hubagent.state.model import Component
+from hubagent.state.status import Reason, Result
+from hubagent.web.state_metrics import edit_in_force
 from tests.fakes.http import Request
 from tests.unit.converge.world import CONFIG, GATEWAY, World
 

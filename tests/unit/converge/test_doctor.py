@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from hubagent.converge.doctor import Finding, examine
-from hubagent.observability.status import Figures
+from hubagent.state.status import Figures
 from tests.unit.converge.world import World
 
 

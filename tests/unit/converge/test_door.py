@@ -6,9 +6,9 @@ import pytest
 
 from hubagent.converge.observe import UNITS
 from hubagent.layout import HUB, NGINX, PROXY
-from hubagent.observability.status import Problem, Reason, Result, Status
 from hubagent.ports import HttpAnswer
 from hubagent.state.model import Component
+from hubagent.state.status import Problem, Reason, Result, Status
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force, in_force
 from tests.unit.converge.world import CONFIG, GATEWAY, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubagent.converge.image_problems import problems
-from hubagent.observability.status import ImageState, ImageStatus, Reason
+from hubagent.state.status import ImageState, ImageStatus, Reason
 
 DECLARED = {"julia": "hubagent/julia"}
 

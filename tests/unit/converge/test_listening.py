@@ -7,9 +7,9 @@ import pytest
 from hubagent.converge import doctor
 from hubagent.converge.observe import UNITS
 from hubagent.layout import PROXY, PROXY_API_PORT, PROXY_PORT
-from hubagent.observability.status import Reason, Result, Status
 from hubagent.ports import ActiveState, Listener, UnitVerb
 from hubagent.state.model import Component
+from hubagent.state.status import Reason, Result, Status
 from tests.unit.converge.world import CONFIG, GATEWAY, World
 
 WHO = "python3 (pid 4711, demo.service)"

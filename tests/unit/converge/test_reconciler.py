@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.converge.declared import Declared
 from hubagent.converge.generations import Switch
-from hubagent.converge.look import Order
+from hubagent.converge.in_force import Declared
+from hubagent.converge.outcome import Order
 from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_TEST, NGINX, PROXY
-from hubagent.observability.status import Reason, Result
 from hubagent.ports import JobResult, UnitVerb
 from hubagent.state.model import Component
+from hubagent.state.status import Reason, Result
 from tests.unit.converge.world import CONFIG, World
 
 RECORDED = Path(__file__).parent / "recorded"

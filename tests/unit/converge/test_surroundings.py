@@ -10,12 +10,12 @@ import pytest
 
 from hubagent.config.model import Drift
 from hubagent.converge.doctor import examine
-from hubagent.converge.look import Order
 from hubagent.converge.networks import fault
+from hubagent.converge.outcome import Order
 from hubagent.layout import BRIDGE, DOCKER, FIREWALL, bridge_of
-from hubagent.observability.status import Result
 from hubagent.ports import ActiveState, Network, UnitVerb
 from hubagent.state.model import Component
+from hubagent.state.status import Result
 from tests.unit.converge.world import CONFIG, World
 
 OPENING = CONFIG + "servers: {julia: {}, course: {networks: [10.1.2.0/24]}}\n"

@@ -9,8 +9,8 @@ import pytest
 
 from hubagent.converge import server_problems
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
-from hubagent.observability.status import PoolStatus, Reason
 from hubagent.ports import Container
+from hubagent.state.status import PoolStatus, Reason
 from tests.unit.converge.world import CONFIG, World
 
 WARM = CONFIG + "servers: {julia: {warm: {ready: 2}}}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubagent.observability.status import Result
+from hubagent.state.status import Result
 from tests.fakes.certificates import certificate_text, key_text
 from tests.unit.converge.world import HOSTS, World
 

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from hubagent.converge.look import Order
+from hubagent.converge.outcome import Order
 from hubagent.converge.requests import Request, Requests
 from hubagent.ladder import Level
 from hubagent.layout import HUB, PROXY
-from hubagent.observability.status import Result
 from hubagent.ports import JobResult, UnitVerb
 from hubagent.state.model import Component, Verb
+from hubagent.state.status import Result
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force
 from tests.unit.converge.world import CONFIG, World
 

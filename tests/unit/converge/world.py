@@ -13,8 +13,8 @@ from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
-from hubagent.converge.look import Look, Order
 from hubagent.converge.observe import UNITS, Observer
+from hubagent.converge.outcome import Look, Order
 from hubagent.converge.preflight import Preflight
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
@@ -32,10 +32,10 @@ from hubagent.layout import (
     PROXY_PORT,
     Layout,
 )
-from hubagent.observability.metrics import Metrics
 from hubagent.ports import ActiveState, HttpAnswer, Listener, Process, UnitVerb
-from hubagent.state.desired import Desired
+from hubagent.render.generation import Desired
 from hubagent.state.model import Component, Step
+from hubagent.web.metrics import Metrics
 from tests.fakes.certificates import FakeCertificateStore
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers import FakeContainerRuntime
@@ -45,7 +45,7 @@ from tests.fakes.hub_pages import FakeHubPages
 from tests.fakes.machine_facts import FakeMachineFacts
 from tests.fakes.memory_tree import Survivors
 from tests.fakes.units import FakeUnitManager
-from tests.unit.state.worlds import TEMPLATES
+from tests.unit.converge.worlds import TEMPLATES
 
 GATEWAY = "172.18.0.1"
 _PROXY_USER = 61234

@@ -8,14 +8,14 @@ import threading
 from collections.abc import Callable
 
 from hubagent import wire
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Build, Server
-from hubagent.config.types import ServerName
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
 from hubagent.images.recipe import recipe
 from hubagent.layout import LABEL_GUEST, LABEL_PROOF, LABEL_SERVER, Layout
-from hubagent.observability.status import ImageState, ImageStatus
 from hubagent.pool.ports import ContainerSpec
+from hubagent.state.status import ImageState, ImageStatus
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import Container, FakeContainers
 from tests.fakes.files import MemoryFileStore

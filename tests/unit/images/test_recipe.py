@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubagent.config import kinds
+from hubagent.config.kinds import grammars
 from hubagent.config.model import Build
-from hubagent.config.servers import Sysimage
+from hubagent.config.model.servers import Sysimage
 from hubagent.errors import ImageError
 from hubagent.images.recipe import DEBIAN, JULIA_VERSIONS, Material, newest, recipe, repository
 from tests.unit.images.shipped import FILES, MATERIAL
@@ -145,7 +145,7 @@ def test_the_table_of_julias_is_whole() -> None:
     assert newest(Build().julia, TABLE["versions"])  # the default can be had
     seen: set[str] = set()
     for version, binaries in TABLE["versions"].items():
-        assert re.fullmatch(kinds._JULIA_PATTERN, version)
+        assert re.fullmatch(grammars._JULIA_PATTERN, version)
         assert binaries.keys() == {"x86_64", "aarch64"}
         for sha256 in binaries.values():
             assert re.fullmatch("[0-9a-f]{64}", sha256)

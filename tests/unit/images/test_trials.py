@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 import pytest
 
 from hubagent import wire
-from hubagent.config.hub import Hub
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config, Mount, MountMode, Server
-from hubagent.config.types import ServerName
+from hubagent.config.model.hub import Hub
 from hubagent.errors import ContainerError
 from hubagent.images.proof import CPU_SHARES
 from hubagent.images.trials import Trials

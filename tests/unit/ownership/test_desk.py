@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from hubagent.adapters.home_files import LocalArchiveFiles, size_of
-from hubagent.adapters.trees import LocalTrees
+from hubagent.adapters.files.home_files import LocalArchiveFiles, size_of
+from hubagent.adapters.files.trees import LocalTrees
 from hubagent.backup import archive as archives
-from hubagent.config.servers import Server
-from hubagent.config.types import ServerName
+from hubagent.config.kinds.types import ServerName
+from hubagent.config.model.servers import Server
 from hubagent.errors import BackupError, BusyError, HubagentError, StorageError, TemporaryError, UsageError
 from hubagent.layout import LABEL_ACCOUNT, LABEL_USER, LABEL_VOLUME
 from hubagent.ownership.archive import Archives

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
-from hubagent.config.servers import Server
-from hubagent.config.types import ServerName
+from hubagent.config.model.servers import Server
 from hubagent.pool.accounts import Account
-from hubagent.pool.arrivals import Arrivals, homes_ahead
+from hubagent.pool.home_prefetch import Arrivals, homes_ahead
 from hubagent.pool.volumes import Home
 from tests.fakes import FakeContainers
 from tests.unit.pool.volumes import volumes_on

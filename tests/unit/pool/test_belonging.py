@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubagent.config.servers import Server
-from hubagent.config.types import ServerName
+from hubagent.config.kinds.types import ServerName
+from hubagent.config.model.servers import Server
 from hubagent.errors import StorageError
 from hubagent.layout import LABEL_ACCOUNT, LABEL_USER
 from hubagent.pool.accounts import Account

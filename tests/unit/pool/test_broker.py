@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
-from hubagent.config.servers import Server
-from hubagent.config.types import ServerName
+from hubagent.config.model.servers import Server
 from hubagent.pool.accounts import Account
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts

@@ -13,8 +13,8 @@ import pytest
 from hubagent import wire
 from hubagent.config.model import Mount, MountMode, Warm
 from hubagent.layout import LABEL_SERVER
-from hubagent.observability.pool_events import ClaimResult, SpawnKind
 from hubagent.pool.claims import folders_in_home
+from hubagent.pool.events import ClaimResult, SpawnKind
 from hubagent.pool.home_check import AGAIN_S, VOLUME
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.slots import Phase

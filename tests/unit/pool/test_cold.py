@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
-from hubagent.config.servers import Server
-from hubagent.config.types import ServerName
+from hubagent.config.model.servers import Server
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.pool.cold import LISTENS_S, ColdStarts
 from hubagent.pool.refusal import SpawnError

@@ -9,12 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from hubagent import wire
+from hubagent.config.kinds.types import TimeOfDay
 from hubagent.config.model import Config, Lecture, Warm
-from hubagent.config.types import TimeOfDay
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
-from hubagent.observability.pool_events import Eviction, SlotFailure
-from hubagent.pool import health, keeper, leaving, policy
+from hubagent.pool import cleanup, health, keeper, policy
 from hubagent.pool import warming as warming_limits
+from hubagent.pool.events import Eviction, SlotFailure
 from hubagent.pool.policy import Memory
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.slots import Phase, Slot
@@ -162,7 +162,7 @@ def test_a_failure_is_told_waited_out_and_leaves_nothing(fault: Callable[[World]
     world.pass_time(policy.FIRST_BACKOFF_S / 2)
     assert len(world.containers.calls("create")) == made
     world.pass_time(policy.FIRST_BACKOFF_S * 4)
-    world.pass_time(leaving.UNKNOWN_S * 1.2)
+    world.pass_time(cleanup.UNKNOWN_S * 1.2)
     assert len(world.ready()) == 2
     assert world.pool.status()[0].last_failure is None
     assert world.leftovers() == {}
@@ -580,7 +580,7 @@ def test_a_server_that_ended_stays_for_its_exit_status() -> None:
     world = ready()
     answer = started(world)
     end(world, answer.id, 1)
-    world.pass_time(leaving.EXIT_STATUS_S - 10)
+    world.pass_time(cleanup.EXIT_STATUS_S - 10)
     assert world.containers.named(answer.id) is not None
     world.pass_time(20)
     assert world.containers.named(answer.id) is None
@@ -623,9 +623,9 @@ def test_folders_without_a_container_go_after_a_while() -> None:
     world = ready()
     world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
     world.homes.prepare("1" * 12)
-    world.pass_time(leaving.UNKNOWN_S / 2)
+    world.pass_time(cleanup.UNKNOWN_S / 2)
     assert world.leftovers() == {"folders": {"0" * 12}}, "a cold start begins with its folder"
-    world.pass_time(leaving.UNKNOWN_S)
+    world.pass_time(cleanup.UNKNOWN_S)
     assert world.leftovers() == {}
 
 
@@ -658,7 +658,7 @@ def test_a_cold_starts_container_that_the_hub_has_forgotten_goes_after_a_while(*
     cold = others(world, COLD, run=has_run)
     if has_run:
         end(world, cold)
-    world.pass_time(leaving.ABANDONED_S - 20)
+    world.pass_time(cleanup.ABANDONED_S - 20)
     assert world.containers.named(cold) is not None, "the hub asks why it ended"
     world.pass_time(keeper.TRUTH_S + 30)
     assert world.containers.named(cold) is None
@@ -670,7 +670,7 @@ def test_what_is_started_meanwhile_is_not_taken_for_ended() -> None:
     world = ready()
     world.guests.prepare("0" * 12, wire.GuestSettings("cold"))
     cold = others(world, COLD, run=False)
-    world.pass_time(leaving.ABANDONED_S - 20)
+    world.pass_time(cleanup.ABANDONED_S - 20)
     world.containers.start(cold)
     world.pass_time(600)
     assert world.containers.named(cold) is not None
@@ -683,7 +683,7 @@ def test_a_running_slot_that_nobody_wrote_down_may_be_a_users() -> None:
     world.pass_time(300)
     assert world.containers.named(lost) is not None
     end(world, lost)
-    world.pass_time(leaving.EXIT_STATUS_S + 20)
+    world.pass_time(cleanup.EXIT_STATUS_S + 20)
     assert world.containers.named(lost) is None
     assert not world.counts.evictions
 
@@ -771,7 +771,7 @@ def test_killed_between_any_two_steps_of_filling(step: int) -> None:
     world.restart()
     world.look()
     assert not world.counts.evictions, "that was nobody's fault"
-    world.pass_time(leaving.UNKNOWN_S + 60)
+    world.pass_time(cleanup.UNKNOWN_S + 60)
     assert len(world.ready()) == 1
     assert world.leftovers() == {}
 
@@ -809,7 +809,7 @@ def test_killed_between_any_two_steps_of_leaving(step: int) -> None:
     for container in list(world.containers.containers):
         world.containers.remove(container)  # the hub asks again
     world.restart()
-    world.pass_time(leaving.UNKNOWN_S + 60)
+    world.pass_time(cleanup.UNKNOWN_S + 60)
     assert world.leftovers() == {}
     assert not world.homes.attached
     assert not world.guests.known()

@@ -8,10 +8,10 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubagent.config.kinds.types import TimeOfDay
 from hubagent.config.model import Lecture, Warm
-from hubagent.config.types import TimeOfDay
-from hubagent.observability.pool_events import Eviction
 from hubagent.pool import policy
+from hubagent.pool.events import Eviction
 from hubagent.pool.policy import Demand, Memory, Now, Plan
 from hubagent.pool.slots import WAITING, Phase, Slot
 

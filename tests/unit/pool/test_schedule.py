@@ -8,8 +8,8 @@ import zoneinfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubagent.config.kinds.types import TimeOfDay
 from hubagent.config.model import Lecture, Warm
-from hubagent.config.types import TimeOfDay
 from hubagent.pool import schedule
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")

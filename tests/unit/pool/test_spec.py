@@ -8,16 +8,16 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from hubagent import wire
-from hubagent.config.hub import Hub
+from hubagent.config.kinds.networks import parse_network
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
-from hubagent.config.networks import parse_network
-from hubagent.config.servers import Mount, MountMode, Server
-from hubagent.config.types import ServerName
+from hubagent.config.model.hub import Hub
+from hubagent.config.model.servers import Mount, MountMode, Server
 from hubagent.pool.accounts import Account
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.spec import CPU_SHARES, WARMING_CPU_SHARES, Specs
-from hubagent.state.hub_files import server_digest
+from hubagent.render.hub_files import server_digest
 
 IMAGE = ImageFacts("sha256:1", "jovyan", ())
 HOME = "/home/jovyan/work"

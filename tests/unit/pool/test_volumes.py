@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubagent.config.servers import Server
-from hubagent.config.types import ServerName
+from hubagent.config.kinds.types import ServerName
+from hubagent.config.model.servers import Server
 from hubagent.errors import ContainerError, HubagentError
 from hubagent.pool.accounts import Account
 from hubagent.pool.ports import ContainerSpec, ImageFacts

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from hubagent import wire
+from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config, Server, Warm
-from hubagent.config.types import ServerName
 from hubagent.errors import GuestError, HomeError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import volume_name
-from hubagent.observability.pool_events import ClaimResult, Eviction, SlotFailure, SpawnKind
 from hubagent.pool.accounts import Account
 from hubagent.pool.claims import CLAIM_S
+from hubagent.pool.events import ClaimResult, Eviction, SlotFailure, SpawnKind
 from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts

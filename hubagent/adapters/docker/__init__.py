@@ -1,0 +1,1 @@
+"""Docker: its engine, its events, containers and images."""

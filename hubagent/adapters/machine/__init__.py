@@ -1,0 +1,1 @@
+"""What else is known of this machine: clocks, memory, the log, facts."""

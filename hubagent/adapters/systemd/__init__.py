@@ -1,0 +1,1 @@
+"""systemd: its manager over D-Bus, its journal, its notification socket."""

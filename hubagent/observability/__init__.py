@@ -1,1 +1,0 @@
-"""What the agent tells people and Prometheus about itself."""

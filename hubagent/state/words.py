@@ -1,0 +1,136 @@
+"""Numbers and states in words, the same on the status page and in `hubagent status`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubagent import limits
+from hubagent.layout import AGENT
+from hubagent.state.status import PoolStatus, Problem, Reason, Result, Status
+
+_UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
+
+def duration(seconds: float) -> str:
+    """In the largest fitting unit, for people: `8 s`, `3 min`, `5 h`, `12 days`."""
+    seconds = max(0.0, seconds)
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"
+
+
+def ago(then_s: float, now_s: float) -> str:
+    return f"{duration(now_s - then_s)} ago"
+
+
+def looked(status: Status, now_s: float) -> str:
+    """When the agent last looked; too long ago with where to find out why."""
+    age_s = now_s - status.looked_at_s
+    if limits.LAST_LOOK_AGE_S.verdict(age_s):
+        return f"has not looked for {duration(age_s)}: see journalctl -u {AGENT} -n 50"
+    return f"looked {ago(status.looked_at_s, now_s)}"
+
+
+def size(count: int) -> str:
+    """Binary units with three digits: `512 B`, `1.50 GiB`."""
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    for unit in _UNITS:
+        value /= 1024
+        if value < 1000 or unit == _UNITS[-1]:
+            break
+    return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f} {unit}"
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def certificate(status: Status, now_s: float) -> str:
+    """The certificate in one phrase; empty when there is none."""
+    found = status.certificate
+    if found is None:
+        return ""
+    left_s = found.not_after_s - now_s
+    ends = f"expired {duration(-left_s)} ago" if left_s < 0 else f"valid for {duration(left_s)}"
+    return f"{ends}, self-signed" if found.self_signed else ends
+
+
+def servers(status: Status) -> str:
+    """How many run, and how many of them are of an earlier definition."""
+    stale = sum(server.stale for server in status.servers)
+    running = f"{len(status.servers)} running"
+    if not stale:
+        return running
+    return f"{running}, {stale} started before the last change to `servers` (new at their next start)"
+
+
+def pool_ready(pool: PoolStatus) -> str:
+    return f"{pool.ready} of {pool.desired}"
+
+
+def pool_detail(pool: PoolStatus, now_s: float) -> str:
+    """What is under way, or wrong; empty when all wanted slots wait."""
+    parts = []
+    if pool.claims_fail is not None:
+        since = "" if pool.claims_fail_since_s is None else f" (since {ago(pool.claims_fail_since_s, now_s)})"
+        parts.append(f"users get none{since}: {pool.claims_fail}")
+    if pool.creating + pool.warming:
+        parts.append(f"{pool.creating + pool.warming} warming up")
+    if pool.dead:
+        parts.append(f"{pool.dead} leaving")
+    if pool.last_failure is not None:
+        parts.append(_failure(pool, now_s))
+    elif pool.ready < pool.desired and not parts:
+        parts.append("waits: users' servers start, or memory is short")
+    if pool.lacks is not None:
+        parts.append(f"not all is warm: {pool.lacks}")
+    if pool.spare_kernels + pool.spare_plutos:
+        kernels, plutos = counted(pool.spare_kernels, "kernel"), counted(pool.spare_plutos, "Pluto")
+        parts.append(f"{kernels} and {plutos} still wait in users' servers ({size(pool.spare_bytes)})")
+    return ", ".join(parts)
+
+
+def _failure(pool: PoolStatus, now_s: float) -> str:
+    failure = pool.last_failure if pool.ready else f"no slot became ready: {pool.last_failure}"
+    if pool.backing_off_until_s is None:
+        return str(failure)
+    return f"{failure}; next try in {duration(pool.backing_off_until_s - now_s)}"
+
+
+def problems_to_tell(status: Status) -> tuple[Problem, ...]:
+    """Without that the file was refused, where its errors are listed themselves."""
+    if not status.config_errors:
+        return status.problems
+    return tuple(problem for problem in status.problems if problem.reason is not Reason.CONFIG)
+
+
+HEADLINES: Final = {
+    Result.NOOP: "Everything is as the file says.",
+    Result.OK: "The last edit is in force.",
+    Result.FAILED: "The last change could not be finished; it is tried again within half a minute, or when a problem "
+    "below says.",
+    Result.ROLLED_BACK: "The last edit was taken back; the one before serves until the file changes.",
+    Result.REJECTED: "The last edit was refused; nothing was changed.",
+}
+"""How the last look ended, in one sentence."""
+
+
+def headline(status: Status) -> str:
+    """How the last look ended; what ran out of time waits for no other file."""
+    if status.result is Result.ROLLED_BACK and status.is_late:
+        return "The last edit was taken back for now, and is tried again by itself; the one before serves."
+    return HEADLINES[status.result]
+
+
+def spawn_mean_s(status: Status) -> float | None:
+    """Mean duration of a server start since the hub started, None before the first."""
+    figures = status.figures
+    if not figures.hub_spawn_count or figures.hub_spawn_duration_sum_s is None:
+        return None
+    return figures.hub_spawn_duration_sum_s / figures.hub_spawn_count
