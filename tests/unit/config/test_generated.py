@@ -48,7 +48,7 @@ def test_the_shipped_reference_is_up_to_date() -> None:
     ("module", "file"), [("schema", "conf/schema.json"), ("reference", "docs/reference.md")]
 )
 def test_the_commands_print_the_shipped_files(module: str, file: str) -> None:
-    command = [sys.executable, "-m", f"hubagent.config.{module}"]
+    command = [sys.executable, "-m", f"hubagent.config.made.{module}"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout
     assert printed == (ROOT / file).read_bytes()
 
