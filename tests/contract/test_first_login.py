@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from pathlib import Path
-from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.files.store import LocalFileStore
 from hubagent.errors import DeliveryError
 from hubagent.cli.first_login import FirstLogins, show
 from hubagent.layout import Layout
