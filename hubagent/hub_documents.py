@@ -15,7 +15,7 @@ Traits = Mapping[str, Mapping[str, object]]
 
 
 class Signup(enum.Enum):
-    """Who may make an account: anyone after approval, anyone at once, nobody."""
+    """Who may create an account: anyone after approval, anyone at once, nobody."""
 
     APPROVAL = "approval"
     OPEN = "open"

@@ -172,7 +172,7 @@ class Agent:
             try:
                 self._loop()
             except StopRequested:
-                log.info("told to end in the middle of a look; the next start goes on from there")
+                log.info("told to stop in the middle of a check; the next start continues from there")
                 self.reconciler.broken_off()
             finally:
                 self.notifier.stopping()
@@ -307,7 +307,7 @@ class Agent:
         self.triggers.put(Trigger.STOP)
         # Whatever still waits for an answer then is left waiting: all that has to last is on disk at every moment.
         time.sleep(_STOP_S)
-        log.warning("ended after %.0f s, although something did not answer yet", _STOP_S)
+        log.warning("stopped after %.0f s although something had not answered yet", _STOP_S)
         time.sleep(_LOG_S)
         os._exit(0)
 
@@ -318,5 +318,5 @@ def _words(status: Status) -> str:
     if status.problems:
         return f"{what}; degraded: {status.problems[0].message}"
     if status.pending:
-        return f"{what}; waiting for leave to disrupt: {status.pending[0].reason}"
+        return f"{what}; waiting for your permission: {status.pending[0].reason}"
     return f"{what}; {'as it should be' if status.result is Result.NOOP else status.result.value}"

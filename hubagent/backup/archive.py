@@ -106,11 +106,11 @@ def verify(stream: BinaryIO, *, version: str) -> tuple[Manifest, bytes]:
             fault = fault or error
             continue
         if part in digests and part != next(reversed(digests)):
-            raise BackupError(f"the backup has its part {part} in pieces; it was not made by hubagent")
+            raise BackupError(f"the backup has its part {part} more than once; it was not made by hubagent")
         _take(digests.setdefault(part, Digest(part)), entry, content)
     if written is None:
         raise fault or BackupError(
-            "the backup is not complete: its end is missing; make a new one, or copy it again"
+            "the backup is incomplete: its end is missing; make a new one, or copy it again"
         )
     manifest = manifests.parse(written, version=version)
     if fault is not None:
@@ -175,5 +175,5 @@ def _damage_told() -> Iterator[None]:
         yield
     except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, ArithmeticError) as error:
         raise BackupError(
-            f"the backup is damaged, or not complete, or no backup at all: {error}; use another copy"
+            f"the backup is damaged, incomplete, or not a backup: {error}; use another copy"
         ) from error

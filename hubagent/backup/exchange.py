@@ -62,8 +62,8 @@ class Exchange:
         for volume in presence.volumes_in_the_way(self._manifest, self._containers):
             if self._containers.volume_path(volume) == "":
                 raise BackupError(
-                    f"the volume {volume} lies elsewhere (Docker mounts it only for containers), so what is in "
-                    "it cannot be moved aside; remove the volume, or rename it there"
+                    f"the volume {volume} is stored elsewhere (Docker mounts it only for containers), so its "
+                    "contents cannot be moved aside; remove the volume, or rename it there"
                 )
 
     def run(self) -> None:
@@ -108,7 +108,7 @@ class Exchange:
             self._files.make_dir(aside, mode=0o700)
             for name in there:
                 self._trees.move(state / name, aside / name)
-            self._moved.append(f"the hub's database and what lay beside it to {aside}")
+            self._moved.append(f"the hub's database and the files beside it to {aside}")
         for name in self._trees.names(self._staging.hub):
             self._trees.move(self._staging.hub / name, state / name)
 
@@ -151,5 +151,7 @@ class Exchange:
     def _required(self, volume: str) -> Path:
         path = self._path(volume)
         if path is None:
-            raise ContainerError(f"the volume {volume} was made and is gone again; who removes it?")
+            raise ContainerError(
+                f"the volume {volume} was created but has disappeared; find out what removes it"
+            )
         return path

@@ -117,7 +117,7 @@ class Making:
                 continue
             if path == in_force:
                 self._left_out.append(
-                    f"{self._layout.config} has mistakes; in its place is the one in force, {in_force}."
+                    f"{self._layout.config} has errors; the backup has the one in force instead, {in_force}."
                 )
             return config, state
         raise ConfigError(faults)
@@ -149,7 +149,7 @@ class Making:
                 found.append(Home(volume, user, Path(path)))
             elif path is not None:
                 self._left_out.append(
-                    f"The volume {volume} of {user} lies elsewhere (Docker mounts it only for containers): "
+                    f"The volume {volume} of {user} is stored elsewhere (Docker mounts it only for containers): "
                     "back it up there."
                 )
         return tuple(found)

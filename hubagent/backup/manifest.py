@@ -81,7 +81,7 @@ def parse(content: bytes, *, version: str) -> Manifest:
     except CodecError as error:
         raise BackupError(f"the backup's manifest cannot be read: {error}") from error
     if set(manifest.users) != set(manifest.volumes):
-        raise BackupError("the backup's manifest does not say whose the homes are")
+        raise BackupError("the backup's manifest does not say who owns the homes")
     return manifest
 
 

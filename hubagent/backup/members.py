@@ -37,7 +37,7 @@ def parse_name(name: str) -> tuple[str, tuple[str, ...]]:
     """Part and path of a member. Raises BackupError for a name that leads anywhere else."""
     first, *rest = name.split("/")
     if any(word in ("", ".", "..") or "\0" in word for word in (first, *rest)):
-        raise BackupError(f"the backup has a member {name!r}, which no backup of hubagent has")
+        raise BackupError(f"the backup has a member {name!r}, which does not belong in a backup of hubagent")
     if first in _PLAIN:
         return first, tuple(rest)
     if first == VOLUMES and rest and _VOLUME.fullmatch(rest[0]):
@@ -74,9 +74,9 @@ def from_member(member: tarfile.TarInfo) -> tuple[str, Entry]:
     if kind is Kind.HARD_LINK:
         other, linked = parse_name(member.linkname)
         if other != part or not linked:
-            raise BackupError(f"the backup has a link {member.name!r} that leads out of its place")
+            raise BackupError(f"the backup has a link {member.name!r} that points outside its folder")
     if kind is Kind.SYMLINK and (not member.linkname or "\0" in member.linkname):
-        raise BackupError(f"the backup has a link {member.name!r} that says nothing")
+        raise BackupError(f"the backup has an empty link {member.name!r}")
     return part, Entry(
         path=path,
         kind=kind,

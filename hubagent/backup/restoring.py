@@ -83,7 +83,7 @@ class Restoring:
         if present and not (replace or journal.is_open):
             raise UsageError(
                 f"this machine is in use: {present.words()}. Nothing was changed. With --replace all of it is "
-                "moved aside, and running servers are ended"
+                "moved aside, and running servers are stopped"
             )
         staging = Staging(layout=self._layout, trees=self._trees, containers=self._containers)
         exchange = Exchange(
@@ -107,7 +107,7 @@ class Restoring:
                 journal.complete()
             except HubagentError as error:
                 raise HubagentError(
-                    f"{error}. Agent and hub stay stopped, since half of it may be exchanged: put that right and run "
+                    f"{error}. Agent and hub stay stopped, since the restore may be half done: fix this and run "
                     "the same restore again"
                 ) from error
         staging.clear()
@@ -116,7 +116,7 @@ class Restoring:
         return Restored(manifest, exchange.moved_aside)
 
     def _verify(self, backup: BinaryIO) -> tuple[Manifest, bytes]:
-        self._say("reading all of it")
+        self._say("reading the whole backup")
         return archive.verify(_from_start(backup), version=self._version)
 
     def _unpack(self, backup: BinaryIO, manifest: Manifest, staging: Staging) -> None:

@@ -70,7 +70,7 @@ def small_files(stream: BinaryIO, layout: Layout, files: FileStore) -> SmallFile
             continue
         path = (layout.root if part == FILES else layout.state).joinpath(*entry.path)
         if entry.kind is not Kind.FILE or (part == STATE and entry.path[0] not in places.KEPT_STATE):
-            raise BackupError(f"the backup has {path}, which no backup of hubagent has")
+            raise BackupError(f"the backup has {path}, which does not belong in a backup of hubagent")
         found[path] = _state(path, entry, content)
     source = found.get(layout.config)
     if source is None:
@@ -113,7 +113,9 @@ class Staging:
             self._containers.create_volume(SCRATCH, {LABEL_SCRATCH: "yes"})
             path = self._containers.volume_path(SCRATCH)
             if not path:
-                raise ContainerError(f"the volume {SCRATCH} was made and is gone again; who removes it?")
+                raise ContainerError(
+                    f"the volume {SCRATCH} was created but has disappeared; find out what removes it"
+                )
             self.scratch = Path(path)
         members = archive.read(stream)
         current = next(members, None)

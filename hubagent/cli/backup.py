@@ -52,16 +52,16 @@ def add_commands(command: Callable[..., Any], *, finish: Finish) -> None:
     restore = command(
         "restore",
         lambda arguments, layout: _restore(arguments, layout, finish),
-        "make this machine the hub that a backup was made of",
+        "restore a backup: turn this machine into the hub it was made from",
     )
-    restore.add_argument("file", type=Path, help="a file that backup has written")
+    restore.add_argument("file", type=Path, help="a file written by hubagent backup")
     restore.add_argument(
         "--replace",
         action="store_true",
-        help="move aside users and homes that are here, and end their servers",
+        help="move the users and homes on this machine aside, and stop their servers",
     )
     restore.add_argument(
-        "--check", action="store_true", help="only say whether the file is whole and what is in it"
+        "--check", action="store_true", help="only check that the file is complete, and show what is in it"
     )
     restore.add_argument("--json", action="store_true", help="print JSON")
 
@@ -71,7 +71,7 @@ def _backup(arguments: argparse.Namespace, layout: Layout) -> int:
     name, progress = arguments.file, _Progress()
     is_stream = name == "-"
     if is_stream and sys.stdout.isatty():
-        raise UsageError("a backup is not for a terminal; name a file, or redirect the output")
+        raise UsageError("a backup cannot be written to a terminal; name a file, or redirect the output")
 
     def write(file: Watched) -> tuple[Manifest, int]:
         manifest = _write(cast("BinaryIO", file), layout, progress, homes=not arguments.without_homes)

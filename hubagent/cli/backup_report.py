@@ -10,7 +10,7 @@ from hubagent.backup.restoring import Restored
 from hubagent.state.words import counted, size
 from hubagent.text import clean
 
-_SAFE = "Whoever reads this file has all passwords and secrets of the server: keep it like the server itself."
+_SAFE = "This file contains all passwords and secrets of the server: protect it like the server itself."
 
 
 def made_text(manifest: Manifest, *, name: str, packed: int) -> str:
@@ -22,7 +22,7 @@ def checked_text(manifest: Manifest, *, name: str) -> str:
     """What a backup is that can be restored."""
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(manifest.made_s))
     return _lines(
-        f"{name}: whole, of {manifest.host}, made on {made} by hubagent {manifest.version}, "
+        f"{name}: complete, from {manifest.host}, made on {made} by hubagent {manifest.version}, "
         f"with {_contents(manifest)}.",
         *_left_out(manifest),
     )
@@ -30,7 +30,7 @@ def checked_text(manifest: Manifest, *, name: str) -> str:
 
 def restored_text(restored: Restored) -> str:
     return _lines(
-        f"Restored {_contents(restored.manifest)}, as of {restored.manifest.host}.",
+        f"Restored {_contents(restored.manifest)}, from {restored.manifest.host}.",
         *(f"Moved aside: {moved}." for moved in restored.moved_aside),
         *_left_out(restored.manifest),
     )

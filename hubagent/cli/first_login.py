@@ -46,9 +46,9 @@ class State(enum.Enum):
 
 
 _WORDS: Final = {
-    State.USED: "has chosen a password already; the first one was used",
+    State.USED: "has already chosen a password",
     State.SHOWN: "the first password was shown before",
-    State.NOT_YET: "the hub has not made a first password yet; see hubagent status",
+    State.NOT_YET: "the hub has not created a first password yet; see hubagent status",
 }
 
 
@@ -64,13 +64,13 @@ def add_command(command: Callable[..., Any]) -> None:
     parser = command(
         "first-login",
         _first_login,
-        "show the one-time passwords of new admins; each is gone once it was delivered",
+        "show the one-time passwords of new admins; each is deleted once it was delivered",
     )
-    parser.add_argument("name", nargs="*", help="of these admins alone")
+    parser.add_argument("name", nargs="*", help="only of these admins")
     parser.add_argument(
         "--new",
         action="store_true",
-        help=f"make new ones for the admins named; restarts the hub: {Level.HUB_RESTART.notice}",
+        help=f"create new ones for the admins named; restarts the hub: {Level.HUB_RESTART.notice}",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -149,7 +149,7 @@ def _first_login(arguments: argparse.Namespace, layout: Layout) -> int:
     names = logins.chosen(tuple(arguments.name))
     if arguments.new:
         if not arguments.name:
-            raise UsageError("--new needs the names of the admins who shall have a new one-time password")
+            raise UsageError("--new needs the names of the admins who should get a new one-time password")
         _make_new(logins, names)
     found = logins.logins(names, lambda: _with_own_password(layout, config.hub.database))
     return show(logins, found, as_json=arguments.json)
@@ -164,7 +164,7 @@ def _with_own_password(layout: Layout, database: str) -> tuple[str, ...] | None:
 def _make_new(logins: FirstLogins, names: tuple[str, ...]) -> None:
     for name in names:
         logins.ask_for_new(name)
-    print(f"JupyterHub is restarted: {Level.HUB_RESTART.notice}.", file=sys.stderr)
+    print(f"Restarting JupyterHub: {Level.HUB_RESTART.notice}.", file=sys.stderr)
     units: UnitManager = SystemdUnitManager()
     try:
         units.run(UnitVerb.RESTART, HUB, timeout_s=_RESTART_S)
@@ -175,7 +175,8 @@ def _make_new(logins: FirstLogins, names: tuple[str, ...]) -> None:
     while not all(logins.password(name) for name in names):
         if clock.monotonic() >= end_s:
             raise DeadlineError(
-                f"the hub has not made them within {_MADE_WITHIN_S:.0f} s; hubagent first-login shows them when it has"
+                f"the hub has not created them within {_MADE_WITHIN_S:.0f} s; "
+                "hubagent first-login shows them once it has"
             )
         clock.sleep(_LOOK_S)
 
@@ -195,10 +196,10 @@ def _as_text(logins: FirstLogins, found: tuple[Login, ...]) -> int:
         deliver(sys.stdout.fileno(), f"{clean(f'First login as {login.name}: {login.password}')}\n".encode())
         logins.delivered(login.name)
     if ready:
-        print("Not kept here any more. It has to be changed at the first login.", file=sys.stderr)
+        print("No longer stored here. It must be changed at the first login.", file=sys.stderr)
     for login in found:
         if not login.password:
-            again = f"; hubagent first-login --new {login.name} makes another one"
+            again = f"; hubagent first-login --new {login.name} creates a new one"
             print(
                 clean(
                     f"{login.name}: {_WORDS[login.state]}{again if login.state is not State.NOT_YET else ''}"

@@ -39,9 +39,9 @@ SIZES_S: Final = 3.0
 """So long the sizes of all homes may be added up; those that are not reached are left out (seconds)."""
 
 _WORDS: Final = {
-    Verb.KEEP: "give a home that waits to the present account of its name",
-    Verb.ARCHIVE: "make a home that nobody has one file below /var/lib/hubagent/archive, and remove its volume",
-    Verb.SET_ASIDE: "let the present account of the name have a new home, and leave this one for nobody",
+    Verb.KEEP: "give a waiting home to the current account of that name",
+    Verb.ARCHIVE: "archive a home that nobody uses as a file in /var/lib/hubagent/archive, and remove its volume",
+    Verb.SET_ASIDE: "give the current account of that name a new home, and keep this one for nobody",
 }
 
 _PAUSE_S: Final = 0.05
@@ -49,7 +49,9 @@ _PAUSE_S: Final = 0.05
 
 def add_commands(command: Callable[..., Any]) -> None:
     """`command` makes a parser from a name, a function and a sentence."""
-    parser = command("homes", _list, "list users' homes and whose they are; decide about those that wait")
+    parser = command(
+        "homes", _list, "list users' homes and their owners; decide about those that are waiting"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     verbs = parser.add_subparsers(metavar="DECISION")
     for verb, sentence in _WORDS.items():
@@ -128,7 +130,7 @@ def _ask_the_agent(decision: Decision, files: LocalFileStore, layout: Layout) ->
     os.kill(agent, signal.SIGHUP)
     while (answer := decisions.answered(decision)) is None:
         if _agent(files, layout) != agent or not Path(f"/proc/{agent}").exists():
-            raise TemporaryError("the agent ended meanwhile; look at `hubagent homes` and ask again")
+            raise TemporaryError("the agent stopped meanwhile; check `hubagent homes` and try again")
         time.sleep(_PAUSE_S)
     return answer
 
@@ -137,7 +139,7 @@ def _agent(files: LocalFileStore, layout: Layout) -> int:
     """The holder of the lock, as the lock file names it."""
     state = files.read(layout.run / "lock", max_bytes=64)
     if state is None or not state.content.strip().isdigit():
-        raise BusyError(f"{layout.run / 'lock'} is held, but names nobody; try again")
+        raise BusyError(f"{layout.run / 'lock'} is held, but does not say by whom; try again")
     return int(state.content)
 
 
@@ -212,10 +214,10 @@ def _text(found: tuple[Home, ...], sizes: dict[str, int], now_s: float) -> str:
     if waiting:
         lines += [
             "",
-            "Homes that wait are of earlier accounts; who asks for them now cannot start a server. Decide:",
-            "  hubagent homes keep NAME        the present account gets it, with all that is in it",
-            "  hubagent homes archive NAME     it becomes a file, and the present account starts empty",
-            "  hubagent homes set-aside NAME   the present account gets a new one, and it stays as it is",
+            "Waiting homes belong to earlier accounts; users who ask for them now cannot start a server. Decide:",
+            "  hubagent homes keep NAME        the current account gets it with everything in it",
+            "  hubagent homes archive NAME     it is archived as a file, and the current account starts empty",
+            "  hubagent homes set-aside NAME   the current account gets a new home, and this one is kept",
         ]
     return "\n".join(lines) + "\n"
 
@@ -227,7 +229,7 @@ def _note(home: Home) -> str:
     if home.owner is not None and home.owner.how is How.ADOPTED and home.state is State.IN_USE:
         notes.append("adopted")
     if home.runs:
-        notes.append("a server runs")
+        notes.append("a server is running")
     return ", ".join(notes)
 
 

@@ -1,7 +1,7 @@
 """The command line: each command is a few lines over the agent's own functions.
 
 Exit codes: 0 done, nothing wrong · 1 done, but something is wrong (degraded, rolled back, failed check) ·
-2 the configuration or the command line is wrong · 75 not now: another hubagent is at work, or the machine
+2 the configuration or the command line is wrong · 75 not now: another (another, or the machine
 does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)).
 """
 
@@ -92,14 +92,14 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=function)
         return sub
 
-    command("run", _run, "be the agent (systemd does this: hubagent.service)")
-    check = command("check", _check, "say whether a configuration file is valid; changes nothing")
+    command("run", _run, "run the agent (systemd does this: hubagent.service)")
+    check = command("check", _check, "check a configuration file; changes nothing")
     check.add_argument(
-        "file", nargs="?", type=Path, help="another file than /etc/hubagent.yaml; - for standard input"
+        "file", nargs="?", type=Path, help="a file other than /etc/hubagent.yaml; - for standard input"
     )
     plan = command("plan", _plan, "show what apply would do now, and what users would notice")
     plan.add_argument(
-        "--new-tokens", action="store_true", help="as if the tokens were to be replaced, see apply"
+        "--new-tokens", action="store_true", help="include the replacement of tokens, see apply"
     )
     plan.add_argument("--json", action="store_true", help="print JSON")
     apply = command("apply", _apply, "apply the configuration now and wait for the result")
@@ -114,15 +114,15 @@ def _parser() -> argparse.ArgumentParser:
         help="replace the tokens between agent, hub and proxy; needs --allow-disruption",
     )
     apply.add_argument("--json", action="store_true", help="print JSON")
-    status = command("status", _status, "show how everything is")
+    status = command("status", _status, "show the state of everything")
     status.add_argument("--json", action="store_true", help="print JSON")
     first_login.add_command(command)
     rollback = command(
-        "rollback", _rollback, "go back to an earlier generation, and stay until the file changes"
+        "rollback", _rollback, "go back to an earlier generation, and stay there until the file changes"
     )
-    rollback.add_argument("generation", nargs="?", type=int, help="which one; without it, the one before")
+    rollback.add_argument("generation", nargs="?", type=int, help="which one (default: the previous one)")
     rollback.add_argument("--json", action="store_true", help="print JSON")
-    doctor_ = command("doctor", _doctor, "check the whole installation; every finding with its remedy")
+    doctor_ = command("doctor", _doctor, "check the whole installation, with a remedy for each problem")
     doctor_.add_argument("--json", action="store_true", help="print JSON")
     homes.add_commands(command)
     backup.add_commands(command, finish=_apply_restored)
@@ -268,7 +268,7 @@ def _order(order: Order, layout: Layout) -> Status:
         if answer is not None:
             return from_json(answer["status"])
         if is_gone:
-            raise TemporaryError("the agent ended in the middle of it; its next start goes on from there")
+            raise TemporaryError("the agent stopped in the middle of it; its next start continues from there")
         clock.sleep(0.02)
     raise TemporaryError(f"the agent did not answer within {_ANSWER_S:.0f} s; see journalctl -u hubagent")
 
@@ -277,7 +277,7 @@ def _agent_pid(files: LocalFileStore, layout: Layout) -> int:
     """The holder of the lock, as the lock file names it."""
     state = files.read(layout.run / "lock", max_bytes=64)
     if state is None or not state.content.strip().isdigit():
-        raise BusyError(f"{layout.run / 'lock'} is held, but names nobody; try again")
+        raise BusyError(f"{layout.run / 'lock'} is held, but does not say by whom; try again")
     return int(state.content)
 
 
@@ -302,7 +302,7 @@ def _name_first_logins(layout: Layout) -> None:
     """Whose one-time passwords wait; the passwords are for a command that is called on purpose."""
     names = first_login.waiting(LocalFileStore(), layout)
     if names:
-        print(f"\nThe first login of {', '.join(map(clean, names))} waits: hubagent first-login")
+        print(f"\nOne-time passwords are waiting for {', '.join(map(clean, names))}: hubagent first-login")
 
 
 def _require_root(command: str) -> None:

@@ -14,7 +14,7 @@ from hubagent.text import clean
 FORMAT: Final = 1
 
 _MOVES: Final = (
-    "{new} gets all that the hub knows (accounts, passwords, tokens, groups, running servers), copied from {old} "
+    "{new} gets all of the hub's data (accounts, passwords, tokens, groups, running servers), copied from {old} "
     "while the hub restarts and compared row by row; {old} keeps what it has. If {new} holds other people's accounts, "
     "the edit is refused"
 )
@@ -22,8 +22,8 @@ _WORTH_KNOWING: Final[Mapping[str, str]] = {"hub.database": _MOVES}
 """What a change of a key does beyond its steps; `{old}` and `{new}` are its values."""
 
 LEAVE: Final = (
-    "To let this through now: hubagent apply --allow-disruption. "
-    "Or set apply.disruptive: window, and it happens in apply.window."
+    "To apply this now: hubagent apply --allow-disruption. "
+    "Or set apply.disruptive: window, and it is applied in apply.window."
 )
 
 
@@ -41,7 +41,7 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
         lines += ["", "Steps:", *_steps(plan.steps, paint)]
     if plan.pending:
         worst = max(step.level for step in plan.pending)
-        lines += ["", paint.yellow("Waits for leave:"), *_steps(plan.pending, paint)]
+        lines += ["", paint.yellow("Waiting for your permission:"), *_steps(plan.pending, paint)]
         lines += [_notice("Users would notice", worst), LEAVE]
     return "\n".join(lines) + "\n"
 
@@ -64,7 +64,7 @@ def headline(plan: Plan) -> str:
     if plan.is_empty and not plan.pending:
         return "Nothing to do: everything is as the file says."
     steps = _counted(len(plan.steps), "step")
-    waiting = f", {_counted(len(plan.pending), 'step')} waiting for leave" if plan.pending else ""
+    waiting = f", {_counted(len(plan.pending), 'step')} waiting for your permission" if plan.pending else ""
     if plan.generation is not None:
         return f"Generation {plan.generation}: {steps}{waiting}."
     return f"The files stay as they are: {steps}{waiting}."

@@ -168,7 +168,7 @@ def _refused(status: Status, width: int, paint: Painter) -> Iterator[str]:
 def _pending(status: Status, width: int, paint: Painter) -> Iterator[str]:
     if not (status.pending or status.pending_changes):
         return
-    yield paint.bold(paint.yellow("Waits for leave to interrupt users"))
+    yield paint.bold(paint.yellow("Waiting for your permission"))
     for change in status.pending_changes:
         yield from _bullet(f"{change.key}: {change.old} → {change.new}", width)
     for step in status.pending:

@@ -78,7 +78,7 @@ def whole_text(value: object) -> str:
     found = text(value)
     if not found.isascii() and _SURROGATE.search(found):
         # JSON can spell one; neither a name of Docker's, nor a path, nor a log can.
-        raise CodecError("holds half a character (a lone surrogate)")
+        raise CodecError("contains half a character (a lone surrogate)")
     return found
 
 

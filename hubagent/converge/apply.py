@@ -131,7 +131,7 @@ class Applier:
             raise DeadlineError(f"{name}: {verb.value} ended with 'timeout', as happens on a busy machine")
         ending = f"{name}: {step.verb.value} ended with '{result.value}'"
         if state == "oom-kill":
-            raise UnitError(f"{ending}: the kernel killed it for want of memory")
+            raise UnitError(f"{ending}: the kernel killed it because memory ran out")
         taken = self._verifier.taken(step.component, desired)
         complaint = taken or self._verifier.complaint(
             step.component,

@@ -78,7 +78,7 @@ class Candidates:
             is_late = isinstance(error, DeadlineError)
             kept = tuple(step for step in prepared.plan.steps if step not in steps)
             reason = Reason.BUSY if is_late else Reason.PREFLIGHT
-            problem = Problem(Component.HUB, reason, f"{error}; the hub that runs is left alone")
+            problem = Problem(Component.HUB, reason, f"{error}; the running hub is left alone")
             return dataclasses.replace(
                 prepared,
                 intent=dataclasses.replace(prepared.intent, retry=prepared.intent.retry or is_late),

@@ -68,9 +68,12 @@ def _agent(tools: Tools, status: Status | None) -> Finding:
         )
     if status is None or limits.LAST_LOOK_AGE_S.verdict(tools.clock.time() - status.looked_at_s):
         return Finding(
-            "agent", ok=False, found="it has not looked lately", remedy=f"journalctl -u {AGENT} -n 50"
+            "agent",
+            ok=False,
+            found="it has not checked the machine recently",
+            remedy=f"journalctl -u {AGENT} -n 50",
         )
-    return Finding("agent", ok=True, found=f"looked {status.looks} times, generation {status.generation}")
+    return Finding("agent", ok=True, found=f"checked {status.looks} times, generation {status.generation}")
 
 
 def _configuration(reconciler: Reconciler) -> Finding:
@@ -131,7 +134,9 @@ def _connections(tools: Tools, status: Status | None) -> Finding:
         f"in /etc/nginx/nginx.conf, raise worker_connections until all workers together have {needed}, "
         f"then systemctl reload nginx"
     )
-    return Finding(name, ok=False, found=f"{found}: pages would hang when all are there", remedy=remedy)
+    return Finding(
+        name, ok=False, found=f"{found}: pages would hang when all users are connected", remedy=remedy
+    )
 
 
 def _ports(tools: Tools, reconciler: Reconciler) -> Finding:
@@ -145,7 +150,7 @@ def _ports(tools: Tools, reconciler: Reconciler) -> Finding:
     if found:
         remedy = "stop that program, or move it to another port"
         return Finding("ports", ok=False, found="; ".join(found), remedy=remedy)
-    return Finding("ports", ok=True, found="all are held by the services they are for")
+    return Finding("ports", ok=True, found="all are held by the intended services")
 
 
 def _host(tools: Tools, reconciler: Reconciler) -> Finding:
@@ -161,12 +166,12 @@ def _host(tools: Tools, reconciler: Reconciler) -> Finding:
     notice = host_names.judge(host, addresses)
     if notice is None:
         return Finding("host", ok=True, found=host)
-    remedy = "make its DNS entry, or correct `host`" if addresses == {} else ""
+    remedy = "create its DNS entry, or correct `host`" if addresses == {} else ""
     return Finding("host", ok=addresses != {}, found=notice.message, remedy=remedy)
 
 
 def _disk(tools: Tools) -> Finding:
     free = tools.files.free_bytes(tools.layout.state)
     ok = not limits.DISK_FREE_BYTES.verdict(free)
-    remedy = "" if ok else "make room; see docker system df"
+    remedy = "" if ok else "free some space; see docker system df"
     return Finding("disk", ok=ok, found=f"{size(free)} free", remedy=remedy)

@@ -127,11 +127,11 @@ class Door:
             if granted.status == 404:
                 return ""  # a hub from before there was a probe
             if granted.status != 200:
-                return f"the hub answers {granted.status} when it is asked for a probe of signing in"
+                return f"the hub answers {granted.status} when asked for a sign-in probe"
             account = json_object(granted.body)
             return self._with(visit, str(account["username"]), str(account["password"]))
         except (ValueError, KeyError) as error:
-            return f"what the hub grants to a probe of signing in cannot be read: {error}"
+            return f"the hub's answer to a sign-in probe cannot be read: {error}"
         finally:
             self._end(desired)
 
@@ -186,7 +186,7 @@ def fault(answer: HttpAnswer, desired: Desired) -> str:
     if not answer.header(_HUB_HEADER):
         return f"{NOT_OURS} where the login page should be"
     if is_native(desired) and not (_FORM.search(answer.body) and _XSRF.search(answer.body)):
-        return "the login page has no form to sign in by"
+        return "the login page has no sign-in form"
     return ""
 
 

@@ -58,9 +58,7 @@ def _way_in(tools: Tools, entrance: Door, in_force: Desired) -> tuple[Problem, .
         answer = entrance.knock(in_force)
     except HubagentError as error:
         who = _stopped(tools)
-        return (
-            Problem(who or Component.NGINX, Reason.DOOR, f"people cannot come in: {error}{_let_go(who)}"),
-        )
+        return (Problem(who or Component.NGINX, Reason.DOOR, f"users cannot get in: {error}{_let_go(who)}"),)
     problems = []
     if answer.certificate_sha256 != in_force.certificate.fingerprint_sha256:
         words = f"{url} is served with another certificate than the generation's"
@@ -74,7 +72,7 @@ def _way_in(tools: Tools, entrance: Door, in_force: Desired) -> tuple[Problem, .
             Problem(
                 at,
                 Reason.DOOR,
-                f"people cannot come in: {url}: {wrong}{_let_go(who) or _said(entrance, in_force)}",
+                f"users cannot get in: {url}: {wrong}{_let_go(who) or _said(entrance, in_force)}",
             )
         )
     return tuple(problems)
@@ -88,7 +86,7 @@ def _database(entrance: Door, in_force: Desired) -> tuple[Problem, ...]:
     except HubagentError as error:
         return (
             Problem(
-                Component.HUB, Reason.DATABASE, f"the hub does not say whether its database works: {error}"
+                Component.HUB, Reason.DATABASE, f"the hub did not report whether its database works: {error}"
             ),
         )
     if health is not None and health.database:
@@ -96,7 +94,7 @@ def _database(entrance: Door, in_force: Desired) -> tuple[Problem, ...]:
             Problem(Component.HUB, Reason.DATABASE, f"the hub's database cannot be used: {health.database}"),
         )
     if status != 200:  # a hub that cannot look a token up takes it for a wrong one
-        words = f"the hub answers {status} to a question that needs its database"
+        words = f"the hub answers {status} to a request that needs its database"
         return (
             Problem(Component.HUB, Reason.DATABASE, f"{words}{_because(health.error if health else '')}"),
         )
@@ -131,4 +129,4 @@ def _let_go(component: Component | None) -> str:
     if component is None:
         return ""
     unit = UNITS[component]
-    return f"; {unit} was stopped by a signal: `systemctl kill --signal=CONT {unit}` lets it go on"
+    return f"; {unit} was stopped by a signal: `systemctl kill --signal=CONT {unit}` lets it continue"

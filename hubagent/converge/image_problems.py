@@ -11,7 +11,7 @@ from hubagent.state.status import ImageState, ImageStatus, Problem, Reason
 _DOING: Final = {
     ImageState.BUILDING: "is not on this machine yet: it is being built",
     ImageState.PULLING: "is not on this machine yet: it is being pulled",
-    ImageState.PROVING: "is not in use yet: it is being tried out",
+    ImageState.PROVING: "is not in use yet: it is being tested",
 }
 
 
@@ -48,6 +48,6 @@ def _words(status: ImageStatus) -> str | None:
 
 
 _MEANWHILE: Final = {
-    True: "servers start from the image that is there; tried again by itself, or at once by `hubagent apply`",
-    False: "no server of this kind can start; tried again by itself, or at once by `hubagent apply`",
+    True: "servers start from the existing image; retried automatically, or at once by `hubagent apply`",
+    False: "no server of this kind can start; retried automatically, or at once by `hubagent apply`",
 }

@@ -29,8 +29,8 @@ from hubagent.state.status import Problem, Reason
 
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
 _CLOSING = (
-    "from now on users' servers reach no private network, such as a database or licence server on the local network,"
-    " but those that servers.*.networks names; the internet stays open"
+    "from now on users' servers cannot reach private networks, such as a database or licence server on the local "
+    "network, except those listed in servers.*.networks; the internet stays open"
 )
 _INCLUDE = "# Written by hubagent; edit /etc/hubagent.yaml instead.\ninclude {current}/{folder}/*.conf;\n"
 

@@ -70,8 +70,8 @@ def problems(tools: Tools, config: Config) -> tuple[str, ...]:
 
 def _said(name: str, what: str) -> str:
     return (
-        f"Docker's network {name} was made by somebody else: {what}. No server waits there now, and it is made anew"
-        " once users' servers have left it: stop them on the hub's admin page"
+        f"Docker's network {name} was not created by hubagent: {what}. No slots are kept there now, and it is created"
+        " again once no user's server uses it: stop them on the hub's admin page"
     )
 
 
@@ -95,7 +95,7 @@ def ensure(config: Config, tools: Tools, *, known: Found | None, also: Config | 
 def _ensure(tools: Tools, name: str, bridge: str, kept: Collection[str]) -> Network:
     network = tools.engine.network(name)
     if network is not None and fault(network, bridge) and _remove(tools, name):
-        log.warning("the network %s was not as hubagent makes it, and is made anew", name)
+        log.warning("the network %s was not as hubagent creates it, and is created again", name)
         network = None
     if network is None:
         _make_room(tools, kept)

@@ -40,7 +40,7 @@ def problems(tools: Tools, *, docker_answers: bool) -> tuple[str, ...]:
     if docker_answers and _read(tools, "docker") == "gone":
         found.append(
             "Docker's own rules in the packet filter are gone, as after `nft flush ruleset`: users' servers do not"
-            f" reach the internet. systemctl restart {DOCKER} puts them back, and no server notices it"
+            f" reach the internet. systemctl restart {DOCKER} puts them back, and servers do not notice it"
         )
     return tuple(found)
 

@@ -64,7 +64,7 @@ def noteworthy(config: Config, observed: Observed, by_hand: Mapping[Component, s
 
 def _remedy(closed: ClosedPort) -> str:
     if closed.holder:
-        return "stop that program, then the port is taken back by itself"
+        return "stop that program, then the port is rolled back automatically"
     return (
         f"a restart would end {closed.users} open connections, so it waits for "
         "`hubagent apply --allow-disruption`"

@@ -60,7 +60,7 @@ def plan(
     pending: list[Step] = []
     if repair:
         steps += [
-            Step(_owner_of(path), Verb.WRITE, Level.NOTHING, f"{path} is not as hubagent keeps it")
+            Step(_owner_of(path), Verb.WRITE, Level.NOTHING, f"{path} is not as hubagent wrote it")
             for path, content in statics.items()
             if observed.statics.get(path) != content
         ]
@@ -86,7 +86,7 @@ def _docker_steps(observed: Observed, statics: Mapping[str, bytes]) -> Iterator[
         if _owner_of(path) is not Component.DOCKER:
             continue
         if observed.live_restore is False and json_object(content).get("live-restore") is True:
-            reason = "containers shall survive a restart of Docker"
+            reason = "containers should survive a restart of Docker"
             yield Step(Component.DOCKER, Verb.RELOAD, Level.NOTHING, reason)
         elif observed.docker_failed and observed.statics.get(path) != content:
             reason = "it could not start with live-restore in a swarm"

@@ -88,9 +88,7 @@ class Preflight:
             raise DeadlineError(f"the test of {test.of} took {test.allowance.ran_out('longer than')}")
         if result is not JobResult.FAILED or ended in _NOT_BY_ITSELF:
             how = ended if result is JobResult.FAILED else result.value
-            raise UnitError(
-                f"the test of {test.of} did not come to its end ({how}); see journalctl -u {unit} -n 50"
-            )
+            raise UnitError(f"the test of {test.of} did not finish ({how}); see journalctl -u {unit} -n 50")
         words = first_error(self._log(test.log), secrets)
         raise PreflightError(f"{refusal}: {words or f'{unit} ended with {result.value}'}")
 

@@ -187,4 +187,4 @@ def _secret_file(tools: Tools, path: Path, key: str) -> str:
     try:
         return state.content.decode().strip()
     except UnicodeDecodeError as error:
-        raise PreflightError(f"{key}: {path} is not text in UTF-8; write it anew") from error
+        raise PreflightError(f"{key}: {path} is not text in UTF-8; write it again") from error

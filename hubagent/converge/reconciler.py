@@ -245,7 +245,7 @@ class Reconciler:
             )
             self._applier.apply(back, previous, prepared.statics)
         except HubagentError as error:
-            reason = f"{reason}; additionally, going back to generation {switch.origin}: {error}"
+            reason = f"{reason}; in addition, going back to generation {switch.origin}: {error}"
             problem = Problem(None, reason_of(cause), reason)
             return Look(
                 Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
@@ -256,7 +256,7 @@ class Reconciler:
         problem = Problem(
             None,
             reason_of(cause),
-            f"generation {switch.target} was taken back, {switch.origin} serves: {reason}",
+            f"generation {switch.target} was rolled back, {switch.origin} serves: {reason}",
         )
         return Look(
             Result.ROLLED_BACK,

@@ -19,12 +19,12 @@ def problems(
         for pool in pools
         if pool.is_in_trouble
     )
-    many = "1 home waits" if homes_waiting == 1 else f"{homes_waiting} homes wait"
+    many = "1 home is waiting" if homes_waiting == 1 else f"{homes_waiting} homes are waiting"
     foreign = Problem(  # without names: anybody on the machine may read this
         None,
         Reason.HOME,
-        f"{many} for a decision: they are of earlier accounts, and new ones of the same name cannot start. "
-        "`hubagent homes` lists them; `hubagent homes keep`, `archive` or `set-aside` decides",
+        f"{many} for a decision: users whose name an earlier account had cannot start a server. "
+        "`hubagent homes` lists them; `hubagent homes keep`, `archive` or `set-aside` settles it",
     )
     broken = (
         Problem(

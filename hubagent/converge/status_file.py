@@ -21,4 +21,4 @@ def last_status(files: FileStore, layout: Layout) -> Status | None:
     try:
         return from_json(json_object(state.content))
     except ValueError as error:
-        raise TemporaryError(f"{path}: {error}; the agent is being upgraded?") from error
+        raise TemporaryError(f"{path}: {error}; is the agent being upgraded?") from error

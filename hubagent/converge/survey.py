@@ -233,7 +233,7 @@ class Survey:
         if not limits.CERTIFICATE_LEFT_S.verdict(left_s):
             return status, ()
         words = f"expires in {duration(left_s)}" if left_s >= 0 else "has expired"
-        remedy = "hubagent has not made another, see its log" if in_force.self_signed else "renew it"
+        remedy = "hubagent has not renewed it, see its log" if in_force.self_signed else "renew it"
         return status, (Problem(Component.NGINX, Reason.CERTIFICATE, f"the certificate {words}; {remedy}"),)
 
     def _disk(self) -> tuple[int | None, tuple[Problem, ...]]:
@@ -245,8 +245,8 @@ class Survey:
         verdict = limits.DISK_FREE_BYTES.verdict(free)
         if not verdict:
             return free, ()
-        how = "nearly full" if verdict is Verdict.CRITICAL else "low"
-        message = f"{path}: room on this disk is {how}, {size(free)} are free; see docker system df"
+        how = "this disk is nearly full" if verdict is Verdict.CRITICAL else "free space on this disk is low"
+        message = f"{path}: {how}, {size(free)} free; see docker system df"
         return free, (Problem(None, Reason.DISK, message),)
 
     def _said_by_the_hub(self) -> tuple[Problem, ...]:

@@ -71,7 +71,7 @@ def address(environment: Mapping[str, str]) -> tuple[str, int, str]:
     url = urlsplit(environment.get("JUPYTERHUB_SERVICE_URL", ""))
     prefix = environment.get("JUPYTERHUB_SERVICE_PREFIX", "")
     if url.scheme != "http" or not url.port or not prefix.startswith("/"):
-        raise ValueError("JUPYTERHUB_SERVICE_URL is no http address with a port, or there is no prefix")
+        raise ValueError("JUPYTERHUB_SERVICE_URL is not an http address with a port, or there is no prefix")
     host = url.hostname or ""
     return "127.0.0.1" if host in _ANYWHERE else host, url.port, f"{prefix.rstrip('/')}/api"
 

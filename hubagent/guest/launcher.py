@@ -46,7 +46,7 @@ def main() -> int:
     if settings.mode == "prove":
         return _prove()
     return _failed(
-        f"{_FOLDER / wire.GUEST_SETTINGS}: mode {settings.mode!r} is none of {', '.join(wire.MODES)}"
+        f"{_FOLDER / wire.GUEST_SETTINGS}: mode {settings.mode!r} is not one of {', '.join(wire.MODES)}"
     )
 
 

@@ -69,7 +69,7 @@ def prove(target: Path, known: frozenset[str]) -> None:
     begun_s = time.monotonic()
     script = server.Scripts().find(shutil.which(server.SERVER))
     if script is None:
-        raise NotProvenError(f"{server.SERVER} is not on PATH, or is no script of {sys.executable}")
+        raise NotProvenError(f"{server.SERVER} is not on PATH, or is not a script of {sys.executable}")
     token = secrets.token_hex(16)
     hub = Hub(USER, token, metadata.version("jupyterhub"))
     os.environ.update(_environment(hub.url, token, _free_port()))

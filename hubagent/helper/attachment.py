@@ -134,5 +134,5 @@ def _parts(folder: wire.Folder) -> tuple[str, ...]:
     """The parts of a target; raises RefusalError unless it leads down from the home."""
     parts = PurePosixPath(folder.target).parts
     if not parts or parts[0] == "/" or ".." in parts:
-        raise RefusalError(f"{folder.target!r}: is no path below a home", reason="message")
+        raise RefusalError(f"{folder.target!r}: is not a path below a home", reason="message")
     return parts

@@ -34,7 +34,7 @@ class Turns:
         with self._changed:
             if not self._changed.wait_for(lambda: slot not in self._slots, SLOT_WAIT_S):
                 raise RefusalError(
-                    f"slot {slot}: is still being attached or detached; ask again", reason="busy"
+                    f"slot {slot}: is still being attached or detached; try again", reason="busy"
                 )
             self._slots.add(slot)
         try:

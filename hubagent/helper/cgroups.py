@@ -18,7 +18,7 @@ WEIGHTS: Final = ("cpu.weight", "cpu.shares")
 """What `IDLE` overwrites: of version 2, of version 1."""
 
 FREEZERS: Final = (("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED"))
-"""File, what stops the group, what lets it go on; of version 2, of version 1."""
+"""File, what stops the group, what lets it continue; of version 2, of version 1."""
 
 
 @dataclass(frozen=True, slots=True)

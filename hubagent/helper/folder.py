@@ -119,7 +119,7 @@ class SlotFolder:
         with _opened(self.path.parent) as parent:
             if not _is_mount_point(parent, self.path.name):
                 raise RefusalError(
-                    f"{self.path}: is no mount any more; `systemctl restart hubagent-homes.service` makes it"
+                    f"{self.path}: is no longer a mount; `systemctl restart hubagent-homes.service` makes it"
                 )
             with closing(system_calls.open_beneath(parent, self.path.name)) as folder:
                 yield folder
@@ -147,7 +147,7 @@ def closing(descriptor: int) -> Iterator[int]:
 def _stays(slot: str, point: PurePosixPath, error: OSError) -> str:
     if error.errno == errno.EBUSY:
         return f"slot {slot}: {point} is in use; is its container removed? `fuser -vm {point}` shows by whom"
-    return f"slot {slot}: {point} is being moved about, and cannot be unmounted: {error.strerror}"
+    return f"slot {slot}: {point} is being moved, and cannot be unmounted: {error.strerror}"
 
 
 def _opened(path: Path) -> AbstractContextManager[int]:

@@ -90,7 +90,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _absolute(text: str) -> Path:
     path = Path(text)
     if not path.is_absolute() or ".." in path.parts:
-        raise argparse.ArgumentTypeError(f"{text!r} is no absolute path without `..`")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an absolute path without `..`")
     return path
 
 

@@ -19,8 +19,8 @@ class RefusalError(HomeError):
 
 _WORDS: Final = {
     errno.ENOENT: "there is no such folder",
-    errno.ELOOP: "a symbolic link stands there, and is not followed",
-    errno.ENOTDIR: "it is no folder",
+    errno.ELOOP: "it is a symbolic link, which is not followed",
+    errno.ENOTDIR: "it is not a folder",
     errno.EXDEV: "something else is mounted there",
 }
 

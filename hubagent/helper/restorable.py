@@ -97,5 +97,5 @@ def _give_back(note: Path) -> None:
             Path(file).write_text(value)
         except OSError as error:
             if error.errno not in _GONE:  # with its container, or its service
-                _LOG.warning("%s: cannot be given back its %s: %s", file, value, error.strerror)
+                _LOG.warning("%s: its %s cannot be restored: %s", file, value, error.strerror)
     note.unlink()

@@ -77,7 +77,7 @@ class HomesFolder:
     def _nowhere(self, source: str) -> RefusalError:
         where = " or ".join(str(one) for one in (self._usual, self._moved) if one is not None)
         return RefusalError(
-            f"{source}: is no folder in {where}, where homes are; hubagent-homes.service takes another "
+            f"{source}: is not a folder in {where}, where homes are; hubagent-homes.service accepts another "
             "folder by --homes",
             reason="not_allowed",
         )
@@ -99,11 +99,11 @@ def ask_docker(path: Path) -> PurePosixPath:
             raise ValueError(f"it answers {b' '.join(status[1:]).decode(errors='replace')}")
         folder = PurePosixPath(json.loads(body)["DockerRootDir"])
     except OSError as error:
-        raise RefusalError(f"Docker does not say where its data lies: {words(error)}") from error
+        raise RefusalError(f"Docker does not say where its data is stored: {words(error)}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise RefusalError(f"Docker does not say where its data lies: {error}") from error
+        raise RefusalError(f"Docker does not say where its data is stored: {error}") from error
     if not folder.is_absolute() or ".." in folder.parts:
-        raise RefusalError(f"Docker says that its data lies in {str(folder)!r}")
+        raise RefusalError(f"Docker says that its data is stored in {str(folder)!r}")
     return folder
 
 
@@ -118,4 +118,6 @@ def _check(folder: PurePosixPath) -> None:
     finally:
         os.close(descriptor)
     if mode & _OTHERS_WRITE:
-        raise RefusalError(f"{folder}: others than its owner may write there; homes are not taken from it")
+        raise RefusalError(
+            f"{folder}: users other than its owner may write there; homes are not attached from it"
+        )

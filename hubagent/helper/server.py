@@ -75,7 +75,7 @@ class Server:
         self._listener.close()
         with self._changed:
             if not self._changed.wait_for(lambda: self._connected == 0, STOP_S):
-                _LOG.warning("%d requests do not end and are cut off", self._connected)
+                _LOG.warning("%d requests do not finish and are cut off", self._connected)
 
     def _converse(self, connection: socket.socket) -> None:
         try:
@@ -147,7 +147,7 @@ class Server:
     @contextmanager
     def _one_of_the_attaching(self) -> Iterator[None]:
         if not self._attaching.acquire(blocking=False):
-            raise RefusalError("too many homes are being attached at once; ask again", reason="busy")
+            raise RefusalError("too many homes are being attached at once; try again", reason="busy")
         try:
             yield
         finally:
@@ -155,6 +155,6 @@ class Server:
 
 
 def _turn_away(connection: socket.socket) -> None:
-    refusal = wire.Refused("busy", "the homes helper is asked too much at once; ask again")
+    refusal = wire.Refused("busy", "the homes helper has too many requests at once; try again")
     with connection, contextlib.suppress(wire.WireError):
         wire.send(connection, refusal, timeout_s=0)  # a few bytes, which a new connection takes at once

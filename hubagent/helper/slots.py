@@ -71,13 +71,13 @@ class Slots:
                 )
             with self._folder.place(request.slot) as place:
                 if not still_wanted():
-                    raise RefusalError(f"slot {request.slot}: given up by who asked; nothing is attached")
+                    raise RefusalError(f"slot {request.slot}: the request was given up; nothing is attached")
                 return attachment.attach(place)
 
     @contextmanager
     def _work_on(self, slot: str) -> Iterator[None]:
         if not _ID.fullmatch(slot):
-            raise RefusalError(f"{slot[:40]!r} is no slot: an id has 12 hex digits", reason="message")
+            raise RefusalError(f"{slot[:40]!r} is not a slot: an id has 12 hex digits", reason="message")
         with self._turns.slot(slot):
             try:
                 yield

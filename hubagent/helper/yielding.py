@@ -35,7 +35,7 @@ class GivingWay:
         """The container stands still."""
         if not _ID.fullmatch(container):
             raise RefusalError(
-                f"{container[:80]!r} is no container: an id has 64 hex digits", reason="message"
+                f"{container[:80]!r} is not a container: an id has 64 hex digits", reason="message"
             )
         group = self._groups.container(container)
         if group is None:

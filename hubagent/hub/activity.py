@@ -33,7 +33,7 @@ async def store(db: Session, routes: Mapping[str, Mapping[str, Any]], log: loggi
         try:
             _store(db, batch)
         except SQLAlchemyError:
-            log.exception("Cannot store who is at work")
+            log.exception("Cannot store activity")
             db.rollback()
             return
         await asyncio.sleep(0)

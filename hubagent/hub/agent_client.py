@@ -62,7 +62,7 @@ class AgentClient:
         except TimeoutError as error:
             raise AgentAwayError(f"no answer at {self._path} within {timeout_s:g} s") from error
         except wire.WireError as error:
-            raise AgentAwayError(f"no proper answer at {self._path}: {error}") from error
+            raise AgentAwayError(f"invalid answer at {self._path}: {error}") from error
         if isinstance(answer, wire.Refused):
             raise RefusedError(answer)
         return answer

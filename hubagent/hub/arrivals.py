@@ -88,7 +88,7 @@ class Reporter:
         try:
             await self._agent.ask(request, wire.Done, timeout_s=timeout_s, patience_s=patience_s)
         except (AgentAwayError, RefusedError) as error:
-            log.info("Did not tell the agent %s: %s", type(request).__name__, error)
+            log.info("Could not tell the agent %s: %s", type(request).__name__, error)
 
     def _begin(self, telling: Coroutine[Any, Any, None]) -> None:
         try:

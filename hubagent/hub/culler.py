@@ -42,7 +42,7 @@ class Looks:
         try:
             await _look(url=url, api_token=api_token, logger=logger, **arguments)
         except Exception as error:  # it raises whatever its HTTP client does
-            logger.warning("Cannot look for idle servers now: %s", error)
+            logger.warning("Cannot check for idle servers now: %s", error)
 
 
 class _Lines(PriorityFormatter, LogFormatter):

@@ -61,7 +61,7 @@ def try_out(url: str) -> None:
         ) from None
     if not may_make_tables:
         raise SettingsError(
-            f"hub.database: {place.username} may not make tables in {place.database}; make it the owner: "
+            f"hub.database: {place.username} may not create tables in {place.database}; make it the owner: "
             f"ALTER DATABASE {place.database} OWNER TO {place.username}"
         )
 

@@ -57,9 +57,9 @@ class DatabaseHealth:
         try:
             facts = path.stat()
         except FileNotFoundError:
-            return f"{path} was removed while the hub runs: what is written now is lost when it ends"
+            return f"{path} was removed while the hub was running: what is written now is lost when it stops"
         if self._opened not in (None, (facts.st_dev, facts.st_ino)):
-            return f"{path} was exchanged while the hub runs: what is written now is lost when it ends"
+            return f"{path} was replaced while the hub was running: what is written now is lost when it stops"
         self._opened = facts.st_dev, facts.st_ino
         with engine_of(place, locked_s=_LOCKED_S).connect() as connection:
             connection.execute(_READ)

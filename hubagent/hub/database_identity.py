@@ -102,7 +102,7 @@ def read_record(state: Path) -> Record | None:
     except FileNotFoundError:
         return None
     except (OSError, CodecError) as error:
-        get_logger().warning("%s cannot be read and is made anew: %s", path, type(error).__name__)
+        get_logger().warning("%s cannot be read and is created again: %s", path, type(error).__name__)
         return None
 
 

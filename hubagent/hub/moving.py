@@ -89,16 +89,16 @@ def bring_over(settings: HubSettings, secrets: HubSecrets, state: Path) -> str:
             raise
         get_logger().error("%s", error)
         return (
-            f"hub.database: {target} is as it was when the hub left it at {left}; what came later is in "
-            f"{record.database if record else 'the other one'}, which could not be read. Write that again in "
-            "hub.database when it can be"
+            f"hub.database: {target} is as it was when the hub stopped using it at {left}; later data is in "
+            f"{record.database if record else 'the other one'}, which could not be read. Put that back in "
+            "hub.database when it can be read"
         )
     if move is None:
         return ""
     schema.bring_up_to_date(move.source.url)
     if record is None:
         _mark(move)
-    get_logger().warning("What the hub knows is copied from %s to %s", move.source, target)
+    get_logger().warning("The hub's data is being copied from %s to %s", move.source, target)
     with _told(move), _reading(move.source) as source:
         found = _copy(source, move)
     left = datetime.now(UTC).isoformat(timespec="seconds")
@@ -157,8 +157,8 @@ def _due(record: Record | None, target: Database, state: Path) -> Move | None:
     if there and not _is_known(record, marker, held.digest):
         lost = len(here - there)
         raise SettingsError(
-            f"hub.database: {target} has {_people(len(there))} already, and is no copy of {source}, where the hub has "
-            f"{_people(len(here))}: {_people(lost)} would lose theirs, and the others' passwords and tokens may "
+            f"hub.database: {target} has {_people(len(there))} already, and is not a copy of {source}, where the hub "
+            f"has {_people(len(here))}: {_people(lost)} would lose theirs, and the others' passwords and tokens may "
             f"differ. Name an empty database, and all is copied. {_instead(target, state)}"
         )
     return Move(source, record.identity, target)

@@ -23,7 +23,7 @@ def _check(servers: Servers) -> None:
         except CodecError as error:
             raise error.within(f"servers.{name}") from None
     if servers.default not in servers.servers:
-        raise CodecError(f"names no entry of servers: {servers.default!r}", "default")
+        raise CodecError(f"is not an entry of servers: {servers.default!r}", "default")
 
 
 def _check_server(server: Server) -> None:

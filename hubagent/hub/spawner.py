@@ -79,7 +79,7 @@ class HubagentSpawner(Choosing):
 
     def docker(self, method: str, *_: Any, **__: Any) -> NoReturn:
         """What of DockerSpawner would call Docker has been replaced here."""
-        raise RuntimeError(f"the hub has no way to Docker, so it cannot {method}; the agent has")
+        raise RuntimeError(f"the hub has no access to Docker, so it cannot {method}; the agent has")
 
     @property
     def _own_name(self) -> str:
@@ -242,7 +242,7 @@ class HubagentSpawner(Choosing):
         try:
             status = await self._status()
         except (AgentAwayError, RefusedError) as error:
-            self.log.warning("Cannot ask about %s, which counts as running: %s", self.object_name, error)
+            self.log.warning("Cannot ask about %s, which is treated as running: %s", self.object_name, error)
             return None
         return status if status is not None and is_writable(self.db, self.orm_spawner) else None
 
@@ -304,7 +304,9 @@ class HubagentSpawner(Choosing):
         """Return once the database takes what becomes of the server."""
         if is_writable(self.db, self.orm_spawner):
             return
-        self.log.error("The database does not take what became of %s, which waits for it", self.object_name)
+        self.log.error(
+            "The database does not accept the new state of %s, which waits for that", self.object_name
+        )
         while not is_writable(self.db, self.orm_spawner):
             await asyncio.sleep(ALIVE_S)
 

@@ -192,4 +192,4 @@ class Images:
             self._engine.remove(image)
             log.info("removed the old image %s", image)
         except TemporaryError as error:
-            log.info("an old image stays: %s", error)
+            log.info("an old image cannot be removed: %s", error)

@@ -40,7 +40,7 @@ class Prover:
         not even be tried."""
         facts = self._containers.image(image)
         if facts is None:
-            raise ContainerError(f"the image {image} went away before it was proven")
+            raise ContainerError(f"the image {image} disappeared before it was proven")
         return self.run(
             lambda guest, folder: ContainerSpec(
                 name=f"hubagent-proof-{guest}",
@@ -100,7 +100,7 @@ class Prover:
             self._clock.sleep(_POLL_S)
         proof = self._guests.proof(guest)
         if facts is None:
-            raise GuestError("the container of the proof was removed by somebody")
+            raise GuestError("the container of the proof was removed by another program")
         if proof is None:
             why = "took more memory than `memory` allows" if facts.out_of_memory else "answered nobody"
             raise ImageError(f"the server in it {why} (exit code {facts.exit_code}){self._said(container)}")
@@ -109,7 +109,7 @@ class Prover:
     def _said(self, container: str) -> str:
         lines = [line.strip() for line in self._containers.output(container, lines=_WORDS).splitlines()]
         last = [line for line in lines if line][-_SHOWN:]
-        return f"; it said: {' / '.join(last)}" if last else "; it said nothing"
+        return f"; its output: {' / '.join(last)}" if last else "; it had no output"
 
     def _remove(self, container: str, guest: str) -> None:
         self._containers.remove(container)

@@ -198,7 +198,7 @@ class Rollout:
 
     def _still_wanted(self, server: Server) -> None:
         if not self._is_wanted(server):
-            raise AbandonedError(f"{server.image} is no longer asked for in this way")
+            raise AbandonedError(f"{server.image} is no longer configured this way")
 
     def _refuse_again(self, server: Server, tried: str) -> None:
         failure = self._failures.of(server.name, tried)

@@ -97,7 +97,7 @@ class Store:
             state = self._files.read(path, max_bytes=_MAX_BYTES)
             return None if state is None else wire.from_json(state.content, wire.Proof)
         except (StorageError, wire.WireError) as error:
-            log.warning("%s: is no proof, the image is proven again: %s", path, error)
+            log.warning("%s: is not a proof, the image is proven again: %s", path, error)
             return None
 
     def _read_rollouts(self) -> dict[str, tuple[str, ...]]:

@@ -56,5 +56,5 @@ class Worker:
             except TemporaryError as error:
                 log.warning("%s: %s", self._name, error)
             except Exception:
-                log.exception("%s: a look failed", self._name)
+                log.exception("%s: a check failed", self._name)
             self._wake.wait(_POLL_S)

@@ -166,7 +166,7 @@ class Desk:
                 return f"There is no volume {home.volume} any more."
             if not found.path:
                 raise UsageError(
-                    f"the volume {home.volume} lies elsewhere (Docker mounts it only for containers): archive it "
+                    f"the volume {home.volume} is stored elsewhere (Docker mounts it only for containers): archive it "
                     "there, then docker volume rm it"
                 )
             file = self._archives.keep(home.volume, home.user, Path(found.path), now_s=self._clock.time())
@@ -181,7 +181,7 @@ class Desk:
         users = {home.user, home.owner.wanted_user if home.owner is not None else ""} - {""}
         with self._volumes.closed(home.volume):
             if not self._starts_ended(users, timeout_s=STARTS_S):
-                raise TemporaryError("a server of theirs starts, and does not come to an end; try again")
+                raise TemporaryError("one of their servers is still starting; try again")
             now = self._uses()
             if now.has(home.volume, home.user) or idle in now.users:
                 raise BusyError(
@@ -194,7 +194,9 @@ class Desk:
         """As it is now that nobody else changes it."""
         now = self._owners.get(owner.volume)
         if now is None or (now.wanted_by, now.wanted_user) != (owner.wanted_by, owner.wanted_user):
-            raise BusyError(f"the home {owner.volume} has just changed hands; look at `hubagent homes` again")
+            raise BusyError(
+                f"the home {owner.volume} has just changed its owner; check `hubagent homes` again"
+            )
         if not now.wanted_by:
             raise TemporaryError(
                 f"{now.wanted_user} asked through an older hub, which does not say which account that is; "

@@ -240,10 +240,10 @@ class Broker:
         try:
             status = self._containers.run(found.id, (*RESCUE, homes[0]), timeout_s=RESCUE_S)
         except HubagentError as error:
-            log.warning("what lies beside the home of %s is not kept: %s", found.name, error)
+            log.warning("the files beside the home of %s are not kept: %s", found.name, error)
         else:
-            amount = "not all of what lay" if status else "what lay"
-            log.info("%s beside the home of %s is kept in it now", amount, found.name)
+            amount = "some of the files" if status else "the files"
+            log.info("%s beside the home of %s are kept in it now", amount, found.name)
 
     def _ours(self, name: str) -> ContainerFacts | None:
         """None when there is no such container. Raises SpawnError for one that is not a server of ours."""

@@ -114,7 +114,9 @@ class ColdStarts:
         if found is None:
             return
         if LABEL_SERVER not in found.labels:
-            raise ContainerError(f"cannot create {name}: there is such a container, and it is not hubagent's")
+            raise ContainerError(
+                f"cannot create {name}: a container of this name exists, and it is not hubagent's"
+            )
         log.warning("removing a leftover container %s", name)
         self._containers.remove(found.id)
 

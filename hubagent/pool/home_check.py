@@ -55,7 +55,7 @@ class HomeCheck:
             try:
                 self._faults = self._check(servers)
             except ContainerError as error:
-                log.warning("it cannot be found out whether homes can be attached: %s", error)
+                log.warning("cannot find out whether homes can be attached: %s", error)
                 return self._faults
             self._due_s = now_s + (AGAIN_S if self._faults else EVERY_S)
         return self._faults if servers else {}
@@ -65,7 +65,9 @@ class HomeCheck:
         try:
             source = self._containers.volume_path(VOLUME)
             if not source:
-                raise ContainerError(f"the volume {VOLUME} was made and cannot be found; who removes it?")
+                raise ContainerError(
+                    f"the volume {VOLUME} was created but cannot be found; find out what removes it"
+                )
             return {server.name: fault for server in servers if (fault := self._attach(server, source))}
         finally:
             self._clear()

@@ -62,7 +62,7 @@ class Arrivals:
                 try:
                     self._home_of(server, account)
                 except HubagentError as error:
-                    log.warning("servers.%s: a home cannot be made ahead: %s", server.name, error)
+                    log.warning("servers.%s: a home cannot be created in advance: %s", server.name, error)
 
 
 def homes_ahead(servers: Sequence[Server]) -> tuple[Server, ...]:

@@ -148,7 +148,7 @@ class Keeper:
             return self._look()
         except HubagentError as error:
             if str(error) != self._complaint:
-                log.warning("the pool waits: %s", error)
+                log.warning("the pool is waiting: %s", error)
             self._complaint = str(error)
             self._home_check.invalidate()
             self._asked = True
@@ -159,7 +159,7 @@ class Keeper:
             try:
                 delay_s = self.look()
             except Exception:
-                log.exception("the pool's look failed")
+                log.exception("the pool's check failed")
                 delay_s = IDLE_S
             self._woken.wait(delay_s)
 
@@ -233,7 +233,7 @@ class Keeper:
         for slot_id, reason in plan.retire:
             slot = self._slots.retire(slot_id)
             if slot is not None:
-                log.info("slot %s of %s goes: %s", slot.id, slot.server, reason.value)
+                log.info("removing slot %s of %s: %s", slot.id, slot.server, reason.value)
                 self._recorder.evicted(reason)
                 self._forget(slot)
         self._ledger.wants(plan.desired)

@@ -147,7 +147,7 @@ class Owners:
             state = self._files.read(path, max_bytes=_MAX_BYTES)
             return None if state is None else _from_json(state.content, name)
         except (StorageError, ValueError) as error:
-            log.warning("%s cannot be read, so the labels of its home count: %s", path, error)
+            log.warning("%s cannot be read, so the labels of its home are used: %s", path, error)
             return None
 
     def _path(self, volume: str) -> Path:

@@ -75,7 +75,7 @@ class Precedence:
         try:
             self._hold = self._homes.idle_docker()
         except HomeError as error:
-            log.warning("Docker makes a slot with its full weight: %s", error)
+            log.warning("Docker creates a slot at its full CPU weight: %s", error)
             self._until_s = float("-inf")
 
     def _let_go(self) -> None:

@@ -48,7 +48,7 @@ def _explained(error: HubagentError, image: str) -> SpawnError:
         )
     if match := _BIND.search(text):
         return SpawnError(
-            "engine", f"The folder {match[1]} belongs into this server, but is missing on this machine."
+            "engine", f"The folder {match[1]} belongs in this server, but is missing on this machine."
         )
     if isinstance(error, GuestError):
         return SpawnError("guest", "The server could not be started; hubagent's log says why.")

@@ -77,16 +77,20 @@ class Volumes:
         name = self._name(server.volume, account)
         with self._locks.held(name, timeout_s=_TURN_S) as our_turn:
             if not our_turn:
-                raise ContainerError(f"the volume {name} is being made by another start, which does not end")
+                raise ContainerError(
+                    f"the volume {name} is being created by another start, which does not finish"
+                )
             if name in self._closed:
-                raise SpawnError("busy", "An administrator is at work on your files. Please try again soon.")
+                raise SpawnError("busy", "An administrator is working on your files. Please try again soon.")
             found = self._containers.volume(name)
             self._take(server, account, name, found)
             if found is None or not self._is_finished(name):
                 self._make(name, server, account, is_new=found is None)
                 found = self._containers.volume(name)
             if found is None:
-                raise ContainerError(f"the volume {name} was made and is gone again; who removes it?")
+                raise ContainerError(
+                    f"the volume {name} was created but has disappeared; find out what removes it"
+                )
             self._finished.add(name)
             return Home(name, found.path)
 
@@ -126,7 +130,9 @@ class Volumes:
         """Nobody gets this home meanwhile; who has got it just now still may be starting."""
         with self._locks.held(volume, timeout_s=_TURN_S) as our_turn:
             if not our_turn or volume in self._closed:
-                raise ContainerError(f"the volume {volume} is being made by a start, which does not end")
+                raise ContainerError(
+                    f"the volume {volume} is being created by a start, which does not finish"
+                )
             self._closed.add(volume)
         try:
             yield
@@ -179,11 +185,11 @@ class Volumes:
             how = How.MADE if label else How.ADOPTED
             now = Owner(name, pattern, account.id, account.user, self._clock.time(), how, label=label)
             if how is How.ADOPTED:
-                log.info("the home %s is that of %s from now on, who has had it before", name, account.user)
+                log.info("the home %s belongs to %s from now on, who had it before", name, account.user)
         try:
             self._owners.write(now)
         except StorageError as error:  # the labels, or the volume's age, say so again at the next start
-            log.error("cannot write down whose home %s is: %s", name, error)
+            log.error("cannot record whose home %s is: %s", name, error)
 
     def _want(self, pattern: str, account: Account, found: VolumeFacts) -> None:
         label = found.labels.get(LABEL_ACCOUNT, "")
@@ -194,7 +200,7 @@ class Volumes:
             owner = Owner(found.name, pattern, label, user, found.created_s, how, label=label)
         if owner.wanted_by != account.id or owner.wanted_user != account.user:
             log.warning(
-                "%s asks for the home %s, which is that of another account; `hubagent homes` lists it",
+                "%s asks for the home %s, which belongs to another account; `hubagent homes` lists it",
                 account.user,
                 found.name,
             )

@@ -156,7 +156,7 @@ def _lines(rules: Iterable[str]) -> str:
 
 def _bridge(name: str) -> str:
     if not _BRIDGE.fullmatch(name):
-        raise ValueError(f"{name!r} is no name of an interface")
+        raise ValueError(f"{name!r} is not the name of an interface")
     return name
 
 

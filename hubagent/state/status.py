@@ -38,7 +38,7 @@ class Reason(enum.Enum):
     SPAWN = "spawn"  # the hub cannot ask for servers
     SERVER = "server"  # no server starts with the settings of an entry of `servers`
     PORT = "port"  # a service runs without a port of its own
-    DOOR = "door"  # people cannot come in by the address that they use
+    DOOR = "door"  # users cannot get in by the address that they use
     DATABASE = "database"  # the hub's does not take what the hub writes
     BUSY = "busy"  # something took longer than it may, and is tried again with more time
     SETTINGS = "settings"  # what the file in force asks for and does not get

@@ -31,8 +31,8 @@ def looked(status: Status, now_s: float) -> str:
     """When the agent last looked; too long ago with where to find out why."""
     age_s = now_s - status.looked_at_s
     if limits.LAST_LOOK_AGE_S.verdict(age_s):
-        return f"has not looked for {duration(age_s)}: see journalctl -u {AGENT} -n 50"
-    return f"looked {ago(status.looked_at_s, now_s)}"
+        return f"has not checked for {duration(age_s)}: see journalctl -u {AGENT} -n 50"
+    return f"checked {ago(status.looked_at_s, now_s)}"
 
 
 def size(count: int) -> str:
@@ -83,13 +83,13 @@ def pool_detail(pool: PoolStatus, now_s: float) -> str:
     if pool.creating + pool.warming:
         parts.append(f"{pool.creating + pool.warming} warming up")
     if pool.dead:
-        parts.append(f"{pool.dead} leaving")
+        parts.append(f"{pool.dead} being removed")
     if pool.last_failure is not None:
         parts.append(_failure(pool, now_s))
     elif pool.ready < pool.desired and not parts:
-        parts.append("waits: users' servers start, or memory is short")
+        parts.append("waiting: users' servers are starting, or memory is short")
     if pool.lacks is not None:
-        parts.append(f"not all is warm: {pool.lacks}")
+        parts.append(f"not everything is warm: {pool.lacks}")
     if pool.spare_kernels + pool.spare_plutos:
         kernels, plutos = counted(pool.spare_kernels, "kernel"), counted(pool.spare_plutos, "Pluto")
         parts.append(f"{kernels} and {plutos} still wait in users' servers ({size(pool.spare_bytes)})")
@@ -113,9 +113,9 @@ def problems_to_tell(status: Status) -> tuple[Problem, ...]:
 HEADLINES: Final = {
     Result.NOOP: "Everything is as the file says.",
     Result.OK: "The last edit is in force.",
-    Result.FAILED: "The last change could not be finished; it is tried again within half a minute, or when a problem "
+    Result.FAILED: "The last change could not be finished; it is retried within half a minute, or when a problem "
     "below says.",
-    Result.ROLLED_BACK: "The last edit was taken back; the one before serves until the file changes.",
+    Result.ROLLED_BACK: "The last edit was rolled back; the previous configuration serves until the file changes.",
     Result.REJECTED: "The last edit was refused; nothing was changed.",
 }
 """How the last look ended, in one sentence."""
@@ -124,7 +124,7 @@ HEADLINES: Final = {
 def headline(status: Status) -> str:
     """How the last look ended; what ran out of time waits for no other file."""
     if status.result is Result.ROLLED_BACK and status.is_late:
-        return "The last edit was taken back for now, and is tried again by itself; the one before serves."
+        return "The last edit was rolled back for now and is retried automatically; until then the previous one serves."
     return HEADLINES[status.result]
 
 

@@ -62,7 +62,7 @@ class Endpoints:
             case "/status.json":
                 return self._status_json(request)
             case _:
-                text = f"Not found. There is: {' '.join(PATHS)}\n"
+                text = f"Not found. Available: {' '.join(PATHS)}\n"
                 return Answer(HTTPStatus.NOT_FOUND, text.encode())
 
     def _healthz(self) -> Answer:
@@ -75,7 +75,7 @@ class Endpoints:
     def _readyz(self) -> Answer:
         status = self._metrics.status
         if status is None:
-            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"The agent has not looked yet.\n")
+            return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"The agent has not checked the machine yet.\n")
         reasons = [f"{problem.reason.value}: {problem.message}" for problem in status.problems]
         if status.generation is None:
             reasons.append("No generation is in force.")

@@ -81,7 +81,7 @@ def parse_head(head: bytes) -> Request:
         )
     if "transfer-encoding" in headers or headers.get("content-length", "0") != "0":
         # A body that is not read would be taken for the next request on this connection.
-        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "A request has no body here.")
+        raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Requests must not have a body.")
     wishes = {word.strip().lower() for word in headers.get("connection", "").split(",")}
     keep_alive = "keep-alive" in wishes if version == "HTTP/1.0" else "close" not in wishes
     return Request(method, target.partition("?")[0], headers, keep_alive)

@@ -12,7 +12,7 @@ from hubagent.state.status import ImageState, ImageStatus
 def families(images: Sequence[ImageStatus]) -> Iterator[Metric]:
     """Without a sample for what is not known."""
     state = GaugeMetricFamily(
-        "hubagent_image_state", "1 for what is done about the server's image.", labels=("server", "state")
+        "hubagent_image_state", "1 for the current state of the server's image.", labels=("server", "state")
     )
     usable = GaugeMetricFamily(
         "hubagent_image_usable",
@@ -21,7 +21,7 @@ def families(images: Sequence[ImageStatus]) -> Iterator[Metric]:
     )
     since = GaugeMetricFamily(
         "hubagent_image_state_since_timestamp_seconds",
-        "When the image came into its state.",
+        "When the image entered its state.",
         labels=("server",),
     )
     took = GaugeMetricFamily(

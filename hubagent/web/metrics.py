@@ -74,30 +74,28 @@ class Metrics:
         )
         build.labels(hubagent.__version__, platform.python_version()).set(1)
 
-        self._looks = self._counter(
-            "hubagent_reconcile", "Looks at the machine, by how they ended.", "result"
-        )
+        self._looks = self._counter("hubagent_reconcile", "Checks of the machine, by result.", "result")
         self._look_seconds = Histogram(
             "hubagent_reconcile_duration_seconds",
-            "How long a look took, with the steps it led to.",
+            "Duration of a check, including the steps it led to.",
             buckets=DURATION_BUCKETS_S,
             registry=self._registry,
         )
         self._last_success = Gauge(
             "hubagent_reconcile_last_success_timestamp_seconds",
-            "When a look last ended with everything as asked for; 0 before the first.",
+            "When a check last ended with everything as configured; 0 before the first.",
             registry=self._registry,
         )
         self._steps = self._counter("hubagent_step", "Steps taken.", "component", "verb", "result")
         self._rollbacks = self._counter(
-            "hubagent_rollbacks", "Changes taken back because they did not serve as asked.", "component"
+            "hubagent_rollbacks", "Changes rolled back because they did not serve as configured.", "component"
         )
         self._drift = self._counter(
             "hubagent_drift_detected", "Managed files or units found changed by hand.", "component"
         )
         self._jobs = self._counter("hubagent_unit_jobs", "systemd jobs by result.", "name", "type", "result")
         self._watch_errors = self._counter("hubagent_watch_errors", "Failures of the file watch.")
-        self._reconnects = self._counter("hubagent_dbus_reconnects", "Times D-Bus was connected to again.")
+        self._reconnects = self._counter("hubagent_dbus_reconnects", "Reconnections to D-Bus.")
         self._requests = self._counter(
             "hubagent_http_requests", "Requests to this endpoint, by answer.", "path", "code"
         )

@@ -155,7 +155,11 @@ def render(status: Status | None, *, now_s: float) -> str:
 def view(status: Status | None, *, now_s: float) -> View:
     if status is None:
         return View(
-            "hubagent: starting", "warn", _COLOURS["warn"], "Starting", "The agent has not looked yet."
+            "hubagent: starting",
+            "warn",
+            _COLOURS["warn"],
+            "Starting",
+            "The agent has not checked the machine yet.",
         )
     tone, headline = _headline(status)
     generation = "No generation" if status.generation is None else f"Generation {status.generation}"

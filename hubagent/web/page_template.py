@@ -147,14 +147,14 @@ well be fine: it does not depend on the agent.</p></section>
 <pre>{{ view.config_errors }}</pre></section>
 {% endif %}
 {% if view.pending or view.changes %}
-<section class="warn"><h2>Waits for leave to interrupt users</h2>
+<section class="warn"><h2>Waiting for your permission to interrupt users</h2>
 {% if view.changes %}<ul>{% for change in view.changes %}<li><code>{{ change.key }}</code>:
 <del>{{ change.old }}</del> <span aria-hidden="true">→</span> <ins>{{ change.new }}</ins></li>
 {% endfor %}</ul>{% endif %}
 {% if view.pending %}<ul>{% for step in view.pending %}<li><b>{{ step.what }}</b>: {{ step.reason|code }}<br>
 <span class="tag">{{ step.notice }}</span></li>{% endfor %}</ul>{% endif %}
-<p class="hint">To let this through now: <code>hubagent apply --allow-disruption</code>. Or set
-<code>apply.disruptive: window</code>, and it happens in <code>apply.window</code>.</p></section>
+<p class="hint">To apply this now: <code>hubagent apply --allow-disruption</code>. Or set
+<code>apply.disruptive: window</code>, and it is applied in <code>apply.window</code>.</p></section>
 {% endif %}
 {% if view.tiles %}
 <dl class="tiles">{% for tile in view.tiles %}<div><dt>{{ tile.name }}</dt>\

@@ -55,13 +55,13 @@ class PoolMetrics:
         )
         self._evictions = Counter(
             "hubagent_pool_evictions",
-            "Slots removed before anybody had them.",
+            "Slots removed before they were used.",
             ("reason",),
             registry=registry,
         )
         self._failures = Counter(
             "hubagent_pool_slot_failures",
-            "Slots that did not get ready or did not stay so, by what went wrong.",
+            "Slots that did not become ready or did not stay ready, by cause.",
             ("server", "reason"),
             registry=registry,
         )
@@ -100,17 +100,13 @@ class PoolMetrics:
 
 def families(pools: Iterable[PoolStatus]) -> Iterator[Metric]:
     """What there is now."""
-    slots = GaugeMetricFamily(
-        "hubagent_pool_slots", "Warm slots, by how far they are.", labels=("server", "state")
-    )
+    slots = GaugeMetricFamily("hubagent_pool_slots", "Warm slots, by state.", labels=("server", "state"))
     desired = GaugeMetricFamily(
         "hubagent_pool_slots_desired",
         "Slots that should be ready: `ready`, or more for a lecture.",
         labels=("server",),
     )
-    memory = GaugeMetricFamily(
-        "hubagent_pool_memory_bytes", "Memory of the slots that nobody has.", labels=("server",)
-    )
+    memory = GaugeMetricFamily("hubagent_pool_memory_bytes", "Memory of unused slots.", labels=("server",))
     backing_off = GaugeMetricFamily(
         "hubagent_pool_backing_off",
         "1 while no slot is made because the last ones failed.",

@@ -72,7 +72,7 @@ def families(status: Status) -> Iterator[Metric]:
 def _configuration(status: Status) -> Iterator[Metric]:
     yield _gauge(
         "hubagent_config_last_reload_successful",
-        "0 when the configuration file as it is now was refused or taken back, else 1.",
+        "0 when the configuration file as it is now was refused or rolled back, else 1.",
         float(edit_in_force(status)),
     )
     yield _gauge(
@@ -87,26 +87,28 @@ def _configuration(status: Status) -> Iterator[Metric]:
         "The generation that is in force and verified.",
         status.generation,
     )
-    yield _gauge("hubagent_last_look_timestamp_seconds", "When the agent last looked.", status.looked_at_s)
+    yield _gauge(
+        "hubagent_last_look_timestamp_seconds", "When the agent last checked the machine.", status.looked_at_s
+    )
     yield _gauge(
         "hubagent_last_failure_timestamp_seconds", "When something last failed.", status.last_failure_at_s
     )
     yield _gauge(
         "hubagent_pending_changes",
-        "Changed keys that wait for leave to drop websockets.",
+        "Changed keys waiting for permission to drop websockets.",
         len(status.pending_changes),
     )
     waiting = {step.component for step in status.pending}
-    pending = _labelled("hubagent_pending_restart", "1 when a disruptive step waits for leave.", "component")
+    pending = _labelled(
+        "hubagent_pending_restart", "1 when a disruptive step is waiting for permission.", "component"
+    )
     for component in Component:
         pending.add_metric((component.value,), float(component in waiting))
     yield pending
 
 
 def _components(status: Status) -> Iterator[Metric]:
-    healthy = _labelled(
-        "hubagent_component_healthy", "1 when the component does what it is there for.", "component"
-    )
+    healthy = _labelled("hubagent_component_healthy", "1 when the component works as it should.", "component")
     state = _labelled("hubagent_unit_state", "1 for the state that the unit is in.", "name", "state")
     restarts = _labelled(
         "hubagent_unit_restarts",
@@ -132,13 +134,13 @@ def _components(status: Status) -> Iterator[Metric]:
 
 def _problems(status: Status) -> Iterator[Metric]:
     degraded = _labelled(
-        "hubagent_degraded", "1 for each kind of problem that there is now.", "component", "reason"
+        "hubagent_degraded", "1 for each kind of problem present now.", "component", "reason"
     )
     kinds = {(p.component.value if p.component else AGENT, p.reason.value) for p in status.problems}
     for kind in sorted(kinds):
         degraded.add_metric(kind, 1)
     yield degraded
-    problems = _labelled("hubagent_problems", "Problems that there are now.", "reason")
+    problems = _labelled("hubagent_problems", "Problems present now.", "reason")
     count = Counter(problem.reason for problem in status.problems)
     for reason in Reason:
         problems.add_metric((reason.value,), count[reason])
@@ -149,7 +151,7 @@ def _certificate(status: Status) -> Iterator[Metric]:
     certificate = status.certificate
     yield _gauge(
         "hubagent_certificate_expiry_timestamp_seconds",
-        "When the certificate that nginx serves ends.",
+        "When the certificate that nginx serves expires.",
         certificate.not_after_s if certificate else None,
     )
     yield _gauge(
@@ -174,7 +176,9 @@ def _servers(status: Status) -> Iterator[Metric]:
 
 
 def _figures(figures: Figures) -> Iterator[Metric]:
-    yield _gauge("hubagent_nginx_old_workers", "nginx workers that still drain.", figures.nginx_old_workers)
+    yield _gauge(
+        "hubagent_nginx_old_workers", "Old nginx workers that are still draining.", figures.nginx_old_workers
+    )
     yield _gauge("hubagent_proxy_routes", "Routes in the proxy.", figures.proxy_routes)
     yield _gauge("hubagent_proxy_open_fds", "Open files of the proxy.", figures.proxy_open_files)
     yield _gauge("hubagent_proxy_resident_memory_bytes", "Memory of the proxy.", figures.proxy_memory_bytes)
@@ -189,13 +193,13 @@ def _figures(figures: Figures) -> Iterator[Metric]:
         figures.hub_event_loop_p99_s,
     )
     failures = CounterMetricFamily(
-        "hubagent_hub_spawn_failures", "Server starts that went wrong, since the hub started."
+        "hubagent_hub_spawn_failures", "Failed server starts since the hub started."
     )
     if figures.hub_spawn_failures is not None:
         failures.add_metric((), figures.hub_spawn_failures)
     yield failures
     spawn = SummaryMetricFamily(
-        "hubagent_hub_spawn_duration_seconds", "Server starts that worked, since the hub started."
+        "hubagent_hub_spawn_duration_seconds", "Successful server starts since the hub started."
     )
     if figures.hub_spawn_count is not None and figures.hub_spawn_duration_sum_s is not None:
         spawn.add_metric((), figures.hub_spawn_count, figures.hub_spawn_duration_sum_s)

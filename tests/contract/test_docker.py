@@ -90,7 +90,7 @@ def test_a_network_is_found_by_its_whole_name_alone(world: World) -> None:
 
 def test_a_network_is_made_once(world: World) -> None:
     world.runtime.create_network(world.prefix, bridge=world.prefix)
-    with pytest.raises(ContainerError, match=f"the network {world.prefix} cannot be made: it exists"):
+    with pytest.raises(ContainerError, match=f"the network {world.prefix} cannot be created: it exists"):
         world.runtime.create_network(world.prefix, bridge=f"{world.prefix}b")
 
 
@@ -247,9 +247,7 @@ class TestReal:
         assert runtime.facts().version
 
     def test_what_the_engine_refuses_is_said_in_its_words(self, runtime: DockerEngine) -> None:
-        with pytest.raises(
-            ContainerError, match=r"cannot look for the image A B: .*invalid reference format"
-        ):
+        with pytest.raises(ContainerError, match=r"cannot look up the image A B: .*invalid reference format"):
             runtime.image_id("A B")
 
     def test_containers_and_outages_give_hints(

@@ -234,7 +234,7 @@ class TestReal:
             other.listen()
             other.settimeout(0.2)
             (shared / wire.GUEST_SOCKET).symlink_to(tmp_path / "docker.sock")
-            with pytest.raises(GuestError, match="is no socket"):
+            with pytest.raises(GuestError, match="is not a socket"):
                 guests.become(GUEST, BECOME, timeout_s=0.5)
             with pytest.raises(TimeoutError):
                 other.accept()
@@ -244,7 +244,7 @@ class TestReal:
         self, guests: SocketGuests, shared: Path, make: object
     ) -> None:
         make(shared / wire.GUEST_SOCKET)  # type: ignore[operator]
-        with pytest.raises(GuestError, match="is no socket"):
+        with pytest.raises(GuestError, match="is not a socket"):
             guests.ping(GUEST, timeout_s=0.5)
 
     def test_a_proof_is_read(self, guests: SocketGuests, shared: Path) -> None:
@@ -261,7 +261,7 @@ class TestReal:
             guests.proof(GUEST)
         proof.unlink()
         os.mkfifo(proof)
-        with pytest.raises(GuestError, match="no regular file"):
+        with pytest.raises(GuestError, match="not a regular file"):
             guests.proof(GUEST)
         proof.unlink()
         proof.write_bytes(b"{" * 100)

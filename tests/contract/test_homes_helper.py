@@ -555,7 +555,7 @@ def test_who_gave_up_gets_nothing_attached_later(real: SmallHomes) -> None:
         real.client.attach(slot, home, ())
     real.helper.send_signal(signal.SIGCONT)
     assert real.client.slots() == (slot,)  # asked later, so that the other was read by now
-    assert "given up by who asked" in real.stop(signal.SIGTERM)
+    assert "the request was given up" in real.stop(signal.SIGTERM)
     assert real.mounts() == ()
 
 
@@ -659,7 +659,7 @@ def test_what_gives_way_goes_on_when_the_helper_or_who_asked_it_ends(real: Small
 
 def test_the_end_of_the_helper_waits_for_nobody_who_holds_something(real: SmallHomes) -> None:
     with real.client.freeze(CONTAINER), real.client.idle_docker():
-        assert "do not end" not in real.stop(signal.SIGTERM)
+        assert "do not finish" not in real.stop(signal.SIGTERM)
 
 
 def test_docker_is_not_idle_for_long_however_long_it_is_held(real: SmallHomes) -> None:

@@ -123,8 +123,8 @@ def test_no_other_folder_is_a_home(moved: SmallHomes) -> None:
         (b"HTTP/1.0 200 OK\r\n\r\n[1]", "Docker does not say"),
         (b"HTTP/1.0 200 OK\r\n\r\n{", "Docker does not say"),
         (b"", "Docker does not say"),
-        (info("data/docker"), "Docker says that its data lies in"),
-        (info("/srv/../etc"), "Docker says that its data lies in"),
+        (info("data/docker"), "Docker says that its data is stored in"),
+        (info("/srv/../etc"), "Docker says that its data is stored in"),
         (info("/nowhere/docker"), "/nowhere/docker/volumes: cannot be opened"),
     ],
 )
@@ -134,14 +134,17 @@ def test_what_docker_does_not_say_is_told(moved: SmallHomes, answer: bytes, said
 
 
 def test_while_docker_is_away_it_says_so(moved: SmallHomes) -> None:
-    with pytest.raises(HomeError, match="Docker does not say where its data lies: there is no such"):
+    with pytest.raises(HomeError, match="Docker does not say where its data is stored: there is no such"):
         attach(moved, home_in(root_of(moved)))
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o771, 0o703])
 def test_a_folder_that_others_may_write_to_holds_no_homes(moved: SmallHomes, mode: int) -> None:
     root = root_of(moved, mode)
-    with docker(moved, info(root)), pytest.raises(HomeError, match="others than its owner may write there"):
+    with (
+        docker(moved, info(root)),
+        pytest.raises(HomeError, match="users other than its owner may write there"),
+    ):
         attach(moved, home_in(root))
 
 
@@ -151,7 +154,7 @@ def test_one_that_is_told_where_homes_are_asks_nobody() -> None:
         homes.start()
         root = root_of(homes)
         with docker(homes, info(root)) as asked:
-            with pytest.raises(HomeError, match="is no folder in"):
+            with pytest.raises(HomeError, match="is not a folder in"):
                 attach(homes, home_in(root))
             attach(homes, homes.home("ada"))
         assert not asked

@@ -83,7 +83,7 @@ def test_another_job_cancels_ours_and_we_hear_of_it(
 
 
 def test_a_job_given_up_on_is_off_the_queue(manager: SystemdUnitManager, systemd: SmallSystemd) -> None:
-    with pytest.raises(UnitError, match="taken off systemd's queue"):
+    with pytest.raises(UnitError, match="removed from systemd's queue"):
         manager.run(UnitVerb.START, "slow-start.service", timeout_s=0.2)
     assert "slow-start.service" not in systemd.systemctl("list-jobs")
 

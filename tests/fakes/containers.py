@@ -57,7 +57,7 @@ class FakeContainerRuntime:
     def create_network(self, name: str, *, bridge: str) -> Network:
         self._call("create_network", name)
         if name in self.by_name:
-            raise ContainerError(f"the network {name} cannot be made: it exists already")
+            raise ContainerError(f"the network {name} cannot be created: it exists already")
         third = 18 + len(self.by_name)
         labels = {"hubagent.network": name}
         made = Network(name, f"172.{third}.0.1", labels, bridge)

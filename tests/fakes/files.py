@@ -183,7 +183,7 @@ class MemoryFileStore:
         self._place(Path(path), File(data, data, mode, owner, group))
 
     def put_special(self, path: AnyPath, kind: str) -> None:
-        """Something that is no regular file, e.g. "FIFO"."""
+        """Something that is not a regular file, e.g. "FIFO"."""
         self._place(Path(path), File(kind=kind))
 
     def put_link(self, path: AnyPath, target: str) -> None:

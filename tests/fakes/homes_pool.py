@@ -112,7 +112,7 @@ class FakeHomes(Staged):
     def freeze(self, container: str) -> FakeHold:
         with self._call("freeze"):
             if not _CONTAINER.fullmatch(container):
-                raise HomeError(f"{container!r} is no container: an id has 64 hex digits")
+                raise HomeError(f"{container!r} is not a container: an id has 64 hex digits")
             if container in self.elsewhere:
                 raise HomeError(
                     f"container {container[:12]}: has no control group below system.slice or docker"
@@ -127,7 +127,7 @@ class FakeHomes(Staged):
         with self._lock:
             self.journal.append((name, slot or ""))
             if slot is not None and not _ID.fullmatch(slot):
-                raise HomeError(f"{slot!r} is no slot: an id has 12 hex digits")
+                raise HomeError(f"{slot!r} is not a slot: an id has 12 hex digits")
             self._raise_failure(name, after=False)
             yield
             self._raise_failure(name, after=True)

@@ -105,7 +105,7 @@ class FakeImageEngine:
         self.journal.append(("tag", name))
         found = self._find(image)
         if found is None:
-            raise ContainerError(f"cannot name an image {name}: no such image")
+            raise ContainerError(f"cannot tag an image {name}: no such image")
         self._name(found, name)
         self._tell()
 

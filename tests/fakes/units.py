@@ -190,7 +190,7 @@ class FakeUnitManager:
     def _loaded(self, name: str) -> UnitState:
         unit = self._units.get(name)
         if unit is None or unit.load is LoadState.NOT_FOUND:
-            raise UnitError(f"{name}: Unit {name} not found; install the package that brings this unit")
+            raise UnitError(f"{name}: Unit {name} not found; install the package that provides this unit")
         return unit
 
     def _refuse_impossible(self, verb: UnitVerb, name: str) -> None:

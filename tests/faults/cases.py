@@ -160,7 +160,7 @@ THE_FILE = Chapter(
         Case(
             "5",
             "Saved in any way: rename, in place, link switched, folder made anew",
-            "Seen by an event, or by looking; the watch repairs itself.",
+            "Seen by an event, or by checking; the watch repairs itself.",
             (
                 *_tests(
                     WATCH,
@@ -176,7 +176,7 @@ THE_FILE = Chapter(
         Case(
             "6",
             "Edited behind a link, where no event comes from",
-            "Seen by looking.",
+            "Seen by checking.",
             _tests(WATCH, "edits_behind_a_link_show_by_looking"),
         ),
         Case(
@@ -208,8 +208,8 @@ THE_FILE = Chapter(
         ),
         Case(
             "40",
-            "100 KB with 500 servers; looks without end",
-            "Read in well under a second; the work of a look does not grow with the file; nothing is left behind.",
+            "100 KB with 500 servers; checks without end",
+            "Read in well under a second; the work of a check does not grow with the file; nothing is left behind.",
             (
                 *_tests(
                     LARGE,
@@ -229,7 +229,7 @@ THE_AGENT = Chapter(
         Case(
             "10",
             "The agent is killed at any step of a change",
-            "Started again it brings the machine to generation N or N+1, whole; another look has nothing to do. Bytes that take "
+            "Started again it brings the machine to generation N or N+1, whole; another check has nothing to do. Bytes that take "
             "it down three times are set aside.",
             (
                 *_tests(
@@ -268,7 +268,7 @@ THE_AGENT = Chapter(
         Case(
             "12",
             "The disk is full, read-only or broken, at any write",
-            "Said; the generation in force serves on; nothing half is left; the edit comes when there is room, untold.",
+            "Reported; the generation in force serves on; nothing half is left; the edit comes when there is room, without being told.",
             (
                 *_tests(
                     DISK,
@@ -336,7 +336,7 @@ THE_AGENT = Chapter(
             "28",
             "The agent hangs",
             "systemd's watchdog aborts it, the place of every thread is in the journal, and it starts again; waiting with a "
-            "deadline is no hang.",
+            "deadline is not a hang.",
             (
                 *_tests(
                     NOTIFY,
@@ -381,7 +381,7 @@ THE_AGENT = Chapter(
         ),
         Case(
             "37",
-            "Packages upgraded, taken back, removed, purged and installed again while everything runs and somebody works",
+            "Packages upgraded, downgraded, removed, purged and installed again while everything runs and somebody works",
             "Services are untouched but for the restarts that are due; servers and websockets go on. The database's schema is "
             "changed whole or not at all, with a copy kept; a hub that is too old for it is not started. Purging removes own "
             "files alone.",
@@ -476,7 +476,7 @@ THE_AGENT = Chapter(
             "45",
             "The socket where the hub asks for servers cannot be made: no user for it, something in its place, /run full; or it is "
             "removed while the agent runs",
-            "The agent does all else, says that no server can be started, and why, once; it tries again at every look.",
+            "The agent does all else, says that no server can be started, and why, once; it tries again at every check.",
             (
                 *_tests(PROCESS, "without_its_socket_for_the_hub_it_does_all_else_and_tries_again"),
                 *_tests(
@@ -558,7 +558,7 @@ THE_AGENT = Chapter(
         ),
         Case(
             "49",
-            "A key, above all `host`, is set and taken back, by hand or because it did not work; a name leads nowhere, or elsewhere",
+            "A key, above all `host`, is set and removed again, by hand or because it did not work; a name leads nowhere, or elsewhere",
             "Files, certificate and URL are those from before; the certificate in force is never overwritten by another's. `check`, "
             "`plan` and `doctor` say where a name leads.",
             (
@@ -595,7 +595,7 @@ THE_SERVICES = Chapter(
         Case(
             "17",
             "The test passes, the reload is done, and the old configuration still serves",
-            "Seen from outside and taken back within ten seconds, with nginx's reason (who holds the port).",
+            "Seen from outside and rolled back within ten seconds, with nginx's reason (who holds the port).",
             (
                 *_tests(CONVERGE, "a_reload_that_does_not_take_effect_is_taken_back_and_not_tried_again"),
                 *_tests(
@@ -610,7 +610,7 @@ THE_SERVICES = Chapter(
         Case(
             "18",
             "A reload job fails although the unit stays active",
-            "Treated as a failure: taken back, tried once more, repaired untold.",
+            "Treated as a failure: rolled back, tried once more, repaired without being told.",
             (
                 *_tests(UNITS, "a_failed_reload_shows_in_the_result_alone"),
                 *_tests(CONVERGE, "a_reload_that_fails_once_is_taken_back_and_repaired_by_the_next_look"),
@@ -634,7 +634,7 @@ THE_SERVICES = Chapter(
         Case(
             "20",
             "A service crashes right after its start, again and again",
-            "Not stable for long enough: taken back and set aside. A unit at its start limit is reset and started.",
+            "Not stable for long enough: rolled back and set aside. A unit at its start limit is reset and started.",
             (
                 *_tests(
                     SERVICES,
@@ -649,7 +649,7 @@ THE_SERVICES = Chapter(
         Case(
             "21",
             "A unit hangs while it starts; a job that never ends",
-            "Given up at the deadline and off systemd's queue; taken back; the file is not to blame.",
+            "Given up at the deadline and off systemd's queue; rolled back; the file is not to blame.",
             (
                 *_tests(SERVICES, "a_job_that_never_ends_is_given_up_and_the_change_taken_back"),
                 *_tests(SYSTEMD, "a_job_given_up_on_is_off_the_queue"),
@@ -672,7 +672,7 @@ THE_SERVICES = Chapter(
         Case(
             "23",
             "Somebody edits a file of hubagent's by hand",
-            "Found at the next look and written anew, or said with `drift: warn`.",
+            "Found at the next check and written again, or reported with `drift: warn`.",
             (
                 *_tests(CONVERGE, "a_damaged_generation_is_written_anew"),
                 *_tests(PLAN, "a_static_file_changed_by_hand_is_written_again"),
@@ -726,7 +726,7 @@ THE_SERVICES = Chapter(
         Case(
             "27",
             "The end of a job is lost, comes early, or is of two callers at once",
-            "Early ones are kept, both callers hear of it, a lost one is judged by what serves and is no fault of the file.",
+            "Early ones are kept, both callers hear of it, a lost one is judged by what serves and is not a fault of the file.",
             (
                 *_tests(
                     SYSTEMD,
@@ -789,7 +789,7 @@ THE_SERVICES = Chapter(
         Case(
             "31",
             "The agent is killed between making a container and writing it down",
-            "Found by its labels at the next look; adopted or removed.",
+            "Found by its labels at the next check; adopted or removed.",
             _tests(
                 KEEPER,
                 "killed_between_any_two_steps_of_filling",
@@ -837,7 +837,7 @@ THE_SERVICES = Chapter(
         Case(
             "34",
             "The certificate is renewed; it expired, or does not belong to its key",
-            "A renewed one is a reload, untold; a bad one is refused by name and the old one serves on.",
+            "A renewed one causes a reload without being told; a bad one is refused by name and the old one serves on.",
             (
                 *_tests(
                     SERVICES,
@@ -852,7 +852,7 @@ THE_SERVICES = Chapter(
         Case(
             "D1",
             "A service lives on without its port: a foreign program had it when it was started, or somebody closed it",
-            "Said with program, pid and unit. Taken back by itself once it is free, where nobody comes through it; open "
+            "Reported with program, pid and unit. Taken back automatically once it is free, where nobody comes through it; open "
             "connections wait for permission.",
             (
                 *_tests(
@@ -879,7 +879,7 @@ THE_SERVICES = Chapter(
             "D2",
             "Everything is active and healthy, and nobody can come in: pages answer 500, another program has our name, a process "
             "was stopped by a signal",
-            "The login page is asked for through nginx at every look; what is wrong is in status, page, metrics, readyz, doctor "
+            "The login page is asked for through nginx at every check; what is wrong is in status, page, metrics, readyz, doctor "
             "and exit codes alike, with the hub's own last error or what lets the process go on.",
             (
                 *_tests(
@@ -906,7 +906,7 @@ THE_SERVICES = Chapter(
         Case(
             "D3",
             "An edit of the hub that JupyterHub takes, and by which nobody could sign in",
-            "A probe signs in after each such edit, and sees its home; what fails is taken back with the hub's own error. What "
+            "A probe signs in after each such edit, and sees its home; what fails is rolled back with the hub's own error. What "
             "stands in front of the hub is not the edit's fault.",
             (
                 *_tests(
@@ -1091,7 +1091,7 @@ THE_POOL = Chapter(
         Case(
             "S5",
             "A slot has waited for hours, or stopped answering",
-            "Old ones are replaced, dead ones after a second look; a waiting one costs no processor time.",
+            "Old ones are replaced, dead ones after a second check; a waiting one costs no processor time.",
             (
                 *_tests(
                     KEEPER,
@@ -1192,7 +1192,7 @@ THE_POOL = Chapter(
         ),
         Case(
             "S11",
-            "Bytes on the sockets of agent, homes helper and guest that are no message",
+            "Bytes on the sockets of agent, homes helper and guest that are not messages",
             "Answered or cut off in bounded time; the next one is served.",
             (
                 *_tests(
@@ -1504,7 +1504,7 @@ THE_SURROUNDINGS = Chapter(
         Case(
             "N1",
             "The packet filter is changed in the kernel: flushed, its table deleted, a rule added or removed, nftables restarted",
-            "Noted at once by a unit of its own, put back in one look, counted as drift; said where it cannot be put back, with "
+            "Noted at once by a unit of its own, put back in one check, counted as drift; said where it cannot be put back, with "
             "`drift: warn`, and where nobody watches. That Docker's own rules are gone is said.",
             (
                 *_tests(
@@ -1526,7 +1526,7 @@ THE_SURROUNDINGS = Chapter(
         Case(
             "N2",
             "Name servers or the networks on a cable change while servers run, or their file is being written",
-            "In the rules at the next look; those of before count meanwhile.",
+            "In the rules at the next check; those of before count meanwhile.",
             (
                 *_tests(
                     SURROUNDINGS, "new_name_servers_and_networks_on_a_cable_are_in_the_rules_at_the_next_look"
@@ -1553,7 +1553,7 @@ THE_SURROUNDINGS = Chapter(
         Case(
             "N4",
             "The machine is, or gets, a member of a Docker swarm, where Docker does not start with live-restore",
-            "Never written there; taken back where hubagent wrote it, and Docker started again; an administrator's own setting is "
+            "Never written there; removed where hubagent wrote it, and Docker started again; an administrator's own setting is "
             "said. Problem in status and `doctor`.",
             (
                 *_tests(
@@ -1616,7 +1616,7 @@ A_BUSY_MACHINE = Chapter(
         Case(
             "B3",
             "A service answers, starts or reloads late, or never",
-            "Taken back, told as a time-out, and tried again by itself with more time, ever less often; `apply` does not wait.",
+            "Rolled back, reported as a time-out, and retried automatically with more time, ever less often; `apply` does not wait.",
             _tests(
                 BUSY,
                 "a_service_that_answers_late_gets_more_time",
@@ -1628,7 +1628,7 @@ A_BUSY_MACHINE = Chapter(
         ),
         Case(
             "B4",
-            "Everything in one look takes long; one call never comes back",
+            "Everything in one check takes long; one call never comes back",
             "Each call that came back feeds the watchdog, one that hangs does not.",
             (
                 *_tests(

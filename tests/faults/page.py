@@ -21,7 +21,7 @@ random edits, faults, restarts and jumps of time:
 
 1. A bad file never changes a running service.
 2. After any crash or power cut the machine runs generation N or N+1, never a mix.
-3. What does not serve as asked is taken back to the last good generation by itself.
+3. What does not serve as asked is rolled back to the last good generation automatically.
 4. `hubagent plan` is what is then done.
 5. Applying twice is applying once.
 6. Once what was broken works again, everything comes to where the file says, without a restart of the agent.

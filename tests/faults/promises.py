@@ -55,7 +55,7 @@ PROMISES: Final = (
     ),
     Promise(
         "P3",
-        "What fails its verification is taken back by itself, within its deadline",
+        "What fails its verification is rolled back automatically, within its deadline",
         "reloads that fail, or are done and serve nothing, services that crash or hang, wrong certificates; on real machines, too",
         ("16", "17", "18", "20", "21", "34", "43"),
     ),
@@ -68,7 +68,7 @@ PROMISES: Final = (
     Promise(
         "P5",
         "Applying twice is applying once",
-        "a second look after each edit, fault and upgrade has nothing to do",
+        "a second check after each edit, fault and upgrade has nothing to do",
         tests=(
             *_tests(cases.CONVERGE, "an_edit_takes_its_steps_once", "the_first_look_brings_everything_up"),
             cases.PROMISES,
@@ -78,7 +78,7 @@ PROMISES: Final = (
     Promise(
         "P6",
         "Stopping, killing or upgrading hubagent interrupts nobody",
-        "on real machines with a kernel's websocket listened to: packages upgraded and taken back, agent, homes helper and "
+        "on real machines with a kernel's websocket listened to: packages upgraded and downgraded, agent, homes helper and "
         "hub killed",
         ("37", "38"),
         (
@@ -89,7 +89,7 @@ PROMISES: Final = (
     Promise(
         "P7",
         "No websocket drops for a change of level 0 to 3",
-        "a kernel's or nginx's websocket stays open through reloads, hub restarts, upgrades and edits; level 4 waits for leave",
+        "a kernel's or nginx's websocket stays open through reloads, hub restarts, upgrades and edits; level 4 waits for permission",
         tests=(
             *_tests(cases.NGINX, "websockets_outlive_reloads"),
             *_tests(cases.SERVERS, "a_hub_restart_is_not_noticed"),
@@ -142,7 +142,7 @@ PROMISES: Final = (
     Promise(
         "P10",
         "Memory, descriptors, threads and disk are bounded",
-        "counted after looks, bad edits and scrapes in great number; 500 servers; ten thousand edits; a log that nobody reads",
+        "counted after great numbers of checks, bad edits and scrapes; 500 servers; ten thousand edits; a log that nobody reads",
         ("7", "13", "39", "40", "44"),
         _tests(cases.CONVERGE, "only_five_generations_are_kept"),
         measured="60 MB resident after 1,000 edits: `build/venv/bin/python -m tests.bench.in_machine --window 300 --edits 1000 rest`",
@@ -150,7 +150,7 @@ PROMISES: Final = (
     Promise(
         "P11",
         "Metrics are answered when everything else is broken",
-        "the agent's own process without bus, Docker, disk and file; a thousand slow clients; hanging looks",
+        "the agent's own process without bus, Docker, disk and file; a thousand slow clients; hanging checks",
         ("2", "39", "28"),
     ),
     Promise(

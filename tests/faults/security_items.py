@@ -80,7 +80,7 @@ SERVICES: Final = Chapter(
         ),
         Case(
             "4",
-            "Bytes on the sockets that are no request, that never end, or too many",
+            "Bytes on the sockets that are not requests, that never end, or too many",
             "Refused in bounded time and memory; the next request is served.",
             (
                 *tests_of(
@@ -481,7 +481,7 @@ OWN_ACCOUNT: Final = Chapter(
             "24",
             "The account by which hubagent shows that signing in works",
             "Nobody can have its name; its password lives in the hub's memory, for one use and a minute, and is given to the agent's "
-            "token alone; it is no admin, in no list or figure, and gone with the probe, at the latest with the hub's next start.",
+            "token alone; it is not an admin, in no list or figure, and gone with the probe, at the latest with the hub's next start.",
             tests_of(
                 "tests/hub/test_probe.py",
                 "a_probe_signs_in_sees_its_home_and_leaves_nothing",

@@ -78,7 +78,7 @@ def test_the_agent_restores_lost_routes(hub: RunningHub) -> None:
 def test_idle_servers_are_stopped_by_a_service_of_its_own(hub: RunningHub) -> None:
     assert "--timeout=90 --cull-every=45" in hub.log
     wait_until(lambda: "(idle-culler@" in hub.log, "the culler's first look")
-    assert "Cannot look" not in hub.log
+    assert "Cannot check" not in hub.log
     hub.settings["stop_idle_after_s"] = 0
     before = len(hub.log)
     hub.restart_hub()

@@ -191,7 +191,7 @@ def test_a_database_that_cannot_be_used_is_said_until_it_can(own: tuple[RunningH
     path.rename(aside)
     assert "was removed" in _health(hub)["database"]
     path.write_bytes(aside.read_bytes())
-    assert "was exchanged" in _health(hub)["database"]
+    assert "was replaced" in _health(hub)["database"]
     aside.rename(path)
     assert _health(hub)["database"] == ""
 

@@ -135,7 +135,7 @@ def test_servers_are_read(files: RunningHub) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("default", "r", "default: names no entry of servers: 'r'"),
+        ("default", "r", "default: is not an entry of servers: 'r'"),
         ("landing", "lab", "landing: must be a path from the root, is 'lab'"),
         ("servers", {}, "default: names no entry"),
         ("servers.julia.volume", "home", r"servers.julia.volume: must hold \{username\}"),

@@ -206,7 +206,7 @@ def test_missing_folders_and_networks_are_named(scene: Scene) -> None:
             mounts=[{"source": "/no/such/folder", "target": "/x", "read_only": True}],
         )
     )
-    assert "The folder /no/such/folder belongs into this server" in scene.refusal("unlucky")
+    assert "The folder /no/such/folder belongs in this server" in scene.refusal("unlucky")
     scene.edit(julia=server("julia"))
     scene.docker.networks.clear()
     assert "The container network hubagent is missing" in scene.refusal("unlucky")
@@ -449,5 +449,5 @@ def test_a_start_waits_for_an_agent_that_restarts(scene: Scene) -> None:
 def test_nothing_in_the_hub_calls_docker(scene: Scene) -> None:
     from hubagent.hub.spawner import HubagentSpawner
 
-    with pytest.raises(RuntimeError, match="the hub has no way to Docker, so it cannot create_container"):
+    with pytest.raises(RuntimeError, match="the hub has no access to Docker, so it cannot create_container"):
         HubagentSpawner().docker("create_container", image="x")

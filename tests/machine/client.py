@@ -221,7 +221,7 @@ class Kernel:
         try:
             until(lambda: text in self.output, timeout_s, f"{text!r} from the kernel")
         except WaitTimeout as error:
-            raise WaitTimeout(f"{error}; it said {self.output[-1000:]!r}") from None
+            raise WaitTimeout(f"{error}; its output {self.output[-1000:]!r}") from None
 
     def tick(self) -> None:
         """Let it print a number ten times a second."""

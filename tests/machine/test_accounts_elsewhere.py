@@ -96,7 +96,7 @@ def test_the_hub_works_on_postgresql_and_refuses_a_wrong_password(database: Hub)
     database.edit(_hub_section(shipped, lines.replace("hub@", "guest@")))
     _, status = database.apply()
     assert status["result"] == "rejected"
-    assert "guest may not make tables in accounts" in str(status["problems"])
+    assert "guest may not create tables in accounts" in str(status["problems"])
     assert database.main_pid("jupyterhub") == hub
     person.close()
 
@@ -131,7 +131,7 @@ def unix_user(pristine: Hub) -> Iterator[Person]:
 def test_unix_passwords_cannot_be_checked_and_check_says_so(pristine: Hub, unix_user: Person) -> None:
     """The hub starts, asks PAM, and is refused like everybody who is not root."""
     said = pristine.machine.run(["hubagent", "check"]).stderr
-    assert "hub.authenticator: the hub is no root" in said
+    assert "hub.authenticator: the hub does not run as root" in said
     assert "use accounts of the hub (authenticator: native)" in said
     right = unix_user.submit("/hub/login", username=unix_user.name, password=unix_user.password)
     assert right.status_code == 403

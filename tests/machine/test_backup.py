@@ -100,7 +100,7 @@ def _a_damaged_one_changes_nothing(hub: Hub, file: Path) -> None:
     machine.write("/root/cut.tar.gz", file.read_bytes()[:-100])
     refused = _hubagent(machine, "restore", "/root/cut.tar.gz")
     assert refused.rc == 1
-    assert "not complete" in refused.stderr
+    assert "incomplete" in refused.stderr
     checked = _hubagent(machine, "restore", "--check", BACKUP)
     assert checked.rc == 0, checked.stderr
     assert "whole" in checked.stdout

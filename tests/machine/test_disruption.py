@@ -1,4 +1,4 @@
-"""Steps that drop websockets on a real machine: they wait for leave, or for the window."""
+"""Steps that drop websockets on a real machine: they wait for permission, or for the window."""
 
 from __future__ import annotations
 

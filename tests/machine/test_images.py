@@ -157,7 +157,7 @@ def test_a_recipe_that_fails_harms_nobody(built: Site, ada: Person) -> None:
     assert "Unable to locate package" in built.hub.machine.read(status["log"])
     shown = built.hub.machine.run(["hubagent", "status"], check=False).stdout
     assert "Unable to locate package" in " ".join(shown.split())
-    assert "servers start from the image that is there" in " ".join(shown.split())
+    assert "servers start from the existing image" in " ".join(shown.split())
     assert built.id(IMAGE) == before
     assert ada.answers()
     eve = Person(built.hub, "eve")

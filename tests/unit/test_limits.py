@@ -105,10 +105,10 @@ def test_the_age_of_the_last_look(world: World, age_s: int) -> None:
     now_s = world.clock.time()
     status = dataclasses.replace(world.survey.status(world.look()), looked_at_s=now_s - age_s)
     text = " ".join(status_text(status, now_s=now_s).split())
-    assert ("has not looked" in text) == too_old
-    assert ("has not looked" in view(status, now_s=now_s).looked) == too_old
+    assert ("has not checked" in text) == too_old
+    assert ("has not checked" in view(status, now_s=now_s).looked) == too_old
     agent = next(one for one in examine(world.tools, world.reconciler, status) if one.check == "agent")
-    assert ("lately" in agent.found) == too_old
+    assert ("recently" in agent.found) == too_old
     assert _metric(status, "hubagent_last_look_timestamp_seconds") == now_s - age_s
 
 

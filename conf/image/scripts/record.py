@@ -69,7 +69,7 @@ def run_session(kernel: str, trace: Path) -> None:
     try:
         spec = manager.kernel_spec
     except NoSuchKernel:
-        sys.exit("the Julia kernel has gone while the image was made")
+        sys.exit("the Julia kernel ended while the image was being built")
     assert spec is not None
     spec.argv.insert(1, f"--trace-compile={trace}")
     manager.start_kernel()

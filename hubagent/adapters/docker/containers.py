@@ -61,7 +61,7 @@ class DockerContainers:
             config = found.get("Config") or {}
             return ImageFacts(found["Id"], config.get("User") or "", tuple(config.get("Cmd") or ()))
 
-        return self._quick.call(f"cannot look for the image {name}", _or_none(facts))
+        return self._quick.call(f"cannot look up the image {name}", _or_none(facts))
 
     def create(self, spec: ContainerSpec) -> str:
         try:
@@ -86,7 +86,7 @@ class DockerContainers:
 
     def inspect(self, container: str) -> ContainerFacts | None:
         return self._quick.call(
-            f"cannot look at {container}",
+            f"cannot inspect {container}",
             _or_none(lambda client: _from_inspection(client.inspect_container(container))),
         )
 
@@ -125,7 +125,9 @@ class DockerContainers:
         deadline_s = time.monotonic() + _GONE_S
         while self.inspect(container) is not None:
             if time.monotonic() > deadline_s:
-                raise ContainerError(f"cannot remove {container}: a removal is in progress, and does not end")
+                raise ContainerError(
+                    f"cannot remove {container}: its removal is in progress but does not finish"
+                )
             time.sleep(_PAUSE_S)
 
     def output(self, container: str, *, lines: int) -> str:
@@ -144,7 +146,7 @@ class DockerContainers:
             if not facts["Running"] and facts["ExitCode"] is not None:
                 return int(facts["ExitCode"])
             if time.monotonic() > deadline_s:
-                raise ContainerError(f"{what}: it does not end within {timeout_s:g} s")
+                raise ContainerError(f"{what}: it did not finish within {timeout_s:g} s")
             time.sleep(_PAUSE_S)
 
     def memory_bytes(self, container: str) -> int | None:
@@ -168,13 +170,13 @@ class DockerContainers:
 
     def volume(self, name: str) -> VolumeFacts | None:
         return self._quick.call(
-            f"cannot look for the volume {name}",
+            f"cannot look up the volume {name}",
             _or_none(lambda client: _volume(client.inspect_volume(name))),
         )
 
     def volume_path(self, name: str) -> str | None:
         return self._quick.call(
-            f"cannot look for the volume {name}",
+            f"cannot look up the volume {name}",
             _or_none(lambda client: _mountpoint(client.inspect_volume(name))),
         )
 
@@ -184,7 +186,7 @@ class DockerContainers:
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
         self._slow.call(
-            f"cannot make the volume {name}", lambda client: client.create_volume(name, labels=dict(labels))
+            f"cannot create the volume {name}", lambda client: client.create_volume(name, labels=dict(labels))
         )
 
     def remove_volume(self, name: str) -> None:

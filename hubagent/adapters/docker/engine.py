@@ -33,7 +33,7 @@ class DockerEngine:
         self._changes = 0  # tells a reader that what it read may be older than an event
 
     def facts(self) -> EngineFacts:
-        info = self._docker.call("cannot ask Docker about itself", lambda client: client.info())
+        info = self._docker.call("cannot read Docker's facts about itself", lambda client: client.info())
         return _facts(info)
 
     def swarm(self) -> str:
@@ -42,7 +42,7 @@ class DockerEngine:
             state: str | None = answer.headers.get("Swarm")  # "inactive", "active/worker", "active/manager" …
             return state
 
-        state = self._docker.call("cannot ask Docker about its swarm", ping)
+        state = self._docker.call("cannot read Docker's swarm state", ping)
         # Docker 20.10 does not say so there yet.
         return self.facts().swarm if state is None else state.partition("/")[0]
 
@@ -55,7 +55,7 @@ class DockerEngine:
         # By list, not by inspect: that takes the beginning of another network's id for a name. The list's
         # filter also lets longer names through.
         found = self._docker.call(
-            f"cannot look for the network {name}", lambda client: client.networks(names=[name])
+            f"cannot look up the network {name}", lambda client: client.networks(names=[name])
         )
         network = next((_network(facts) for facts in found if facts["Name"] == name), None)
         if network is not None and is_told and changes == self._changes:
@@ -64,9 +64,9 @@ class DockerEngine:
 
     def create_network(self, name: str, *, bridge: str) -> Network:
         if self.network(name) is not None:
-            raise ContainerError(f"the network {name} cannot be made: it exists already; use it as it is")
+            raise ContainerError(f"the network {name} cannot be created: it exists already; use it as it is")
         self._docker.call(
-            f"cannot make the network {name}",
+            f"cannot create the network {name}",
             lambda client: client.create_network(
                 name,
                 driver="bridge",
@@ -79,7 +79,9 @@ class DockerEngine:
         )
         made = self.network(name)
         if made is None:
-            raise ContainerError(f"the network {name} was made and is gone again; who removes it?")
+            raise ContainerError(
+                f"the network {name} was created but has disappeared; find out what removes it"
+            )
         return made
 
     def networks(self) -> tuple[Network, ...]:
@@ -106,7 +108,7 @@ class DockerEngine:
             except docker.errors.NotFound:
                 return None
 
-        return self._docker.call(f"cannot look for the image {image}", inspect)
+        return self._docker.call(f"cannot look up the image {image}", inspect)
 
     def containers(self, *, label: str) -> tuple[Container, ...]:
         found = self._docker.call(

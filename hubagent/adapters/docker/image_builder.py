@@ -44,7 +44,7 @@ class DockerImages:
             except docker.errors.NotFound:
                 return None
 
-        return self._quick.call(f"cannot look for the image {name}", inspect)
+        return self._quick.call(f"cannot look up the image {name}", inspect)
 
     def build(
         self, recipe: Recipe, *, labels: Mapping[str, str], arguments: Mapping[str, str], watcher: Watcher
@@ -66,7 +66,7 @@ class DockerImages:
         self._slow.call(f"cannot build {recipe.tag}", run)
         built = self.image_id(recipe.tag)
         if built is None:
-            raise ImageError(f"{recipe.tag} was built and is gone again; who removes images?")
+            raise ImageError(f"{recipe.tag} was built but has disappeared; find out what removes images")
         return built
 
     def published(self, name: str) -> str:
@@ -87,13 +87,13 @@ class DockerImages:
         self._slow.call(f"cannot pull {name}", run)
         pulled = self.image_id(f"{source}@{digest}")
         if pulled is None:
-            raise ImageError(f"{name} was pulled and is gone again; who removes images?")
+            raise ImageError(f"{name} was pulled but has disappeared; find out what removes images")
         return pulled
 
     def tag(self, image: str, name: str) -> None:
         target = repository(name)
         tag = name.removeprefix(target).removeprefix(":") or "latest"
-        self._quick.call(f"cannot name an image {name}", lambda client: client.tag(image, target, tag))
+        self._quick.call(f"cannot tag an image {name}", lambda client: client.tag(image, target, tag))
 
     def tags(self, image: str) -> tuple[str, ...]:
         def inspect(client: Any) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class DockerImages:
             except docker.errors.NotFound:
                 return ()
 
-        return self._quick.call(f"cannot look for the names of {image}", inspect)
+        return self._quick.call(f"cannot look up the names of {image}", inspect)
 
     def list(self, *, label: str) -> tuple[LocalImage, ...]:
         found = self._quick.call(
@@ -195,7 +195,7 @@ def _items(stream: Any, what: str) -> Iterator[Mapping[str, Any]]:
     try:
         yield from stream
     except _BROKEN as error:
-        raise ContainerError(f"{what} broke off: {error}") from error
+        raise ContainerError(f"{what} was interrupted: {error}") from error
 
 
 def _clean(text: str) -> str:

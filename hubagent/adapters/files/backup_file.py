@@ -43,7 +43,7 @@ def new_file(path: Path, *, overwrite: bool, told: Told = lambda count: None) ->
 
 @contextmanager
 def old_file(path: Path, *, told: Told = lambda count: None) -> Iterator[tuple[Watched, int]]:
-    """With its size. Raises UsageError for what is no regular file, StorageError."""
+    """With its size. Raises UsageError for what is not a regular file, StorageError."""
     try:
         descriptor = os.open(path, _READ)
     except FileNotFoundError:

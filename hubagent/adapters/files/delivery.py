@@ -26,7 +26,7 @@ def deliver(descriptor: int, content: bytes, *, within_s: float = _TAKEN_WITHIN_
         mode = os.fstat(descriptor).st_mode
         _write_all(descriptor, content)
         if stat.S_ISCHR(mode) and not os.isatty(descriptor):
-            raise DeliveryError("standard output leads nowhere")
+            raise DeliveryError("standard output is discarded")
         if stat.S_ISREG(mode):
             os.fsync(descriptor)
         elif stat.S_ISFIFO(mode):
@@ -34,7 +34,7 @@ def deliver(descriptor: int, content: bytes, *, within_s: float = _TAKEN_WITHIN_
         elif stat.S_ISSOCK(mode):
             _wait_until_read(descriptor, termios.TIOCOUTQ, within_s)
     except OSError as error:
-        raise DeliveryError(f"standard output did not take it: {error.strerror}") from error
+        raise DeliveryError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
@@ -49,7 +49,7 @@ def _wait_until_read(descriptor: int, how_much: int, within_s: float) -> None:
     poll.register(descriptor, 0)  # errors alone
     while struct.unpack("i", fcntl.ioctl(descriptor, how_much, b"\0\0\0\0"))[0]:
         if poll.poll(0):
-            raise DeliveryError("whoever read standard output ended before that")
+            raise DeliveryError("the reader of standard output exited before that")
         if time.monotonic() >= end_s:
             raise DeliveryError(f"nobody read standard output within {within_s:.0f} s")
         time.sleep(_LOOK_S)

@@ -64,8 +64,8 @@ class InstanceLock:
             holder = _holder(descriptor)
             os.close(descriptor)
             raise BusyError(
-                f"another hubagent ({holder}) is at work and holds {self._path}; "
-                f"wait until it is done, or see what it does with `hubagent status`"
+                f"another hubagent ({holder}) is running and holds {self._path}; "
+                "wait until it has finished, or see what it is doing with `hubagent status`"
             ) from None
         except BaseException:
             os.close(descriptor)

@@ -43,7 +43,7 @@ _ADVICE: Final = {
     errno.ENOENT: "create the folder it belongs in",
     errno.ENOTDIR: "a part of this path is a file, not a folder; move that file away",
     errno.EISDIR: "a folder is in the way; move it away",
-    errno.ELOOP: "the symbolic links lead in a circle, or none is allowed here; put the real thing there",
+    errno.ELOOP: "the symbolic links form a loop, or links are not allowed here; put the file or folder itself there",
     errno.ENAMETOOLONG: "use a shorter name",
     errno.EMFILE: "too many files are open; restart hubagent and report this",
     errno.ENFILE: "the machine has too many files open; raise fs.file-max",
@@ -69,7 +69,7 @@ class LocalFileStore:
                 raise _fault(path, "cannot be read", error) from error
             if state is not None:
                 return state
-        raise StorageError(f"{path}: changed while it was read; hubagent will look again, write it in one go")
+        raise StorageError(f"{path}: changed while it was read; hubagent reads it again; write it in one go")
 
     def write(
         self, path: Path, content: bytes, *, mode: int, owner: str = "root", group: str = "root"
@@ -151,7 +151,7 @@ class LocalFileStore:
         try:
             facts = os.statvfs(path)
         except OSError as error:
-            raise _fault(path, "cannot tell its free space", error) from error
+            raise _fault(path, "its free space cannot be read", error) from error
         return facts.f_bavail * facts.f_frsize
 
     def _read_once(self, path: Path, max_bytes: int) -> FileState | None:
@@ -195,7 +195,7 @@ def _refuse_unreadable(path: Path, facts: os.stat_result, max_bytes: int) -> Non
 
 def _too_large(path: Path, size: int, max_bytes: int) -> StorageError:
     return StorageError(
-        f"{path}: has {size} bytes, more than the {max_bytes} allowed; put the file meant there"
+        f"{path}: has {size} bytes, more than the {max_bytes} allowed; put the intended file there"
     )
 
 

@@ -57,7 +57,7 @@ class LocalTrees:
         try:
             if os.fstat(top).st_uid != os.geteuid():
                 raise StorageError(
-                    f"{root}: somebody else has just put a folder there; look who, and try again"
+                    f"{root}: another program has just created a folder there; find out which one, and try again"
                 )
             writer = LocalTreeWriter(root, top, ids)
             try:

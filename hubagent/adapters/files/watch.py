@@ -106,7 +106,7 @@ class _FolderEvents(FileSystemEventHandler):
         try:
             observer.start()
         except OSError as error:
-            self._report(f"no events for {self._folder} ({error}); it is looked at regularly instead")
+            self._report(f"no events for {self._folder} ({error}); it is checked at intervals instead")
             return
         self.stop()  # the one that saw many renames, only now: nothing is missed, and what both see is one edit
         self._observer, self._watched = observer, folder

@@ -106,7 +106,7 @@ def _ask(question: Mapping[str, object]) -> Mapping[str, Any]:
         raise TemporaryError(f"certificates cannot be read: {last}; reinstall python3-cryptography") from None
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         # Without the question, which may hold a key.
-        raise TemporaryError(f"certificates cannot be read: {type(error).__name__}; look again") from None
+        raise TemporaryError(f"certificates cannot be read: {type(error).__name__}; try again") from None
     return answer
 
 

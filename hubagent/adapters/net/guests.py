@@ -86,7 +86,7 @@ class SocketGuests:
         try:
             return None if content is None else wire.from_json(content, wire.Proof)
         except wire.WireError as error:
-            raise GuestError(f"what the launcher of {guest} wrote down cannot be read: {error}") from error
+            raise GuestError(f"the report of {guest}'s launcher cannot be read: {error}") from error
 
     def spares(self, guest: str) -> wire.Spares | None:
         with self._open(guest) as shared:
@@ -153,7 +153,7 @@ def _connect(shared: int, timeout_s: float) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if not stat.S_ISSOCK(os.fstat(file).st_mode):
-            raise GuestError(f"{wire.GUEST_SOCKET} is no socket")
+            raise GuestError(f"{wire.GUEST_SOCKET} is not a socket")
         connection.settimeout(timeout_s)
         # The link in /proc leads to the file that was checked, whatever its name is given to meanwhile.
         connection.connect(f"/proc/self/fd/{file}")
@@ -234,7 +234,7 @@ def _read(shared: int, name: str) -> bytes | None:
         raise GuestError(f"{name} cannot be opened: {error}") from error
     with open(file, "rb") as content:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise GuestError(f"{name} is no regular file")
+            raise GuestError(f"{name} is not a regular file")
         data = content.read(MAX_PROOF_BYTES + 1)
     if len(data) > MAX_PROOF_BYTES:
         raise GuestError(f"{name} is larger than {MAX_PROOF_BYTES} bytes")

@@ -87,7 +87,7 @@ class SpawnServer:
         if self._listener is not None:
             if self._is_in_place():
                 return
-            log.warning("spawn socket: %s was removed or replaced; it is made anew", self._path)
+            log.warning("spawn socket: %s was removed or replaced; it is created again", self._path)
             self.stop()
         try:
             owner = pwd.getpwnam(self._owner)

@@ -56,7 +56,7 @@ class BusConnection:
         self._thread: threading.Thread | None = None
         self._context: Any = None
         self._bus: Any = None
-        self._fault = "no connection was made yet"
+        self._fault = "not connected yet"
         self._down_since = 0.0
 
     def bus(self) -> Any:
@@ -130,7 +130,7 @@ class BusConnection:
     def _set_bus(self, bus: Any) -> None:
         with self._changed:
             if self._bus is not None:
-                self._fault = "it was lost"
+                self._fault = "the connection was lost"
                 self._down_since = time.monotonic()
             self._bus = bus
             self._changed.notify_all()
@@ -158,19 +158,19 @@ def _bus_error(what: str, error: Any) -> BusError:
 
 
 _ADVICE: Final = {
-    "NoSuchUnit": "install the package that brings this unit",
+    "NoSuchUnit": "install the package that provides this unit",
     "LoadFailed": "look at the unit file with `systemctl status` and correct it",
     "BadUnitSetting": "look at the unit file with `systemctl status` and correct it",
     "UnitMasked": "the administrator masked this unit; `systemctl unmask` allows it again",
-    "JobTypeNotApplicable": "this unit has no such action",
+    "JobTypeNotApplicable": "this unit does not support this action",
     "OnlyByDependency": "this unit may not be started or stopped by hand",
-    "TransactionIsDestructive": "another job is in the way; see `systemctl list-jobs`",
+    "TransactionIsDestructive": "another job conflicts with it; see `systemctl list-jobs`",
     "ShuttingDown": "the machine is shutting down",
     "AccessDenied": "run hubagent as root",
     "InteractiveAuthorizationRequired": "run hubagent as root",
     "ServiceUnknown": "systemd is not on the bus now; hubagent keeps trying",
     "NameHasNoOwner": "systemd is not on the bus now; hubagent keeps trying",
-    "NoReply": "systemd was restarted or is very busy; hubagent looks again",
+    "NoReply": "systemd was restarted or is very busy; hubagent tries again",
 }
 
 

@@ -113,7 +113,7 @@ class SystemdUnitManager:
                 return _job_result(what, result)
         self._cancel(job)
         raise JobDeadlineError(
-            f"{what}: not finished within {timeout_s:g} s, and taken off systemd's queue; "
+            f"{what}: not finished within {timeout_s:g} s, and removed from systemd's queue; "
             f"`systemctl status` and the unit's log show what it waits for"
         )
 

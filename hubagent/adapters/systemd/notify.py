@@ -60,7 +60,7 @@ class SystemdNotifier:
                 sender.settimeout(_SEND_TIMEOUT_S)
                 sender.sendto("\n".join(lines).encode(), self._address)
         except OSError as error:
-            _LOG.warning("the service manager did not take a notification: %s", error)
+            _LOG.warning("the service manager did not accept a notification: %s", error)
 
 
 def _socket_address(value: str) -> str | None:

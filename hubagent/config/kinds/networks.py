@@ -72,7 +72,7 @@ def _network(text: str, whole: str) -> IPv4Network:
 
 def _advice(text: str) -> str:
     if _is_ipv6(text):
-        return "containers have IPv4 alone: write the host's IPv4 address"
+        return "containers have IPv4 only: write the host's IPv4 address"
     name = _NAME.fullmatch(text[:300])
     if name:
         return f"names are not looked up: write the address that `getent ahostsv4 {name[1][:60]}` shows"

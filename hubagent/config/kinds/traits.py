@@ -162,6 +162,6 @@ def _text_or_number(node: Text) -> object:
     value = node.value
     if isinstance(value, str) and (len(value) > _TEXT_LIMIT or "\0" in value):
         raise RefusedError(
-            f"{shown(value)} cannot be passed on; leave NUL away and keep it under {_TEXT_LIMIT} characters"
+            f"{shown(value)} cannot be passed on; leave out NUL and keep it under {_TEXT_LIMIT} characters"
         )
     return value

@@ -93,7 +93,7 @@ def _hostname_advice(text: str) -> str:
     if bare != text and re.fullmatch(HOSTNAME_PATTERN, bare):
         return f"write {bare}"
     if re.fullmatch(r"[a-z0-9.-]+:\d+", bare):
-        return "leave the port away: it is always 80 and 443"
+        return "leave out the port: it is always 80 and 443"
     if not bare.isascii():
         try:
             ascii_form = bare.encode("idna").decode("ascii")
@@ -202,6 +202,6 @@ def parse_value(text: str) -> str:
     """The value of an environment variable: anything but NUL."""
     if "\0" in text or len(text) > 32768:
         raise RefusedError(
-            f"{shown(text)} cannot be a variable's value; leave NUL away and keep it under 32768 characters"
+            f"{shown(text)} cannot be a variable's value; leave out NUL and keep it under 32768 characters"
         )
     return text

@@ -94,11 +94,11 @@ class Tls:
     )
     email: str | None = field(
         default=None,
-        metadata=setting(grammars.EMAIL, "For `letsencrypt`, a later version's."),
+        metadata=setting(grammars.EMAIL, "For `letsencrypt`, which a later version will support."),
     )
     acme_directory: str | None = field(
         default=None,
-        metadata=setting(grammars.HTTPS, "For `letsencrypt`, a later version's."),
+        metadata=setting(grammars.HTTPS, "For `letsencrypt`, which a later version will support."),
     )
 
 
@@ -200,7 +200,7 @@ class Config:
         ),
         metadata=setting(
             _SERVERS,
-            "What users can start, by name; the first is the default, several show as a choice.",
+            "What users can start, by name; the first is the default; with several, users choose.",
             interrupts=Level.NEXT_SPAWN,
         ),
     )

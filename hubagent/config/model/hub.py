@@ -33,7 +33,7 @@ class Passwords:
     )
     max_failed_logins: int = field(
         default=10,
-        metadata=setting(Number(0, 1000), "Failed logins before the account waits; 0 is no limit."),
+        metadata=setting(Number(0, 1000), "Failed logins before the account waits; 0 means no limit."),
     )
     lockout_s: float = field(
         default=600.0,
@@ -62,7 +62,7 @@ class Hub:
         default=Signup.APPROVAL,
         metadata=setting(
             Choice(Signup),
-            "Who may make an account: anyone after an admin's approval, anyone at once, or nobody.",
+            "Who may create an account: anyone after an admin's approval, anyone at once, or nobody.",
         ),
     )
     ask_email: bool = field(
@@ -84,7 +84,7 @@ class Hub:
         default=1800.0,
         metadata=setting(
             grammars.duration("1m", "365d", zero=True),
-            "A server that nobody used for so long is stopped; 0 is never.",
+            "A server that nobody used for this long is stopped; 0 means never.",
         ),
     )
     keep_busy_s: float = field(

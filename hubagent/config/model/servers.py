@@ -173,7 +173,7 @@ class Server:
         default=DEFAULT_HOME,
         metadata=setting(
             grammars.CONTAINER_PATH,
-            "Where the user's volume is put in the container, and HOME there; only this is kept.",
+            "Where the user's volume is mounted in the container, and HOME there; only this is kept.",
         ),
     )
     volume: str = field(

@@ -12,7 +12,7 @@ from hubagent.config.tree.walk import spell
 from hubagent.traits import known, verdict
 
 _PAM: Final = (
-    "the hub is no root, so PAM checks accounts of sssd or another service for it, but no passwords in"
+    "the hub does not run as root, so PAM checks accounts of sssd or another service, but not passwords in"
     " /etc/shadow: users of this machine itself cannot log in. For those use accounts of the hub"
     " (authenticator: native)"
 )

@@ -41,7 +41,9 @@ _PRIVILEGE: Final = "it would give users rights on this machine; remove it"
 _FOLDERS: Final = "declare folders in servers.NAME.mounts"
 _REASONS: Final = {
     **dict.fromkeys(("cap_add", "cap_drop", "privileged", "security_opt"), _PRIVILEGE),
-    **dict.fromkeys(("device_cgroup_rules", "devices"), "no devices; GPUs come by device_requests"),
+    **dict.fromkeys(
+        ("device_cgroup_rules", "devices"), "devices are not allowed; use device_requests for GPUs"
+    ),
     **dict.fromkeys(
         (
             *("cgroupns", "cgroupns_mode", "ipc_mode", "network_mode", "networking_config", "pid_mode"),

@@ -14,17 +14,17 @@ def judge(host: str | None, addresses: Mapping[str, bool] | None) -> Notice | No
     if host is None:
         return None
     if addresses is None:
-        return Notice("host", f"could not find out where {host} leads; other names will get no answer")
+        return Notice("host", f"could not look up {host}; other names will get no answer")
     if not addresses:
         return Notice(
             "host",
-            f"{host} is in no DNS that this machine asks, and other names and addresses will get no answer (444): "
-            "make the DNS entry first, or remove the line until then",
+            f"{host} has no DNS entry that this machine can see, and other names and addresses will get no answer "
+            "(444): create the DNS entry first, or remove the line until then",
         )
     if any(addresses.values()):
         return None
     return Notice(
         "host",
-        f"{host} leads to {', '.join(sorted(addresses))}, which is not this machine. That is right behind NAT or"
+        f"{host} resolves to {', '.join(sorted(addresses))}, which is not this machine. That is correct behind NAT or"
         " another proxy that passes the name on; otherwise people reach another machine",
     )

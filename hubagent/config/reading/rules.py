@@ -53,7 +53,7 @@ def _tls(config: Config) -> Iterator[Broken]:
             yield Broken(("tls", name), message, (("tls", "mode"),))
     for name in ("email", "acme_directory"):
         if getattr(tls, name) is not None:
-            message = "is of letsencrypt, which is not built in yet; remove the line"
+            message = "belongs to letsencrypt, which is not built in yet; remove the line"
             yield Broken(("tls", name), message, (("tls", "mode"),))
 
 

@@ -15,7 +15,7 @@ def check_ownership(state: FileState, path: str) -> str | None:
     Whoever can write it is root on this machine in effect, so it must be root's alone to write.
     """
     if state.owner != "root":
-        return f"{path}: belongs to {state.owner}, who could become root by it; run: chown root: {path}"
+        return f"{path}: belongs to {state.owner}, who could use it to become root; run: chown root: {path}"
     if state.mode & _WRITABLE_BY_OTHERS:
-        return f"{path}: can be written by others than root (mode {state.mode:04o}); run: chmod go-w {path}"
+        return f"{path}: is writable by users other than root (mode {state.mode:04o}); run: chmod go-w {path}"
     return None

@@ -189,7 +189,7 @@ class _Builder:
             elif key.text in seen:
                 first = seen[key.text]
                 self._refuse(
-                    event, f"the key {shown(key.text)} is there twice, first on line {first.line}; remove one"
+                    event, f"the key {shown(key.text)} appears twice, first on line {first.line}; remove one"
                 )
             seen.setdefault(key.text, key.place)
             yield key, value

@@ -96,7 +96,7 @@ class Spare:
         try:
             status = self.process.wait(ENDS_S)
         except subprocess.TimeoutExpired:
-            return "closed its report and lived on"
+            return "closed its report but kept running"
         if status == -signal.SIGKILL:
             return "was killed; did it run out of memory?"
         return f"ended with status {status}" if status >= 0 else f"ended by signal {-status}"

@@ -16,7 +16,7 @@ class SignupPage(Page):
     async def prepare(self) -> None:
         await super().prepare()
         if not self.native.enable_signup:
-            raise web.HTTPError(404, "Accounts are made by an administrator here; please ask one.")
+            raise web.HTTPError(404, "Accounts are created by an administrator here; please ask one.")
 
     async def get(self) -> None:
         await self._form()

@@ -64,7 +64,7 @@ def wait_for(
 
 
 def quiet(calm_s: float = 0.8) -> None:
-    """Until the agent has not looked for a while: nothing of the edit before is left to do."""
+    """Until the agent has not checked for a while: nothing of the edit before is left to do."""
     looks, since = status()["looks"], time.monotonic()
 
     def is_calm() -> bool:
@@ -110,7 +110,7 @@ def edit(text: str) -> dict[str, float]:
 
     wait_for(is_done, "the edit to be verified", poll_s=POLL_S)
     if os.readlink(CURRENT) == before:
-        raise SystemExit("the edit was taken back; see journalctl -u hubagent")
+        raise SystemExit("the edit was rolled back; see journalctl -u hubagent")
     return seen
 
 

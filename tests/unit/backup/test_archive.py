@@ -202,19 +202,19 @@ def test_members_of_a_newer_format_are_told_from_an_attack() -> None:
 @pytest.mark.parametrize(
     ("backup", "message"),
     [
-        (b"", "not complete"),
-        (b"no gzip at all", "no backup at all"),
-        (gzip.compress(b"no tar at all"), "no backup at all"),
-        (zlib.compress(b""), "no backup at all"),
+        (b"", "incomplete"),
+        (b"no gzip at all", "not a backup"),
+        (gzip.compress(b"no tar at all"), "not a backup"),
+        (zlib.compress(b""), "not a backup"),
         (_raw(), "its end is missing"),
         (_raw(("hub/cookie_secret", b"x")), "its end is missing"),
         (_raw((MANIFEST, b"[]")), "manifest cannot be read"),
         (_raw((MANIFEST, b"{")), "manifest cannot be read"),
         (_raw((MANIFEST, _manifest(database="oracle"))), "manifest cannot be read"),
-        (_raw((MANIFEST, _manifest(users={"home-ada": "ada"}))), "whose the homes are"),
+        (_raw((MANIFEST, _manifest(users={"home-ada": "ada"}))), "who owns the homes"),
         (_raw(("hub/cookie_secret", b"x"), (MANIFEST, _manifest())), "its manifest does not know"),
         (_raw((MANIFEST, _manifest()), ("hub/cookie_secret", b"x")), "goes on after its manifest"),
-        (_raw(("hub/a", b""), ("state/b", b""), ("hub/c", b"")), "in pieces"),
+        (_raw(("hub/a", b""), ("state/b", b""), ("hub/c", b"")), "more than once"),
     ],
 )
 def test_what_is_no_backup_is_refused(backup: bytes, message: str) -> None:

@@ -34,7 +34,7 @@ def test_a_healthy_machine_whole() -> None:
 ● serving
   Everything is as the file says.
   https://hub.example.org
-  generation 42, looked 8 s ago, hubagent 0.1.0 (pid 812)
+  generation 42, checked 8 s ago, hubagent 0.1.0 (pid 812)
 
    COMPONENT  STATE   RESTARTS  DETAIL
 ✓  nginx      active  0         nginx.service
@@ -60,7 +60,7 @@ disk         212 GiB free
 def test_a_degraded_machine_says_what_why_and_what_to_do() -> None:
     text = " ".join(printed(samples.degraded()).split())
     for phrase in (
-        "● degraded The last edit was taken back",
+        "● degraded The last edit was rolled back",
         "✗ hub failed 3 exited with code 1",
         "nginx (verify): generation 43 did not answer",
         "then save the file again",
@@ -68,8 +68,8 @@ def test_a_degraded_machine_says_what_why_and_what_to_do() -> None:
         "hubagent apply --allow-disruption",
         "Last failure, 95 s ago nginx: [emerg] bind()",
         "valid for 5 days, self-signed",
-        "✗ julia 0 of 4 12 - 1 leaving, no slot became ready: gave up",
-        "✓ python 0 of 2 0 - waits: users' servers start, or memory is short",
+        "✗ julia 0 of 4 12 - 1 being removed, no slot became ready: gave up",
+        "✓ python 0 of 2 0 - waiting: users' servers are starting, or memory is short",
     ):
         assert phrase in text
 
@@ -117,7 +117,7 @@ def test_a_plan_whole() -> None:
     assert (
         plan_text(samples.plan(), False)
         == """\
-Generation 44: 2 steps, 1 step waiting for leave.
+Generation 44: 2 steps, 1 step waiting for your permission.
 Users notice (level 3, hub restart): logins and starts pause for seconds; notebooks and their websockets stay.
 
 Changed keys:
@@ -128,11 +128,11 @@ Steps:
   1. nginx reload  nginx.max_body changed
   2. hub restart   hub.admins changed
 
-Waits for leave:
+Waiting for your permission:
   1. proxy restart  its port changed
 Users would notice (level 4, proxy restart): every websocket drops for a moment and comes back.
-To let this through now: hubagent apply --allow-disruption. Or set apply.disruptive: window, and it \
-happens in apply.window.
+To apply this now: hubagent apply --allow-disruption. Or set apply.disruptive: window, and it is \
+applied in apply.window.
 """
     )
 
@@ -140,7 +140,7 @@ happens in apply.window.
 def test_a_plan_says_what_becomes_of_the_accounts_when_the_database_changes() -> None:
     change = Change("hub.database", "sqlite", "postgresql://hub@db/hub")
     plan = dataclasses.replace(samples.plan(), changes=(*samples.plan().changes, change))
-    said = "gets all that the hub knows (accounts, passwords, tokens, groups, running servers), copied from sqlite"
+    said = "gets all of the hub's data (accounts, passwords, tokens, groups, running servers), copied from sqlite"
     assert f"\nhub.database: {change.new} {said}" in plan_text(plan, False)
     assert said in plan_json(plan)["notes"]["hub.database"]
     assert plan_json(samples.plan())["notes"] == {}
@@ -152,7 +152,7 @@ def test_an_empty_plan() -> None:
 
 def test_a_plan_with_nothing_but_pending_steps_is_not_nothing_to_do() -> None:
     text = plan_text(dataclasses.replace(samples.plan(), generation=None, steps=(), changes=()), False)
-    assert text.startswith("The files stay as they are: 0 steps, 1 step waiting for leave.\n")
+    assert text.startswith("The files stay as they are: 0 steps, 1 step waiting for your permission.\n")
     assert "--allow-disruption" in text
 
 
@@ -223,5 +223,5 @@ def test_a_pool_says_why_no_slot_gets_ready_and_when_it_tries_again() -> None:
     )
     lacking = PoolStatus("julia", 1, ready=1, lacks="no kernel 'cobol': the image has python3")
     assert words.pool_detail(lacking, samples.NOW_S) == (
-        "not all is warm: no kernel 'cobol': the image has python3"
+        "not everything is warm: no kernel 'cobol': the image has python3"
     )

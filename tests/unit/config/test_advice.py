@@ -8,7 +8,7 @@ from tests.unit.config.reading import read
 
 def test_pam_without_root_is_explained() -> None:
     (notice,) = advice(read("hub: {authenticator: pam}"))
-    assert str(notice).startswith("hub.authenticator: the hub is no root")
+    assert str(notice).startswith("hub.authenticator: the hub does not run as root")
     assert "authenticator: native" in notice.message
 
 

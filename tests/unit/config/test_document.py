@@ -102,11 +102,11 @@ SYNTAX = {
     ),
     "duplicate key": (
         b"host: a\ntls: {}\nhost: b\n",
-        '3:1: the key "host" is there twice, first on line 1; remove one',
+        '3:1: the key "host" appears twice, first on line 1; remove one',
     ),
     "duplicate in a trait": (
         b"hub: {traits: {A: {b: {c: 1, c: 2}}}}\n",
-        '1:30: the key "c" is there twice, first on line 1; remove one',
+        '1:30: the key "c" appears twice, first on line 1; remove one',
     ),
     "number as key": (b"1: 2\n", "1:1: the key 1 is not text; put it in quotes"),
     "boolean as key": (b"true: 2\n", "1:1: the key true is not text; put it in quotes"),

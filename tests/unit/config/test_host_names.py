@@ -15,13 +15,13 @@ from hubagent.config.reading.host_names import judge
         (None, {}, None),
         ("hub.example.org", {"192.0.2.1": True}, None),
         ("hub.example.org", {"192.0.2.1": True, "2001:db8::1": False}, None),
-        ("hub.example.org", {"203.0.113.5": False}, "leads to 203.0.113.5, which is not this machine"),
+        ("hub.example.org", {"203.0.113.5": False}, "resolves to 203.0.113.5, which is not this machine"),
         (
             "hub.example.org",
             {},
-            "is in no DNS that this machine asks, and other names and addresses will get no",
+            "has no DNS entry that this machine can see, and other names and addresses will get no",
         ),
-        ("hub.example.org", None, "could not find out where hub.example.org leads"),
+        ("hub.example.org", None, "could not look up hub.example.org"),
     ],
 )
 def test_where_a_name_leads(host: str | None, addresses: Mapping[str, bool] | None, said: str | None) -> None:

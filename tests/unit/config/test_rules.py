@@ -21,7 +21,7 @@ BROKEN = {
         " write mode: files with certificate and key (their renewal is noticed), or mode: self-signed"
     ],
     "tls: {mode: self-signed, email: a@example.org}\n": [
-        "1:33: tls.email: is of letsencrypt, which is not built in yet; remove the line"
+        "1:33: tls.email: belongs to letsencrypt, which is not built in yet; remove the line"
     ],
     "hub: {database_password_file: /p}\n": [
         "1:31: hub.database_password_file: sqlite has no password; remove the line, or write"

@@ -25,12 +25,12 @@ def test_a_file_that_only_root_can_write_is_fine(mode: int) -> None:
 def test_a_file_that_others_can_write_is_refused_with_the_remedy(mode: int, shown: str) -> None:
     assert (
         check_ownership(state(mode), PATH)
-        == f"{PATH}: can be written by others than root (mode {shown}); run: chmod go-w {PATH}"
+        == f"{PATH}: is writable by users other than root (mode {shown}); run: chmod go-w {PATH}"
     )
 
 
 def test_a_file_of_somebody_else_is_refused_with_the_remedy() -> None:
     assert (
         check_ownership(state(0o600, owner="eve"), PATH)
-        == f"{PATH}: belongs to eve, who could become root by it; run: chown root: {PATH}"
+        == f"{PATH}: belongs to eve, who could use it to become root; run: chown root: {PATH}"
     )

@@ -157,7 +157,7 @@ def test_a_test_that_an_ended_agent_left_behind_is_not_taken_for_ours(world: Wor
 def test_a_service_that_answers_late_gets_more_time(
     world: World, component: Component, url: str, text: str, first_s: int
 ) -> None:
-    """Taken back, with the one before in force, and tried again by itself."""
+    """Taken back, with the one before in force, and retried automatically."""
     late = [1.6 * first_s]
     answer = world._if_up if component is Component.HUB else None
 
@@ -292,14 +292,14 @@ def test_people_and_scripts_are_told_that_it_is_tried_again(world: World) -> Non
     world.edit(ADMINS)
     status = world.survey.status(world.look())
     text = status_text(status, now_s=world.clock.time(), width=200)
-    assert "taken back for now, and is tried again by itself" in text
+    assert "rolled back for now and is retried automatically" in text
     assert status.is_late
     world.units.hang(UnitVerb.START, HUB_TEST.format(2), times=9)
     world.look()
     status = world.survey.status(world.look())
     text = status_text(status, now_s=world.clock.time(), width=200)
     assert "refused" not in text
-    assert "tried again" in text
+    assert "retried" in text
     assert status.is_late
     world.edit("hots: x\n")
     assert not world.survey.status(world.look()).is_late

@@ -35,9 +35,9 @@ def test_too_few_connections_come_with_the_number_that_is_needed() -> None:
     ("addresses", "is_ok", "said"),
     [
         ({"192.0.2.1": True}, True, "hub.example.org"),
-        ({}, False, "is in no DNS"),
-        ({"203.0.113.5": False}, True, "leads to 203.0.113.5, which is not this machine"),
-        (None, True, "could not find out"),
+        ({}, False, "has no DNS entry"),
+        ({"203.0.113.5": False}, True, "resolves to 203.0.113.5, which is not this machine"),
+        (None, True, "could not look up"),
     ],
 )
 def test_a_name_that_leads_nowhere_is_found(

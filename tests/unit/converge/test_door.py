@@ -66,7 +66,7 @@ def test_a_login_page_that_does_not_come_is_a_problem_though_the_hub_is_healthy(
 
 def test_a_login_page_without_its_form_is_a_problem(world: World) -> None:
     world.pages.form = b"<p>Welcome</p>"
-    assert "no form" in _problem(_status(world), Reason.DOOR).message
+    assert "no sign-in form" in _problem(_status(world), Reason.DOOR).message
 
 
 def test_another_program_behind_our_name_is_told(world: World) -> None:

@@ -41,7 +41,7 @@ def test_an_image_that_serves_is_no_problem(state: ImageState) -> None:
         ),
         (
             ImageState.PROVING,
-            "is not in use yet: it is being tried out (step 3 of 18); servers start once that is done",
+            "is not in use yet: it is being tested (step 3 of 18); servers start once that is done",
         ),
     ],
 )
@@ -51,7 +51,7 @@ def test_one_that_is_on_its_way_is_named_with_progress(state: ImageState, words:
 
 @pytest.mark.parametrize(
     ("usable", "words"),
-    [(True, "servers start from the image that is there"), (False, "no server of this kind")],
+    [(True, "servers start from the existing image"), (False, "no server of this kind")],
 )
 def test_a_failure_is_named_with_what_it_means(usable: bool, words: str) -> None:
     (message,) = said(status(ImageState.FAILED, usable=usable, detail="step 4 failed"))

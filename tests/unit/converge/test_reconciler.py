@@ -83,7 +83,7 @@ def test_a_hub_of_another_package_that_would_not_work_does_not_replace_the_one_t
     (problem,) = look.problems
     assert (problem.component, problem.reason) == (Component.HUB, Reason.PREFLIGHT)
     assert problem.message == (
-        "the installed JupyterHub would not work: hub.database: a later one; the hub that runs is left alone"
+        "the installed JupyterHub would not work: hub.database: a later one; the running hub is left alone"
     )
     assert (world.look().problems, world.taken) == ((), [(Component.HUB, "restart")])
 

@@ -107,7 +107,7 @@ def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -
     assert not world.survey.status(world.look()).degraded
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, "1 home waits"), (3, "3 homes wait")])
+@pytest.mark.parametrize(("count", "words"), [(1, "1 home is waiting"), (3, "3 homes are waiting")])
 def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, words: str) -> None:
     assert server_problems.problems("", (), {}) == ()
     (problem,) = server_problems.problems("", (), {}, homes_waiting=count)

@@ -281,7 +281,7 @@ class TestArchive:
     def test_one_that_docker_mounts_from_elsewhere_stays(self, world: World) -> None:
         world.two_accounts()
         world.containers.elsewhere.add(HOME)
-        with pytest.raises(UsageError, match="lies elsewhere"):
+        with pytest.raises(UsageError, match="is stored elsewhere"):
             world.desk.archive("ada")
         assert world.listed() == {HOME: State.WAITING}
 
@@ -322,7 +322,7 @@ class TestWhatIsRefused:
     def test_while_a_server_of_theirs_starts(self, world: World, verb: str) -> None:
         world.two_accounts()
         world.starts_end = False
-        with pytest.raises(TemporaryError, match="starts"):
+        with pytest.raises(TemporaryError, match="is still starting"):
             getattr(world.desk, verb)("ada")
         world.starts_end = True
         getattr(world.desk, verb)("ada")

@@ -223,7 +223,7 @@ def test_a_slot_that_nobody_has_answers_for_nobody(world: World) -> None:
 
 def test_failures_are_in_words_for_the_user(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.containers.missing_folders.add("/program")
-    assert "The folder /program belongs into this server" in world.refusal(CREATE).message
+    assert "The folder /program belongs in this server" in world.refusal(CREATE).message
     world.containers.missing_folders.clear()
     world.containers.networks.clear()
     assert "The container network hubagent is missing" in world.refusal(CREATE).message

@@ -157,12 +157,12 @@ def text_of(status: Status | None) -> str:
 def test_what_a_lecturer_wants_when_all_is_well() -> None:
     text = text_of(samples.healthy())
     for phrase in (
-        "Up and running", "https://hub.example.org", "Generation 42 is in force", "looked 8 s ago", "28",
+        "Up and running", "https://hub.example.org", "Generation 42 is in force", "checked 8 s ago", "28",
         "3 from before the last change", "2.45 s", "61 days", "212 GiB", "✓ active", "nobody is interrupted",
     ):  # fmt: skip
         assert phrase in text
     assert "problem" not in text
-    assert "Waits for leave" not in text
+    assert "Waiting for your permission" not in text
 
 
 def test_what_a_lecturer_wants_when_it_is_not() -> None:
@@ -170,7 +170,7 @@ def test_what_a_lecturer_wants_when_it_is_not() -> None:
     for phrase in (
         "Down: hub", "2 problems", "systemctl disable --now apache2", "proxy.error_target", "http://10.0.0.1/error",
         "hubagent apply --allow-disruption", "✗ failed", "exited with code 1", "Last failure, 95 s ago",
-        "bind() to 0.0.0.0:443 failed", "5 days", "self-signed", "was taken back",
+        "bind() to 0.0.0.0:443 failed", "5 days", "self-signed", "was rolled back",
     ):  # fmt: skip
         assert phrase in text
 
@@ -183,7 +183,7 @@ def test_a_refused_file_lists_its_errors_and_stays_up() -> None:
 
 
 def test_before_the_first_look() -> None:
-    assert "The agent has not looked yet." in text_of(None)
+    assert "The agent has not checked the machine yet." in text_of(None)
 
 
 def test_no_generation_and_degraded_is_not_up() -> None:
