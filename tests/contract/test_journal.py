@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 AGENT = """
 import logging
-from hubagent.adapters.log import JournalLog
+from hubagent.adapters.machine.log import JournalLog
 
 log = logging.getLogger("hubagent.test")
 logging.getLogger().setLevel(logging.DEBUG)
@@ -35,9 +35,9 @@ raise SystemExit("an end without a log")
 """
 HELPER = """
 import logging
-from hubagent import homes_helper
+from hubagent.helper import main
 
-homes_helper.start_log()
+main.start_log()
 logging.info("attached")
 logging.warning("not attached")
 """
