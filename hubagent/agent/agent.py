@@ -53,6 +53,7 @@ from hubagent.state.status import Result, Status
 from hubagent.state.status_json import to_json
 from hubagent.web.endpoints import Endpoints
 from hubagent.web.metrics import Metrics
+from hubagent.web.page import Sources, StatusPage
 from hubagent.web.server import Exposition
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,17 @@ def templates(folder: Path = TEMPLATES) -> Templates:
     )
 
 
+def status_page(folder: Path = TEMPLATES) -> StatusPage:
+    """The status page, from its sources as installed."""
+    return StatusPage(
+        Sources(
+            template=(folder / "status.html.j2").read_text("utf-8"),
+            style=(folder / "status.css").read_text("utf-8"),
+            script=(folder / "status.js").read_text("utf-8"),
+        )
+    )
+
+
 class Agent:
     """One instance for `run`, and for a command of the command line while no agent runs."""
 
@@ -90,7 +102,7 @@ class Agent:
         self.progress = Progress(self._beat)
         self.metrics = Metrics()
         self.triggers = Triggers(SystemClock().monotonic)
-        self.endpoints = Endpoints(self.metrics)
+        self.endpoints = Endpoints(self.metrics, status_page(template_folder))
         self.exposition = Exposition(self.endpoints, self.metrics)
         self.units = SystemdUnitManager(
             watched=tuple(UNITS.values()),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
 import hubagent
 from hubagent.adapters.docker.containers import DockerContainers
@@ -26,48 +25,18 @@ from hubagent.adapters.systemd.manager import SystemdUnitManager
 from hubagent.backup.making import Making
 from hubagent.backup.manifest import Manifest, to_json
 from hubagent.backup.restoring import Restored, Restoring
-from hubagent.cli import backup_report
-from hubagent.errors import HubagentError, UsageError
+from hubagent.cli import backup_report, console
+from hubagent.cli.agent_commands import apply_restored
+from hubagent.errors import UsageError
 from hubagent.layout import Layout
 from hubagent.state.words import size
 from hubagent.text import clean
 
 _EVERY_S: Final = 0.2
 
-Finish = Callable[[Layout, Callable[[dict[str, Any]], dict[str, Any]] | None], int]
-"""Apply the configuration and show the result; as JSON when there is something to put it in."""
 
-
-def add_commands(command: Callable[..., Any], *, finish: Finish) -> None:
-    """`command` makes a parser from a name, a function and a sentence."""
-    backup = command(
-        "backup",
-        _backup,
-        "write configuration, hub database, secrets and users' homes into one file, while everything runs",
-    )
-    backup.add_argument("file", help="a new file; - for standard output")
-    backup.add_argument("--without-homes", action="store_true", help="leave out users' homes")
-    backup.add_argument("--overwrite", action="store_true", help="replace the file if it is there")
-    backup.add_argument("--json", action="store_true", help="print JSON")
-    restore = command(
-        "restore",
-        lambda arguments, layout: _restore(arguments, layout, finish),
-        "restore a backup: turn this machine into the hub it was made from",
-    )
-    restore.add_argument("file", type=Path, help="a file written by hubagent backup")
-    restore.add_argument(
-        "--replace",
-        action="store_true",
-        help="move the users and homes on this machine aside, and stop their servers",
-    )
-    restore.add_argument(
-        "--check", action="store_true", help="only check that the file is complete, and show what is in it"
-    )
-    restore.add_argument("--json", action="store_true", help="print JSON")
-
-
-def _backup(arguments: argparse.Namespace, layout: Layout) -> int:
-    _require_root("backup")
+def backup(arguments: argparse.Namespace, layout: Layout) -> int:
+    console.require_root("backup")
     name, progress = arguments.file, _Progress()
     is_stream = name == "-"
     if is_stream and sys.stdout.isatty():
@@ -111,8 +80,8 @@ def _write(file: BinaryIO, layout: Layout, progress: _Progress, *, homes: bool) 
         containers.close()
 
 
-def _restore(arguments: argparse.Namespace, layout: Layout, finish: Finish) -> int:
-    _require_root("restore")
+def restore(arguments: argparse.Namespace, layout: Layout) -> int:
+    console.require_root("restore")
     progress = _Progress()
     with (
         _one_at_a_time(layout),
@@ -128,7 +97,7 @@ def _restore(arguments: argparse.Namespace, layout: Layout, finish: Finish) -> i
     if arguments.check:
         _print_check(manifest, arguments)
         return 0
-    return _print_restored(restored, layout, finish, as_json=arguments.json)
+    return _print_restored(restored, layout, as_json=arguments.json)
 
 
 def _print_check(manifest: Manifest, arguments: argparse.Namespace) -> None:
@@ -138,11 +107,13 @@ def _print_check(manifest: Manifest, arguments: argparse.Namespace) -> None:
         print(backup_report.checked_text(manifest, name=str(arguments.file)), end="")
 
 
-def _print_restored(restored: Restored, layout: Layout, finish: Finish, *, as_json: bool) -> int:
+def _print_restored(restored: Restored, layout: Layout, *, as_json: bool) -> int:
     if as_json:
-        return finish(layout, lambda status: {**backup_report.restored_json(restored), "status": status})
+        return apply_restored(
+            layout, lambda status: {**backup_report.restored_json(restored), "status": status}
+        )
     print(backup_report.restored_text(restored), flush=True)
-    return finish(layout, None)
+    return apply_restored(layout, None)
 
 
 @contextmanager
@@ -209,8 +180,3 @@ class _Progress:
     def _write(self, line: str) -> None:
         if self._is_shown:
             print(f"\r\033[K{clean(line)}", end="", flush=True, file=sys.stderr)
-
-
-def _require_root(command: str) -> None:
-    if os.geteuid() != 0:
-        raise HubagentError(f"{command} needs root; use sudo hubagent {command}")

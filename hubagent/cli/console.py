@@ -6,10 +6,17 @@ import argparse
 import logging
 import os
 import sys
-from typing import NoReturn
+from typing import Final, NoReturn
 
+from hubagent.errors import HubagentError
 from hubagent.log_priority import PriorityFormatter
 from hubagent.text import clean, clean_lines
+
+OK: Final = 0
+WRONG: Final = 1
+USAGE: Final = 2
+NOT_NOW: Final = 75
+"""Exit codes; main.py says when which."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -38,3 +45,8 @@ def has_colour() -> bool:
 def width() -> int:
     """Columns."""
     return os.get_terminal_size().columns if sys.stdout.isatty() else 100
+
+
+def require_root(command: str) -> None:
+    if os.geteuid() != 0:
+        raise HubagentError(f"{command} needs root; use sudo hubagent {command}")

@@ -9,26 +9,24 @@ from __future__ import annotations
 import argparse
 import enum
 import json
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from hubagent.adapters.files.delivery import deliver
 from hubagent.adapters.files.sqlite import SqliteDatabases
 from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.machine.clock import SystemClock
-from hubagent.adapters.systemd.manager import SystemdUnitManager
+from hubagent.cli import console
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import Declared
-from hubagent.errors import DeadlineError, DeliveryError, HubagentError, TemporaryError, UsageError
+from hubagent.errors import DeadlineError, DeliveryError, TemporaryError, UsageError
 from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_USER, Layout
 from hubagent.ports import FileStore, UnitManager, UnitVerb
 from hubagent.text import clean
 
-OK, WRONG = 0, 1
 _MAX_BYTES: Final = 4096
 _NATIVE: Final = "native"
 _RESTART_S: Final = 180.0
@@ -57,22 +55,6 @@ class Login:
     name: str
     state: State
     password: str | None = field(default=None, repr=False)
-
-
-def add_command(command: Callable[..., Any]) -> None:
-    """`command` makes a parser from a name, a function and a sentence."""
-    parser = command(
-        "first-login",
-        _first_login,
-        "show the one-time passwords of new admins; each is deleted once it was delivered",
-    )
-    parser.add_argument("name", nargs="*", help="only of these admins")
-    parser.add_argument(
-        "--new",
-        action="store_true",
-        help=f"create new ones for the admins named; restarts the hub: {Level.HUB_RESTART.notice}",
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 class FirstLogins:
@@ -129,14 +111,8 @@ class FirstLogins:
         self._files.write(folder / name, b"", mode=0o600, owner=HUB_USER, group=HUB_USER)
 
 
-def waiting(files: FileStore, layout: Layout) -> tuple[str, ...]:
-    """Whose one-time passwords wait, without looking at them."""
-    return tuple(name for name in files.list_dir(layout.one_time_passwords) if not name.startswith("."))
-
-
-def _first_login(arguments: argparse.Namespace, layout: Layout) -> int:
-    if os.geteuid() != 0:
-        raise HubagentError("first-login needs root; use sudo hubagent first-login")
+def first_login(arguments: argparse.Namespace, layout: Layout) -> int:
+    console.require_root("first-login")
     files = LocalFileStore()
     config = Declared(Generations(files, layout)).config()
     if config is None:
@@ -162,6 +138,8 @@ def _with_own_password(layout: Layout, database: str) -> tuple[str, ...] | None:
 
 
 def _make_new(logins: FirstLogins, names: tuple[str, ...]) -> None:
+    from hubagent.adapters.systemd.manager import SystemdUnitManager  # late: only this takes D-Bus
+
     for name in names:
         logins.ask_for_new(name)
     print(f"Restarting JupyterHub: {Level.HUB_RESTART.notice}.", file=sys.stderr)
@@ -206,7 +184,7 @@ def _as_text(logins: FirstLogins, found: tuple[Login, ...]) -> int:
                 ),
                 file=sys.stderr,
             )
-    return OK if ready else WRONG
+    return console.OK if ready else console.WRONG
 
 
 def _as_json(logins: FirstLogins, found: tuple[Login, ...]) -> int:
@@ -215,4 +193,4 @@ def _as_json(logins: FirstLogins, found: tuple[Login, ...]) -> int:
     for login in found:
         if login.password:
             logins.delivered(login.name)
-    return OK if any(login.password for login in found) else WRONG
+    return console.OK if any(login.password for login in found) else console.WRONG

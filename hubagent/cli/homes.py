@@ -12,7 +12,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from hubagent.adapters.files.lock import InstanceLock
 from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.machine.clock import SystemClock
 from hubagent.agent.user_servers import home_desk
+from hubagent.cli import console
 from hubagent.cli.terminal import table
 from hubagent.errors import BusyError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
@@ -38,31 +39,11 @@ from hubagent.text import clean
 SIZES_S: Final = 3.0
 """So long the sizes of all homes may be added up; those that are not reached are left out (seconds)."""
 
-_WORDS: Final = {
-    Verb.KEEP: "give a waiting home to the current account of that name",
-    Verb.ARCHIVE: "archive a home that nobody uses as a file in /var/lib/hubagent/archive, and remove its volume",
-    Verb.SET_ASIDE: "give the current account of that name a new home, and keep this one for nobody",
-}
-
 _PAUSE_S: Final = 0.05
 
 
-def add_commands(command: Callable[..., Any]) -> None:
-    """`command` makes a parser from a name, a function and a sentence."""
-    parser = command(
-        "homes", _list, "list users' homes and their owners; decide about those that are waiting"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    verbs = parser.add_subparsers(metavar="DECISION")
-    for verb, sentence in _WORDS.items():
-        sub = verbs.add_parser(verb.value, help=sentence, description=sentence)
-        sub.add_argument("names", metavar="NAME", nargs="+", help="a user, or a volume as listed")
-        sub.add_argument("--json", action="store_true", help="print JSON")
-        sub.set_defaults(command=_decide, verb=verb)
-
-
-def _list(arguments: argparse.Namespace, layout: Layout) -> int:
-    _require_root()
+def list_homes(arguments: argparse.Namespace, layout: Layout) -> int:
+    console.require_root("homes")
     files = LocalFileStore()
     with _containers() as containers:
         now = uses(containers, _slots(files, layout).all())
@@ -75,8 +56,8 @@ def _list(arguments: argparse.Namespace, layout: Layout) -> int:
     return 0
 
 
-def _decide(arguments: argparse.Namespace, layout: Layout) -> int:
-    _require_root()
+def decide_homes(arguments: argparse.Namespace, layout: Layout) -> int:
+    console.require_root("homes")
     done: list[str] = []
     try:
         for name in arguments.names:
@@ -105,8 +86,9 @@ def _done(answer: Answer) -> tuple[str, ...]:
 def _ask(verb: Verb, name: str, layout: Layout) -> Answer:
     files = LocalFileStore()
     files.make_dir(layout.run, mode=0o755)
+    lock = InstanceLock(layout.run / "lock")
     try:
-        with InstanceLock(layout.run / "lock"), _containers() as containers:
+        with lock, _containers() as containers:
             clock, owners = SystemClock(), Owners(files, layout.home_owners)
             desk = home_desk(
                 layout,
@@ -120,27 +102,19 @@ def _ask(verb: Verb, name: str, layout: Layout) -> Answer:
             )
             return decide(desk, verb, name)
     except BusyError:
-        return _ask_the_agent(Decision(uuid.uuid4().hex, verb, name), files, layout)
+        return _ask_the_agent(Decision(uuid.uuid4().hex, verb, name), lock, files, layout)
 
 
-def _ask_the_agent(decision: Decision, files: LocalFileStore, layout: Layout) -> Answer:
+def _ask_the_agent(decision: Decision, lock: InstanceLock, files: LocalFileStore, layout: Layout) -> Answer:
     """However long it takes: an archive of a large home takes its time. Raises TemporaryError when that agent ends."""
-    decisions, agent = Decisions(files, layout), _agent(files, layout)
+    decisions, agent = Decisions(files, layout), lock.holder()
     decisions.send(decision)
     os.kill(agent, signal.SIGHUP)
     while (answer := decisions.answered(decision)) is None:
-        if _agent(files, layout) != agent or not Path(f"/proc/{agent}").exists():
+        if lock.holder() != agent or not Path(f"/proc/{agent}").exists():
             raise TemporaryError("the agent stopped meanwhile; check `hubagent homes` and try again")
         time.sleep(_PAUSE_S)
     return answer
-
-
-def _agent(files: LocalFileStore, layout: Layout) -> int:
-    """The holder of the lock, as the lock file names it."""
-    state = files.read(layout.run / "lock", max_bytes=64)
-    if state is None or not state.content.strip().isdigit():
-        raise BusyError(f"{layout.run / 'lock'} is held, but does not say by whom; try again")
-    return int(state.content)
 
 
 def _nobody_starts(users: Collection[str], *, timeout_s: float) -> bool:
@@ -231,8 +205,3 @@ def _note(home: Home) -> str:
     if home.runs:
         notes.append("a server is running")
     return ", ".join(notes)
-
-
-def _require_root() -> None:
-    if os.geteuid() != 0:
-        raise HubagentError("homes needs root; use sudo hubagent homes")

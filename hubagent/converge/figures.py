@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
-from hubagent.state.status import Figures
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
-_SAMPLE: Final = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?[ \t]+(\S+)")
-_LABEL: Final = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
+from hubagent.state.status import Figures
 
 _SPAWN: Final = "jupyterhub_server_spawn_duration_seconds"
 _LOOP: Final = "jupyterhub_event_loop_interval_seconds"
@@ -33,25 +33,14 @@ _PUT_OFF: Final = ("throttled", "too-many-users", "already-pending")  # statuses
 _PROXY_PREFIXES: Final = ("process_open_fds", "process_resident_memory_bytes")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sample:
-    name: str
-    labels: dict[str, str]
-    value: float
-
-
 def samples(text: str, prefixes: tuple[str, ...]) -> Iterator[Sample]:
     """The samples of Prometheus' text format whose line starts with one of `prefixes`; lines that are not
     samples are passed over."""
     for line in text.splitlines():
-        if not line.startswith(prefixes):
-            continue
-        match = _SAMPLE.match(line)
-        if match is None:
-            continue
-        value = _number(match[3])
-        if value is not None and math.isfinite(value):
-            yield Sample(match[1], dict(_LABEL.findall(match[2] or "")), value)
+        if line.startswith(prefixes):
+            with suppress(ValueError):  # line by line, so that one broken line takes no other along
+                for family in text_string_to_metric_families(line):  # type: ignore[no-untyped-call]
+                    yield from (sample for sample in family.samples if math.isfinite(sample.value))
 
 
 def parse_hub(text: str) -> Figures:

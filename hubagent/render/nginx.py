@@ -15,11 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePath, PurePosixPath
-from typing import Final
-
-from jinja2 import Environment, StrictUndefined, Template
+from typing import TYPE_CHECKING, Final
 
 from hubagent.errors import PreflightError
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 Version = tuple[int, int, int]
 
@@ -122,6 +123,8 @@ def _render(site: NginxSite, template_source: str) -> bytes:
 
 @lru_cache(maxsize=8)
 def _template(source: str) -> Template:
+    from jinja2 import Environment, StrictUndefined  # late: a command that reads a generation renders nothing
+
     # Autoescape is for HTML. The filters do that work here; a test fails on a placeholder without one.
     environment = Environment(  # noqa: S701
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True

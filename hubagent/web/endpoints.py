@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Final
 
 from hubagent.state.status_json import to_json, without_people
-from hubagent.web import page
 from hubagent.web.http_connection import Answer, Request
 from hubagent.web.metrics import CONTENT_TYPE, Metrics
+from hubagent.web.page import StatusPage
 
 PATHS: Final = ("/", "/metrics", "/healthz", "/readyz", "/status.json")
 OTHER: Final = "other"
@@ -31,6 +31,7 @@ class Endpoints:
     def __init__(
         self,
         metrics: Metrics,
+        page: StatusPage,
         *,
         stalled_after_s: float = 120.0,
         now: Callable[[], float] = time.time,
@@ -38,6 +39,7 @@ class Endpoints:
     ) -> None:
         """`stalled_after_s`: without `alive` for so long, /healthz says that the loop hangs."""
         self._metrics = metrics
+        self._page = page
         self._stalled_after_s = stalled_after_s
         self._now = now
         self._monotonic = monotonic
@@ -51,8 +53,8 @@ class Endpoints:
         match request.path:
             case "/":
                 status = self._metrics.status
-                html = page.render(without_people(status) if status else None, now_s=self._now())
-                return _compressed(request, html.encode("utf-8", "replace"), _HTML, page.HEADERS)
+                html = self._page.render(without_people(status) if status else None, now_s=self._now())
+                return _compressed(request, html.encode("utf-8", "replace"), _HTML, self._page.headers)
             case "/metrics":
                 return _compressed(request, self._metrics.exposition(), CONTENT_TYPE)
             case "/healthz":

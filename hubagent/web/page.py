@@ -1,7 +1,7 @@
 """The status page: a Status as one self-contained HTML document, for a lecturer's glance. Pure.
 
-`view` turns the Status into words and tones; the template (page_template.py) only places them. The page loads
-nothing from anywhere; its policy (HEADERS) allows its own style and script by their hashes, and nothing else.
+`view` turns the Status into words and tones; the template (status.html.j2) only places them. The page loads
+nothing from anywhere; its policy (`headers`) allows its own style and script by their hashes, and nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from hubagent.limits import Verdict
 from hubagent.state import image_words, words
 from hubagent.state.model import Step
 from hubagent.state.status import ComponentStatus, ImageStatus, PoolStatus, Problem, Status
-from hubagent.web import page_template
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
 
@@ -44,18 +43,6 @@ def _code(text: str) -> Markup:
 
 def _source(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
-
-
-HEADERS: Final = (
-    (
-        "Content-Security-Policy",
-        f"default-src 'none'; style-src {_source(page_template.STYLE)}; "
-        f"script-src {_source(page_template.SCRIPT)}; connect-src 'self'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    ("Referrer-Policy", "no-referrer"),
-)
-"""To be sent with the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,21 +122,40 @@ class View:
     version: str = ""
 
 
-_ENVIRONMENT = jinja2.Environment(
-    autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_ENVIRONMENT.finalize = lambda value: value if isinstance(value, Markup) else _visible(str(value))
-_ENVIRONMENT.filters["code"] = _code
-_TEMPLATE = _ENVIRONMENT.from_string(page_template.TEMPLATE)
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Texts of the page's template, of its style and its script, read once by the composition root."""
+
+    template: str  # status.html.j2
+    style: str  # status.css
+    script: str  # status.js
 
 
-def render(status: Status | None, *, now_s: float) -> str:
-    """The page; `now_s` is unix time. Without a Status (the agent has just started) it says so."""
-    return _TEMPLATE.render(
-        view=view(status, now_s=now_s),
-        style=Markup(page_template.STYLE),  # noqa: S704  constant
-        script=Markup(page_template.SCRIPT),  # noqa: S704  constant
-    )
+class StatusPage:
+    """Renders the page; `headers` are to be sent with it."""
+
+    def __init__(self, sources: Sources) -> None:
+        environment = jinja2.Environment(
+            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        environment.finalize = lambda value: value if isinstance(value, Markup) else _visible(str(value))
+        environment.filters["code"] = _code
+        # Hubagent's own files: the only texts here that are markup.
+        environment.globals |= {"style": Markup(sources.style), "script": Markup(sources.script)}  # noqa: S704
+        self._template = environment.from_string(sources.template)
+        self.headers: Final = (
+            (
+                "Content-Security-Policy",
+                f"default-src 'none'; style-src {_source(sources.style)}; "
+                f"script-src {_source(sources.script)}; connect-src 'self'; img-src data:; "
+                "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            ),
+            ("Referrer-Policy", "no-referrer"),
+        )
+
+    def render(self, status: Status | None, *, now_s: float) -> str:
+        """`now_s` is unix time. Without a Status (the agent has just started) it says so."""
+        return self._template.render(view=view(status, now_s=now_s))
 
 
 def view(status: Status | None, *, now_s: float) -> View:

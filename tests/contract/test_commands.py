@@ -1,4 +1,7 @@
-"""Every command on a machine whose files are hostile: no escape sequence of others reaches the terminal."""
+"""Every command on a machine whose files are hostile: no escape sequence of others reaches the terminal.
+
+And what only reads a file imports nothing that drives a machine, which would take it a second of processor time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +61,9 @@ class Machine:
         path.write_text(json.dumps(config))
         path.chmod(0o644)
 
-    def run(self, *arguments: str, terminal: bool = False) -> str:
+    def run(
+        self, *arguments: str, terminal: bool = False, environment: Mapping[str, str] | None = None
+    ) -> str:
         """All that the command prints; on a terminal, or into a pipe."""
         command = [sys.executable, "-m", "hubagent", *arguments]
         inside = ["unshare", "--mount", "--net", "bash", "-c", IN_PLACE, "bash", str(self.folder), *command]
@@ -67,7 +72,7 @@ class Machine:
         done = subprocess.run(
             inside,
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -146,3 +151,38 @@ def test_on_a_terminal_there_are_no_sequences_but_hubagents_colours(machine: Mac
     printed = machine.run(name, terminal=True)
     assert OWN.search(printed)
     assert STEERS.findall(OWN.sub("", printed).replace("\r\n", "\n")) == []
+
+
+DRIVES_A_MACHINE = {
+    "gi",
+    "pydbus",
+    "docker",
+    "requests",
+    "watchdog",
+    "prometheus_client",
+    "jinja2",
+    "cryptography",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "printed"),
+    [
+        (("--help",), "first-login"),
+        (("apply", "--help"), "--allow-disruption"),
+        (("--version",), "hubagent "),
+        (("status",), "bind() to 0.0.0.0:443 failed"),
+        (("status", "--json"), '"last_failure"'),
+        (("check",), "valid"),
+        (("first-login",), "no generation is in force yet"),
+    ],
+)
+def test_a_command_that_only_reads_imports_nothing_that_drives(
+    machine: Machine, command: tuple[str, ...], printed: str
+) -> None:
+    machine.configure({"tls": {"mode": "self-signed"}})
+    answer = machine.run(*command, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+    imported = set(re.findall(r"^import time:.*\| +([a-z_]+)", answer, re.MULTILINE))
+    assert printed in answer
+    assert "hubagent" in imported
+    assert imported & DRIVES_A_MACHINE == set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.cli.first_login import FirstLogins, State, waiting
+from hubagent.cli.first_login import FirstLogins, State
+from hubagent.cli.status import waiting_logins
 from hubagent.errors import UsageError
 from hubagent.layout import Layout
 from tests.fakes.files import MemoryFileStore
@@ -43,7 +44,7 @@ def test_a_new_one_is_asked_for_as_the_hub_expects_it(files: MemoryFileStore) ->
     assert (state.content, state.mode, state.owner, state.group) == (b"", 0o600, "jupyterhub", "jupyterhub")
     assert _states(files, ("admin",)) == [State.USED]
     assert logins.password("admin") == ""
-    assert waiting(files, Layout()) == ("admin",)
+    assert waiting_logins(files, Layout()) == ("admin",)
 
 
 def test_somebody_else_is_no_admin(files: MemoryFileStore) -> None:

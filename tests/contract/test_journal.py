@@ -35,9 +35,9 @@ raise SystemExit("an end without a log")
 """
 HELPER = """
 import logging
-from hubagent.helper import main as homes_helper
+from hubagent.helper import main
 
-homes_helper.start_log()
+main.start_log()
 logging.info("attached")
 logging.warning("not attached")
 """

@@ -29,6 +29,7 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(BusyError, match=rf"\(process {holder.pid}\).*{path}"):
             InstanceLock(path).acquire()
+        assert InstanceLock(path).holder() == holder.pid
         holder.send_signal(signal.SIGKILL)
         holder.wait()
     with InstanceLock(path):  # the kernel took it from the dead
@@ -40,6 +41,14 @@ def test_it_can_be_taken_again_after_release(tmp_path: Path) -> None:
     for _ in range(2):
         with lock, pytest.raises(BusyError):
             InstanceLock(tmp_path / "lock").acquire()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"nobody\n"])
+def test_a_file_that_names_nobody_has_no_holder(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "lock").write_bytes(content)
+    with pytest.raises(BusyError, match="names nobody"):
+        InstanceLock(tmp_path / "lock").holder()
 
 
 def test_children_do_not_inherit_it(tmp_path: Path) -> None:

@@ -43,6 +43,22 @@ class InstanceLock:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def holder(self) -> int:
+        """The process that holds it, by its id; raises BusyError when the file names none."""
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                pid = _holder(descriptor)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            pid = None
+        except OSError as error:
+            raise StorageError(f"{self._path}: cannot be read: {error.strerror}") from error
+        if pid is None:
+            raise BusyError(f"{self._path} is held, but does not say by whom; try again")
+        return pid
+
     def __enter__(self) -> Self:
         self.acquire()
         return self
@@ -61,7 +77,8 @@ class InstanceLock:
             if _is_same_file(descriptor, self._path):
                 return descriptor
         except BlockingIOError:
-            holder = _holder(descriptor)
+            pid = _holder(descriptor)
+            holder = "its process is not known yet" if pid is None else f"process {pid}"
             os.close(descriptor)
             raise BusyError(
                 f"another hubagent ({holder}) is running and holds {self._path}; "
@@ -81,6 +98,6 @@ def _is_same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _holder(descriptor: int) -> str:
-    pid = os.pread(descriptor, 32, 0).decode("ascii", errors="replace").strip()
-    return f"process {pid}" if pid.isdecimal() else "its process is not known yet"
+def _holder(descriptor: int) -> int | None:
+    pid = os.pread(descriptor, 32, 0).strip()
+    return int(pid) if pid.isdigit() else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Final
 
 from hubagent.adapters.machine.nginx_facts import NginxFacts
 from hubagent.adapters.net import listeners, name_lookup
@@ -12,8 +11,6 @@ from hubagent.adapters.net.network_facts import NetworkFacts
 from hubagent.adapters.systemd import journal
 from hubagent.ports import Listener, Process
 from hubagent.render.nginx import Version
-
-_LOOK_UP_S: Final = 2.0
 
 
 class LocalMachineFacts:
@@ -66,4 +63,4 @@ class LocalMachineFacts:
         return self._network.attached()
 
     def addresses(self, name: str) -> Mapping[str, bool] | None:
-        return name_lookup.addresses(name, timeout_s=_LOOK_UP_S)
+        return name_lookup.addresses(name)

@@ -10,6 +10,7 @@ import logging
 import os
 import queue
 import signal
+from logging.handlers import QueueHandler
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,27 +23,27 @@ _FLUSH_S: Final = 1.0
 _FORMAT: Final = "%(levelname)s %(name)s: %(message)s"
 
 
-class JournalLog(logging.Handler):
+class JournalLog(QueueHandler):
     """All of the program's log goes to `descriptor`, from `with` on until its end. Into the journal each line goes
-    with its priority."""
+    with its priority.
+
+    Without QueueListener: that one has no bounded end, and its thread would take signals."""
 
     def __init__(self, descriptor: int = 2) -> None:
-        super().__init__()
+        self._lines: queue.Queue[logging.LogRecord | None] = queue.Queue(MOST_LINES)
+        super().__init__(self._lines)
         lines = PriorityFormatter(_FORMAT)
         lines.descriptor = descriptor
         self.setFormatter(lines)
         self._descriptor = descriptor
-        self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_LINES)
         self._lost = 0
         self._thread = NamedThread(self._write, name="log")
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def enqueue(self, record: logging.LogRecord) -> None:
         try:
-            self._lines.put_nowait(self._line(record))
+            super().enqueue(record)
         except queue.Full:
             self._lost += 1
-        except Exception:
-            self.handleError(record)
 
     def __enter__(self) -> Self:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -65,19 +66,17 @@ class JournalLog(logging.Handler):
         self._thread.join(_FLUSH_S)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
+        while (record := self._lines.get()) is not None:
             lost, self._lost = self._lost, 0
             try:
                 if lost:
-                    self._write_all(self._line(_lost(lost)))
-                self._write_all(line)
+                    self._write_line(self.prepare(_lost(lost)))
+                self._write_line(record)
             except OSError:  # nobody takes it: there is nowhere to say so
                 self._lost += 1 + lost
 
-    def _line(self, record: logging.LogRecord) -> bytes:
-        return f"{self.format(record)}\n".encode(errors="backslashreplace")
-
-    def _write_all(self, line: bytes) -> None:
+    def _write_line(self, record: logging.LogRecord) -> None:
+        line = f"{record.getMessage()}\n".encode(errors="backslashreplace")
         while line:
             line = line[os.write(self._descriptor, line) :]
 

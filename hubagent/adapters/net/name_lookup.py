@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Mapping
+from typing import Final
 
+_ANSWER_S: Final = 2.0
 _UNKNOWN_NAME = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 
 
-def addresses(name: str, *, timeout_s: float) -> Mapping[str, bool] | None:
+def addresses(name: str, *, timeout_s: float = _ANSWER_S) -> Mapping[str, bool] | None:
     """Each address with whether it is one of this machine's; None when nobody answers within the time."""
     found: list[Mapping[str, bool] | None] = []
     # The C library's lookup has no deadline, so one that takes longer is left behind.

@@ -13,6 +13,7 @@ from hubagent.web.server import Exposition, Listener
 
 from . import samples
 from .client import Address
+from .shipped import PAGE
 
 ANY_PORT = ListenAddress("127.0.0.1", 0)
 
@@ -47,7 +48,7 @@ class Rig:
 def build(limits: Limits | None = None) -> Rig:
     clock = Hands()
     metrics = Metrics(now=lambda: samples.NOW_S)
-    endpoints = Endpoints(metrics, now=lambda: samples.NOW_S, monotonic=clock)
+    endpoints = Endpoints(metrics, PAGE, now=lambda: samples.NOW_S, monotonic=clock)
     return Rig(metrics, endpoints, Exposition(endpoints, metrics, limits=limits), clock)
 
 

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from hubagent.cli.status_report import status_text
 from hubagent.state.status import ImageState, ImageStatus, Status
 from hubagent.state.status_json import from_json, to_json
-from hubagent.web.page import render
 from hubagent.web.state_metrics import StateCollector
 from tests.unit.web import samples
+from tests.unit.web.shipped import PAGE
 
 NOW_S = samples.NOW_S
 PRESENT = ImageStatus(
@@ -73,13 +73,13 @@ def test_status_tells_what_is_not_simply_there() -> None:
 
 
 def test_the_page_shows_every_image() -> None:
-    page = render(with_images(PRESENT, BUILDING, FAILED), now_s=NOW_S)
+    page = PAGE.render(with_images(PRESENT, BUILDING, FAILED), now_s=NOW_S)
     assert '<span class="pill good">present</span>' in page
     assert '<span class="pill warn">building, step 24 of 32</span>' in page
     assert '<span class="pill warn">failed</span>' in page
     assert "registry.example.org/jupyter/base-notebook" in page
     unusable = dataclasses.replace(FAILED, usable=False, detail="<script>alert(1)</script>")
-    page = render(with_images(unusable), now_s=NOW_S)
+    page = PAGE.render(with_images(unusable), now_s=NOW_S)
     assert '<span class="pill bad">failed</span>' in page
     assert "<script>alert" not in page
 

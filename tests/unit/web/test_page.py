@@ -24,9 +24,10 @@ from hubagent.state.status import (
     Result,
     Status,
 )
-from hubagent.web import page, page_template
+from hubagent.web import page
 
 from . import samples
+from .shipped import PAGE
 
 VOID = {"meta", "link", "br"}
 
@@ -79,7 +80,7 @@ def filled(text: str) -> Status:
     )
 
 
-PLAIN = Outline(page.render(filled("plain"), now_s=1.0))
+PLAIN = Outline(PAGE.render(filled("plain"), now_s=1.0))
 HOSTILE = st.text() | st.lists(
     st.sampled_from(
         ["<", ">", '"', "'", "&", "</script>", "<script>", "</style>", "<!--", "-->", "{{", "}}", "{%", "`", "\0",
@@ -90,7 +91,7 @@ HOSTILE = st.text() | st.lists(
 
 @given(HOSTILE)
 def test_hostile_values_never_become_markup(text: str) -> None:
-    html = page.render(filled(text or "x"), now_s=1.0)
+    html = PAGE.render(filled(text or "x"), now_s=1.0)
     outline = Outline(html)
     assert outline.open == []
     # the same elements, but for what stands between backticks (set as code) and a URL that is no link
@@ -110,7 +111,7 @@ def test_hostile_values_never_become_markup(text: str) -> None:
 def test_values_are_shown_as_they_are(text: str) -> None:
     if any(0x7F <= ord(char) <= 0x9F for char in text):
         return
-    shown = Outline(page.render(filled(text), now_s=1.0)).text
+    shown = Outline(PAGE.render(filled(text), now_s=1.0)).text
     assert shown.count(text) >= 8
 
 
@@ -126,24 +127,25 @@ def test_values_are_shown_as_they_are(text: str) -> None:
     ],
 )
 def test_only_web_addresses_are_links(url: str, *, is_link: bool) -> None:
-    links = Outline(page.render(dataclasses.replace(samples.healthy(), url=url), now_s=samples.NOW_S)).links
+    links = Outline(PAGE.render(dataclasses.replace(samples.healthy(), url=url), now_s=samples.NOW_S)).links
     assert (url in links) is is_link
 
 
 @pytest.mark.parametrize("status", [samples.healthy(), samples.degraded(), samples.refused(), None])
 def test_nothing_is_loaded_from_elsewhere(status: Status | None) -> None:
-    outline = Outline(page.render(status, now_s=samples.NOW_S))
+    html = PAGE.render(status, now_s=samples.NOW_S)
+    outline = Outline(html)
     own = {"/metrics", "/status.json", status.url if status else None}
     assert [
         link for link in outline.links if link not in own and not link.startswith("data:image/svg+xml,")
     ] == []
-    assert "@import" not in page_template.STYLE
-    assert "url(" not in page_template.STYLE
+    assert "@import" not in html
+    assert "url(" not in html
 
 
 def test_the_policy_names_the_style_and_script_that_are_in_it() -> None:
-    policy = dict(page.HEADERS)["Content-Security-Policy"]
-    html = page.render(samples.healthy(), now_s=samples.NOW_S)
+    policy = dict(PAGE.headers)["Content-Security-Policy"]
+    html = PAGE.render(samples.healthy(), now_s=samples.NOW_S)
     for tag, directive in (("style", "style-src"), ("script", "script-src")):
         content = html.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
         assert f"{directive} {page._source(content)};" in policy
@@ -151,7 +153,7 @@ def test_the_policy_names_the_style_and_script_that_are_in_it() -> None:
 
 
 def text_of(status: Status | None) -> str:
-    return " ".join(Outline(page.render(status, now_s=samples.NOW_S)).text.split())
+    return " ".join(Outline(PAGE.render(status, now_s=samples.NOW_S)).text.split())
 
 
 def test_what_a_lecturer_wants_when_all_is_well() -> None:
@@ -193,7 +195,7 @@ def test_no_generation_and_degraded_is_not_up() -> None:
 
 
 def test_accessible_landmarks() -> None:
-    html = page.render(samples.degraded(), now_s=samples.NOW_S)
+    html = PAGE.render(samples.degraded(), now_s=samples.NOW_S)
     assert '<html lang="en">' in html
     assert "<main>" in html
     assert '<meta name="viewport"' in html

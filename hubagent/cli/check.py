@@ -1,0 +1,43 @@
+"""The command `check`: is a configuration file valid? It reads that file, and asks the name servers for `host`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hubagent.adapters.files.store import LocalFileStore
+from hubagent.adapters.net import name_lookup
+from hubagent.cli import console
+from hubagent.config.model import Config
+from hubagent.config.reading import host_names
+from hubagent.config.reading.advice import advice
+from hubagent.config.reading.loader import load
+from hubagent.config.tree.document import MAX_BYTES
+from hubagent.errors import ConfigError
+from hubagent.layout import Layout
+from hubagent.text import clean
+
+
+def check(arguments: argparse.Namespace, layout: Layout) -> int:
+    path: Path = arguments.file or layout.config
+    if str(path) == "-":
+        content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    else:
+        state = LocalFileStore().read(path, max_bytes=MAX_BYTES)
+        if state is None:
+            raise ConfigError((f"{path}: does not exist",))
+        content = state.content
+    config = load(content, path=str(path))
+    for notice in advice(config):
+        console.complain(f"{path}: {notice}")
+    say_where_it_leads(config)
+    print(clean(f"{path}: valid"))
+    return console.OK
+
+
+def say_where_it_leads(config: Config) -> None:
+    """Before people are locked out under every other name."""
+    notice = host_names.judge(config.host, name_lookup.addresses(config.host)) if config.host else None
+    if notice is not None:
+        console.complain(notice)
