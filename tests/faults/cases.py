@@ -950,6 +950,20 @@ THE_SERVICES = Chapter(
             ),
         ),
         Case(
+            "D8",
+            "The hub is told to end, or asked, while its database does not answer at all: stopped by a signal, its host gone",
+            "It ends within the time that systemd gives it, users' servers run on, and its next start finds them. A request waits "
+            "for a host that is gone for seconds, not for the minutes of TCP; what an administrator says of connections comes first.",
+            (
+                *_tests(
+                    "tests/hub/test_ending.py",
+                    "it_ends_when_told",
+                    "a_database_out_of_reach_is_no_answer_for_seconds_only",
+                ),
+                *_tests(HUB, "what_an_administrator_says_of_connections_comes_before_the_hubs_own_limits"),
+            ),
+        ),
+        Case(
             "D5",
             "nginx serves another certificate than the generation's",
             "A reload, once; what that does not put right is said and left.",
