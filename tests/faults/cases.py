@@ -899,6 +899,7 @@ THE_SERVICES = Chapter(
                     REAL_DOOR,
                     "people_can_come_in",
                     "a_login_page_that_cannot_be_rendered_is_told_with_the_hubs_own_error",
+                    "an_error_that_the_hub_only_logs_is_told",
                     "a_providers_login_page_is_asked_for_and_the_provider_is_not",
                 ),
             ),
@@ -1222,6 +1223,24 @@ THE_POOL = Chapter(
                 ),
                 *_tests(
                     "tests/guest/test_waiting.py", "what_is_no_message", "peers_that_leave_or_say_nothing"
+                ),
+            ),
+        ),
+        Case(
+            "S17",
+            "The agent or the hub's database is away while somebody signs in, is renamed or deleted",
+            "Nobody waits for it. What the agent has to hear it hears in order once both are back; what is refused is told again for "
+            "an hour; more than 10,000 reports are not kept, and that is said.",
+            (
+                *_tests(
+                    "tests/hub/test_reports.py",
+                    "an_agent_that_was_away_hears_all_of_it_in_order",
+                    "what_the_agent_cannot_do_now_is_told_again",
+                    "what_the_agent_never_takes_does_not_hold_up_the_rest",
+                    "accounts_that_the_database_does_not_give_now_are_told_when_it_does",
+                    "more_than_can_wait_is_lost_and_said",
+                    "whoever_renames_a_user_does_not_wait_for_an_agent_that_is_away",
+                    "a_hub_tells_again_for_an_hour_what_is_refused",
                 ),
             ),
         ),
