@@ -32,7 +32,7 @@ class LastError(logging.Handler):
     def install(self) -> None:
         """Listen to the hub's own log, which has the name of its class, is Tornado's parent and passes nothing on; and
         to that of all others, such as tasks of asyncio whose error nobody has asked for."""
-        for logger in (get_logger(), logging.getLogger()):
+        for logger in (logging.getLogger(get_logger().name), logging.getLogger()):
             logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -946,6 +946,8 @@ THE_SERVICES = Chapter(
                     "a_start_that_is_pending_meanwhile_ends_when_it_is_back",
                     "a_stop_that_is_under_way_meanwhile_ends_when_it_is_back",
                     "a_full_disk_is_said_and_room_is_enough",
+                    "a_file_that_somebody_froze_is_said_and_its_release_is_enough",
+                    "a_disk_that_the_kernel_made_read_only_is_said",
                 ),
                 *_tests(EDITS, "a_database_that_is_gone_is_said_until_it_is_back"),
             ),
