@@ -2,7 +2,8 @@
 
 Exit codes: 0 done, nothing wrong · 1 done, but something is wrong (degraded, rolled back, failed check) ·
 2 the configuration or the command line is wrong · 75 not now: another hubagent is at work, or the machine
-does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)).
+does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)) · 70 a fault of hubagent's own
+(EX_SOFTWARE).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,9 +47,11 @@ from hubagent.state.status import Result, Status
 from hubagent.state.status_json import from_json, to_json
 from hubagent.text import clean
 
-OK, WRONG, USAGE, NOT_NOW = 0, 1, 2, 75
+OK, WRONG, USAGE, FAULT, NOT_NOW = 0, 1, 2, 70, 75
 _ANSWER_S = 1800.0  # on a busy machine; an agent that is gone is noticed before
 _BAD = (Result.FAILED, Result.ROLLED_BACK, Result.REJECTED)
+
+log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,6 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except Exception as error:  # what nobody thought of; its text may be anybody's
+        told = clean(f"{type(error).__name__}: {error}")
+        console.complain(
+            f"hubagent: a fault of hubagent's own, please report it: {told} (hubagent --traceback shows where)"
+        )
+        if arguments.traceback:
+            console.complain(traceback.format_exc())
+        return FAULT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,9 +94,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="hubagent",
         description="Keeps a multi-user Jupyter and Pluto server as /etc/hubagent.yaml says.",
         epilog="Exit codes: 0 fine; 1 something is wrong; 2 the configuration or command line is wrong; "
-        "75 not now, try again. See hubagent(8) and hubagent.yaml(5).",
+        "70 a fault of hubagent's own; 75 not now, try again. See hubagent(8) and hubagent.yaml(5).",
     )
     parser.add_argument("--version", action="version", version=f"hubagent {hubagent.__version__}")
+    parser.add_argument(
+        "--traceback", action="store_true", help="show where in hubagent a fault of its own came up"
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def command(name: str, function: Callable[[argparse.Namespace, Layout], int], words: str) -> Any:
@@ -132,7 +147,13 @@ def _parser() -> argparse.ArgumentParser:
 def _run(_arguments: argparse.Namespace, layout: Layout) -> int:
     logging.getLogger().setLevel(logging.INFO)
     with JournalLog():
-        return Agent(layout, serve_metrics=True).run()
+        try:
+            return Agent(layout, serve_metrics=True).run()
+        except HubagentError:
+            raise
+        except Exception:
+            logging.getLogger(__name__).critical("a fault of hubagent's own, please report it", exc_info=True)
+            return FAULT
 
 
 def _check(arguments: argparse.Namespace, layout: Layout) -> int:

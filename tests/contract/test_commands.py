@@ -60,21 +60,26 @@ class Machine:
 
     def run(self, *arguments: str, terminal: bool = False) -> str:
         """All that the command prints; on a terminal, or into a pipe."""
+        return self.done(*arguments, terminal=terminal).stdout.decode(errors="surrogateescape")
+
+    def done(
+        self, *arguments: str, terminal: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """With its standard error in its standard output."""
         command = [sys.executable, "-m", "hubagent", *arguments]
         inside = ["unshare", "--mount", "--net", "bash", "-c", IN_PLACE, "bash", str(self.folder), *command]
         if terminal:
             inside = ["script", "--quiet", "--return", "--command", _quoted(inside), "/dev/null"]
-        done = subprocess.run(
+        return subprocess.run(
             inside,
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
             timeout=120,
         )
-        return done.stdout.decode(errors="surrogateescape")
 
     def close(self) -> None:
         subprocess.run(["umount", self.folder], check=True)
@@ -146,3 +151,44 @@ def test_on_a_terminal_there_are_no_sequences_but_hubagents_colours(machine: Mac
     printed = machine.run(name, terminal=True)
     assert OWN.search(printed)
     assert STEERS.findall(OWN.sub("", printed).replace("\r\n", "\n")) == []
+
+
+FAULT = """
+import {module} as module
+def fail(*_, **__):
+    raise RuntimeError({text!r})
+module.{name} = fail
+"""
+
+
+def _stage(folder: Path, module: str, name: str) -> dict[str, str]:
+    """The environment in which a function of hubagent's fails as nobody thought of."""
+    text = f"{EVIL}\nand more"
+    (folder / "sitecustomize.py").write_text(FAULT.format(module=module, name=name, text=text))
+    return {"PYTHONPATH": f"{folder}:{ROOT}"}
+
+
+def test_a_fault_of_its_own_is_one_line(machine: Machine, tmp_path: Path) -> None:
+    machine.configure({"host": "hub.example.org"})
+    staged = _stage(tmp_path, "hubagent.config.reading.loader", "load")
+    done = machine.done("check", **staged)
+    printed = done.stdout.decode()
+    _is_clean(printed)
+    assert done.returncode == os.EX_SOFTWARE
+    assert re.fullmatch(
+        r"hubagent: a fault of hubagent's own, .*: RuntimeError: .*and more .*--traceback.*\n", printed
+    )
+    done = machine.done("--traceback", "check", **staged)
+    printed = done.stdout.decode()
+    assert done.returncode == os.EX_SOFTWARE
+    assert re.search(r'sitecustomize\.py", line \d+, in fail', printed)
+    assert STEERS.findall(printed) == []
+
+
+def test_a_fault_that_ends_the_agent_is_in_its_log_with_its_place(machine: Machine, tmp_path: Path) -> None:
+    done = machine.done("run", **_stage(tmp_path, "hubagent.agent.agent", "Agent.run"))
+    printed = done.stdout.decode()
+    assert done.returncode == os.EX_SOFTWARE
+    assert "CRITICAL hubagent.cli.main: a fault of hubagent's own" in printed
+    assert re.search(r'sitecustomize\.py", line \d+, in fail', printed)
+    assert STEERS.findall(printed) == []
