@@ -32,13 +32,21 @@ from hubagent.layout import Layout
 from hubagent.state.status import Status
 from hubagent.state.status_json import from_json, to_json
 
+log = logging.getLogger(__name__)
+
 _ANSWER_S = 1800.0  # on a busy machine; an agent that is gone is noticed before
 
 
 def _run(_arguments: argparse.Namespace, layout: Layout) -> int:
     logging.getLogger().setLevel(logging.INFO)
     with JournalLog():
-        return Agent(layout, serve_metrics=True).run()
+        try:
+            return Agent(layout, serve_metrics=True).run()
+        except HubagentError:
+            raise
+        except Exception:
+            log.critical("a fault of hubagent's own, please report it", exc_info=True)
+            return console.FAULT
 
 
 def _plan(arguments: argparse.Namespace, layout: Layout) -> int:

@@ -42,9 +42,12 @@ def parser() -> argparse.ArgumentParser:
         prog="hubagent",
         description="Keeps a multi-user Jupyter and Pluto server as /etc/hubagent.yaml says.",
         epilog="Exit codes: 0 fine; 1 something is wrong; 2 the configuration or command line is wrong; "
-        "75 not now, try again. See hubagent(8) and hubagent.yaml(5).",
+        "70 a fault of hubagent's own; 75 not now, try again. See hubagent(8) and hubagent.yaml(5).",
     )
     whole.add_argument("--version", action="version", version=f"hubagent {hubagent.__version__}")
+    whole.add_argument(
+        "--traceback", action="store_true", help="show where in hubagent a fault of its own came up"
+    )
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
 
     def add(command: Command, words: str) -> argparse.ArgumentParser:

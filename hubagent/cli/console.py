@@ -15,6 +15,7 @@ from hubagent.text import clean, clean_lines
 OK: Final = 0
 WRONG: Final = 1
 USAGE: Final = 2
+FAULT: Final = 70
 NOT_NOW: Final = 75
 """Exit codes; main.py says when which."""
 

@@ -2,7 +2,8 @@
 
 Exit codes: 0 done, nothing wrong · 1 done, but something is wrong (degraded, rolled back, failed check) ·
 2 the configuration or the command line is wrong · 75 not now: another hubagent is at work, or the
-machine does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)).
+machine does not answer, or is too busy and is tried again (EX_TEMPFAIL of sysexits(3)) · 70 a fault of hubagent's
+own (EX_SOFTWARE).
 
 A command's module is imported when that command was typed, so that what only reads a file does not pay for D-Bus,
 Docker, nginx's templates and cryptography, which take a second of processor time.
@@ -14,12 +15,14 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from hubagent.cli import console
 from hubagent.cli.command_line import Command, parser
 from hubagent.errors import BusyError, ConfigError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
+from hubagent.text import clean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except Exception as error:  # what nobody thought of; its text may be anybody's
+        told = clean(f"{type(error).__name__}: {error}")
+        console.complain(
+            f"hubagent: a fault of hubagent's own, please report it: {told} (hubagent --traceback shows where)"
+        )
+        if arguments.traceback:
+            console.complain(traceback.format_exc())
+        return console.FAULT
 
 
 def _function(command: Command) -> Callable[[argparse.Namespace, Layout], int]:

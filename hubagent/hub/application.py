@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from sqlalchemy.exc import SQLAlchemyError
 
-from hubagent.hub import activity, log_lines
+from hubagent.hub import activity, ending, log_lines
+from hubagent.hub.database import reason_of
 from hubagent.hub.database_failure import telling
 from hubagent.hub.server_handlers import REPLACED
 
@@ -20,6 +22,17 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
     def init_handlers(self) -> None:
         super().init_handlers()
         self.handlers = [_replaced(*handler) for handler in self.handlers]
+
+    def init_signal(self) -> None:
+        super().init_signal()
+        ending.install()
+
+    async def cleanup(self) -> None:
+        """JupyterHub's, at the end. It would stay where its last commit fails, and never end."""
+        try:
+            await super().cleanup()
+        except SQLAlchemyError as error:
+            self.log.error("The database does not take the end of the hub: %s", reason_of(error))
 
     async def update_last_activity(self) -> None:
         """JupyterHub's, every `last_activity_interval`; see `activity`. The routes are asked for again to be checked:

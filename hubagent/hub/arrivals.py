@@ -1,31 +1,34 @@
 """Tells the agent which accounts there are, who has signed in, and whose account was deleted.
 
-Homes are kept for accounts, and a new one is there before its owner asks for a server. Nobody waits for any of this:
-what the agent does not hear now it finds out when a server starts.
+Homes are kept for accounts, and a new one is there before its owner asks for a server. Nobody waits for any of this,
+and an agent that is away hears it later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from jupyterhub.auth import Authenticator
+from sqlalchemy.exc import SQLAlchemyError
 
 from hubagent import wire
 from hubagent.hub.account_identity import person
-from hubagent.hub.agent_client import AgentAwayError, AgentClient, RefusedError
+from hubagent.hub.agent_client import AgentClient
+from hubagent.hub.database_failure import is_failure
+from hubagent.hub.reports import Reports
 
-TELL_S: Final = 2.0
-"""How long the agent may take to hear of an arrival (seconds)."""
+TELL_S: Final = 120.0
+"""How long the agent may take to look through the homes of some hundred people (seconds)."""
 
-KNOW_S: Final = 120.0
-"""How long it may take to look through the homes of some hundred people (seconds)."""
-
-AWAY_S: Final = 60.0
-"""How long an agent that is away is waited for with what it is told only once (seconds)."""
+RENAME_S: Final = 2.0
+"""How long whoever renames a user waits until the agent has heard of it (seconds)."""
 
 AT_ONCE: Final = 500
 """People in one message: a name has up to 255 characters, a message a megabyte."""
@@ -39,10 +42,11 @@ log = logging.getLogger("jupyterhub.hubagent")
 class Reporter:
     """Of one hub to its agent."""
 
-    def __init__(self, agent: AgentClient) -> None:
+    def __init__(self, agent: AgentClient, reports: Reports | None = None) -> None:
         self._agent = agent
-        self._tasks: set[asyncio.Task[None]] = set()  # asyncio keeps no task alive by itself
+        self._reports = reports or Reports()
         self._gathered: dict[int, Any] = {}  # users, by number
+        self._gathering: asyncio.Event | None = None  # until they have been told
         self._arriving: set[str] = set()
 
     def arriving(self, name: str) -> None:
@@ -52,8 +56,7 @@ class Reporter:
     def arrived(self, user: Any) -> None:
         """This user has signed in."""
         who = person(user)
-        request = wire.Expect(who.user, who.account, who.account_since_s)
-        self._begin(self._tell(request, timeout_s=TELL_S, patience_s=0.0))
+        self._tell(wire.Expect(who.user, who.account, who.account_since_s), f"that {who.user} has signed in")
 
     def exists(self, user: Any) -> None:
         """This user has an account: one that was made just now, or that the hub found when it started."""
@@ -61,43 +64,49 @@ class Reporter:
             self._arriving.discard(user.name)
             self.arrived(user)
             return
-        if not self._gathered:
-            self._begin(self._tell_gathered())
         self._gathered[user.id] = user
+        if self._gathering is None or self._gathering.is_set():
+            self._gathering = self._reports.add("which accounts there are", self._tell_gathered)
 
     async def know(self, user: Any) -> None:
         """The agent has heard what this user is called now, or does not answer, when this returns."""
-        await self._tell(wire.Known((person(user),)), timeout_s=TELL_S, patience_s=0.0)
+        who = person(user)
+        told = self._tell(wire.Known((who,)), f"that there is {who.user}")
+        if told is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(told.wait(), RENAME_S)
 
     def gone(self, user: Any) -> None:
         who = person(user)
         log.info("%s was deleted; the home stays on the machine, for an administrator's decision", who.user)
         self._gathered.pop(user.id, None)
-        self._begin(self._tell(wire.Gone(who.user, who.account), timeout_s=KNOW_S, patience_s=AWAY_S))
+        self._tell(wire.Gone(who.user, who.account), f"that {who.user} was deleted")
 
     async def _tell_gathered(self) -> None:
         await asyncio.sleep(GATHER_S)
-        # Only now: a hub that starts fills in when its oldest users were made.
-        people = tuple(person(user) for user in self._gathered.values())
-        self._gathered.clear()
-        for begin in range(0, len(people), AT_ONCE):
-            known = wire.Known(people[begin : begin + AT_ONCE])
-            await self._tell(known, timeout_s=KNOW_S, patience_s=AWAY_S)
+        while self._gathered:
+            some = dict(islice(self._gathered.items(), AT_ONCE))
+            # Only now: a hub that starts fills in when its oldest users were made.
+            await self._ask(wire.Known(tuple(_there(some.values()))))
+            for number in some:
+                self._gathered.pop(number, None)
 
-    async def _tell(self, request: object, *, timeout_s: float, patience_s: float) -> None:
-        try:
-            await self._agent.ask(request, wire.Done, timeout_s=timeout_s, patience_s=patience_s)
-        except (AgentAwayError, RefusedError) as error:
-            log.info("Could not tell the agent %s: %s", type(request).__name__, error)
+    def _tell(self, request: object, what: str) -> asyncio.Event | None:
+        return self._reports.add(what, partial(self._ask, request))
 
-    def _begin(self, telling: Coroutine[Any, Any, None]) -> None:
+    async def _ask(self, request: object) -> None:
+        await self._agent.ask(request, wire.Done, timeout_s=TELL_S, patience_s=0.0)
+
+
+def _there(users: Iterable[Any]) -> Iterator[wire.Person]:
+    """Those that are in the database still. Raises SQLAlchemyError while it cannot be used."""
+    for user in users:
         try:
-            task = asyncio.get_running_loop().create_task(telling)
-        except RuntimeError:  # outside of a hub that runs, such as in `jupyterhub token`
-            telling.close()
-            return
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            yield person(user)
+        except SQLAlchemyError as error:
+            if is_failure(error):
+                raise
+            log.warning("An account is gone that the agent was to hear of: %s", error)
 
 
 def reporter(config: Any) -> Reporter:

@@ -11,13 +11,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from jupyterhub.auth import Authenticator
+from sqlalchemy.engine import make_url
 from traitlets import import_item
 from traitlets.config import Config
 
 from hubagent.hub import arrivals, usernames
 from hubagent.hub.accountable import accountable
 from hubagent.hub.authenticator import HubagentAuthenticator
-from hubagent.hub.database import database_url
+from hubagent.hub.database import database_url, limits
 from hubagent.hub.idle import idle_notice
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.spawner import HubagentSpawner
@@ -71,6 +72,7 @@ def build_config(
         classes=(authenticator, HubagentSpawner),
         tolerant=tolerant,
     )
+    _limit_connections(config)
     return config, left_out
 
 
@@ -113,6 +115,13 @@ def _hub(config: Config, settings: HubSettings, state: Path) -> None:
 def _database(config: Config, settings: HubSettings, secrets: HubSecrets, state: Path) -> None:
     config.JupyterHub.db_url = database_url(settings.database, secrets.database_password, state)
     config.JupyterHub.db_kwargs = {"hide_parameters": True}  # what was to be written when the database failed
+
+
+def _limit_connections(config: Config) -> None:
+    """Beside what `hub.traits` connects with, which comes first."""
+    bounds, hub = limits(make_url(config.JupyterHub.db_url)), config.JupyterHub
+    if bounds:  # of SQLite's arguments JupyterHub knows more
+        hub.db_kwargs = {**hub.db_kwargs, "connect_args": {**bounds, **hub.db_kwargs.get("connect_args", {})}}
 
 
 def _proxy(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:

@@ -18,7 +18,22 @@ from sqlalchemy.pool import NullPool
 from hubagent.hub import sign_in_probe
 from hubagent.hub.reading import SettingsError
 
-_CONNECT_S: Final = 5
+_WITHIN_S: Final = 5
+_LIMITS: Final = {
+    "connect_timeout": _WITHIN_S,
+    "tcp_user_timeout": 2 * _WITHIN_S * 1000,  # milliseconds
+    "keepalives_idle": _WITHIN_S,
+    "keepalives_interval": 1,
+    "keepalives_count": _WITHIN_S,
+}
+"""How long a server that has gone without a word is waited for; libpq's names and units (PostgreSQL's manual, section
+"Parameter Key Words" of "Database Connection Control Functions").
+
+The hub waits for its database on its event loop, so nobody has an answer meanwhile. Without these Linux gives up after
+2 minutes where it connects (tcp_syn_retries of tcp(7)), 15 minutes where it has sent something (tcp_retries2), and
+never where it waits for an answer. Ten seconds are five tries to send a packet again, for a network that loses some.
+"""
+
 _TOKENS: Final = text(
     "select id, hashed from api_tokens where service_id in (select id from services where name = :service)"
 )
@@ -105,10 +120,17 @@ def forget_probe(url: str) -> None:
 def engine_of(place: URL, *, locked_s: float | None = None) -> Engine:
     """Connections of their own, which say nothing of what they write when it fails. `locked_s` is how long they wait
     for whoever writes to SQLite's file."""
-    timeout: dict[str, float] = {} if locked_s is None else {"timeout": locked_s}
-    if place.get_backend_name() != "sqlite":
-        timeout = {"connect_timeout": _CONNECT_S}
-    return create_engine(place, poolclass=NullPool, hide_parameters=True, connect_args=timeout)
+    arguments: dict[str, float] = dict(limits(place))
+    if locked_s is not None:
+        arguments["timeout"] = locked_s
+    return create_engine(place, poolclass=NullPool, hide_parameters=True, connect_args=arguments)
+
+
+def limits(place: URL) -> dict[str, int]:
+    """What to connect with, so that a server that has gone is noticed. What the URL says itself is left to it."""
+    if place.get_backend_name() == "sqlite":
+        return {}
+    return {name: value for name, value in _LIMITS.items() if name not in place.query}
 
 
 def reason_of(error: Exception) -> str:

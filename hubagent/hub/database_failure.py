@@ -50,7 +50,10 @@ class Telling(BaseHandler):  # type: ignore[misc]  # jupyterhub's handlers are u
             if is_failure(error):
                 self._resolve_roles_and_scopes()  # those of nobody, for the page that says so
                 raise
-            del self._jupyterhub_user  # JupyterHub tries again, and logs it
+            # It is nobody then. Asked again, JupyterHub would take a sign-in that it could not refresh as it is.
+            self.log.exception("Cannot find out who asks")
+            if isinstance(error, SQLAlchemyError):
+                self.db.rollback()
         await super().prepare()
 
     async def _identify(self) -> None:

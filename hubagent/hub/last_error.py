@@ -6,9 +6,9 @@ import logging
 import time
 from typing import Final
 
-from hubagent.request_log import hide
+from traitlets.log import get_logger
 
-LOGGERS: Final = ("tornado.application", "JupyterHub")
+from hubagent.request_log import hide
 
 FRESH_S: Final = 60.0
 """An error from before that has nothing to do with what is asked about now (seconds)."""
@@ -30,8 +30,10 @@ class LastError(logging.Handler):
         return self._line if time.monotonic() - self._at_s < FRESH_S else ""
 
     def install(self) -> None:
-        for name in LOGGERS:
-            logging.getLogger(name).addHandler(self)
+        """Listen to the hub's own log, which has the name of its class, is Tornado's parent and passes nothing on; and
+        to that of all others, such as tasks of asyncio whose error nobody has asked for."""
+        for logger in (logging.getLogger(get_logger().name), logging.getLogger()):
+            logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None

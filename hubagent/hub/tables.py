@@ -1,13 +1,16 @@
 """All that a database of the hub holds: its tables counted, known by a digest, and copied into another database.
 
-Rows are compared as plain values (text, numbers, times), which SQLite and PostgreSQL give alike.
+Rows are compared as plain values (text, numbers, times), which SQLite and PostgreSQL give alike. A digest is kept in
+the database and beside it and compared years later, by another Python: so it is of JSON that is defined here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 from jupyterhub.orm import Base
@@ -43,13 +46,18 @@ class _Sum:
         self._total = 0
 
     def add(self, row: Mapping[str, object]) -> None:
-        values = repr([(name, _plain_value(row[name])) for name in sorted(row)])
         self.rows += 1
-        self._total = (self._total + int.from_bytes(hashlib.sha256(values.encode()).digest())) % _MODULO
+        self._total = (self._total + int.from_bytes(hashlib.sha256(row_bytes(row)).digest())) % _MODULO
 
     @property
     def text(self) -> str:
         return f"{self.rows} {self._total:x}"
+
+
+def row_bytes(row: Mapping[str, object]) -> bytes:
+    """A row as ASCII: an object of JSON with sorted keys and without spaces. What JSON has no kind for is an object of
+    one key, the kind, and a text."""
+    return json.dumps(row, sort_keys=True, separators=(",", ":"), default=_tagged).encode("ascii")
 
 
 def contents(connection: Connection, names: Iterable[str]) -> Contents:
@@ -180,5 +188,13 @@ def _count_on(target: Connection, table: Table) -> None:
         target.execute(_GO_ON, {"table": quoted, "column": key[0].name, "last": last})
 
 
-def _plain_value(value: object) -> object:
-    return bytes(value) if isinstance(value, memoryview | bytearray) else value
+def _tagged(value: object) -> dict[str, str]:
+    match value:
+        case bytes() | bytearray() | memoryview():
+            return {"bytes": bytes(value).hex()}
+        case datetime():
+            moment = value.astimezone(UTC) if value.tzinfo else value
+            return {"time": moment.isoformat(timespec="microseconds")}
+        case date() | time():
+            return {"time": value.isoformat()}
+    return {type(value).__name__: str(value)}  # of tables that are not the hub's: Decimal, UUID, timedelta

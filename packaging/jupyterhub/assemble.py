@@ -93,7 +93,17 @@ def assemble(prefix: Path) -> None:
     unwanted = shutil.ignore_patterns("__pycache__")
     for package in ("codec", "hub", "traits", "wire"):
         shutil.copytree(ROOT / "hubagent" / package, code / package, ignore=unwanted)
-    for leaf in ("__init__", "errors", "hub_documents", "layout", "log_priority", "naming", "request_log"):
+    leaves = (
+        "__init__",
+        "backoff",
+        "errors",
+        "hub_documents",
+        "layout",
+        "log_priority",
+        "naming",
+        "request_log",
+    )
+    for leaf in leaves:
         shutil.copy(ROOT / "hubagent" / f"{leaf}.py", code)
     compiler = prefix / "compile"
     shutil.copy(ROOT / "packaging/jupyterhub/compile", compiler)

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +61,28 @@ class Machine:
         path.write_text(json.dumps(config))
         path.chmod(0o644)
 
-    def run(
-        self, *arguments: str, terminal: bool = False, environment: Mapping[str, str] | None = None
-    ) -> str:
+    def run(self, *arguments: str, terminal: bool = False, **environment: str) -> str:
         """All that the command prints; on a terminal, or into a pipe."""
+        return self.done(*arguments, terminal=terminal, **environment).stdout.decode(errors="surrogateescape")
+
+    def done(
+        self, *arguments: str, terminal: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess[bytes]:
+        """With its standard error in its standard output."""
         command = [sys.executable, "-m", "hubagent", *arguments]
         inside = ["unshare", "--mount", "--net", "bash", "-c", IN_PLACE, "bash", str(self.folder), *command]
         if terminal:
             inside = ["script", "--quiet", "--return", "--command", _quoted(inside), "/dev/null"]
-        done = subprocess.run(
+        return subprocess.run(
             inside,
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **(environment or {})},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,
             timeout=120,
         )
-        return done.stdout.decode(errors="surrogateescape")
 
     def close(self) -> None:
         subprocess.run(["umount", self.folder], check=True)
@@ -181,8 +184,49 @@ def test_a_command_that_only_reads_imports_nothing_that_drives(
     machine: Machine, command: tuple[str, ...], printed: str
 ) -> None:
     machine.configure({"tls": {"mode": "self-signed"}})
-    answer = machine.run(*command, environment={"PYTHONPROFILEIMPORTTIME": "1"})
+    answer = machine.run(*command, PYTHONPROFILEIMPORTTIME="1")
     imported = set(re.findall(r"^import time:.*\| +([a-z_]+)", answer, re.MULTILINE))
     assert printed in answer
     assert "hubagent" in imported
     assert imported & DRIVES_A_MACHINE == set()
+
+
+FAULT = """
+import {module} as module
+def fail(*_, **__):
+    raise RuntimeError({text!r})
+module.{name} = fail
+"""
+
+
+def _stage(folder: Path, module: str, name: str) -> dict[str, str]:
+    """The environment in which a function of hubagent's fails as nobody thought of."""
+    text = f"{EVIL}\nand more"
+    (folder / "sitecustomize.py").write_text(FAULT.format(module=module, name=name, text=text))
+    return {"PYTHONPATH": f"{folder}:{ROOT}"}
+
+
+def test_a_fault_of_its_own_is_one_line(machine: Machine, tmp_path: Path) -> None:
+    machine.configure({"host": "hub.example.org"})
+    staged = _stage(tmp_path, "hubagent.config.reading.loader", "load")
+    done = machine.done("check", **staged)
+    printed = done.stdout.decode()
+    _is_clean(printed)
+    assert done.returncode == os.EX_SOFTWARE
+    assert re.fullmatch(
+        r"hubagent: a fault of hubagent's own, .*: RuntimeError: .*and more .*--traceback.*\n", printed
+    )
+    done = machine.done("--traceback", "check", **staged)
+    printed = done.stdout.decode()
+    assert done.returncode == os.EX_SOFTWARE
+    assert re.search(r'sitecustomize\.py", line \d+, in fail', printed)
+    assert STEERS.findall(printed) == []
+
+
+def test_a_fault_that_ends_the_agent_is_in_its_log_with_its_place(machine: Machine, tmp_path: Path) -> None:
+    done = machine.done("run", **_stage(tmp_path, "hubagent.agent.agent", "Agent.run"))
+    printed = done.stdout.decode()
+    assert done.returncode == os.EX_SOFTWARE
+    assert "CRITICAL hubagent.cli.agent_commands: a fault of hubagent's own" in printed
+    assert re.search(r'sitecustomize\.py", line \d+, in fail', printed)
+    assert STEERS.findall(printed) == []

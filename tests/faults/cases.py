@@ -899,6 +899,7 @@ THE_SERVICES = Chapter(
                     REAL_DOOR,
                     "people_can_come_in",
                     "a_login_page_that_cannot_be_rendered_is_told_with_the_hubs_own_error",
+                    "an_error_that_the_hub_only_logs_is_told",
                     "a_providers_login_page_is_asked_for_and_the_provider_is_not",
                 ),
             ),
@@ -945,8 +946,24 @@ THE_SERVICES = Chapter(
                     "a_start_that_is_pending_meanwhile_ends_when_it_is_back",
                     "a_stop_that_is_under_way_meanwhile_ends_when_it_is_back",
                     "a_full_disk_is_said_and_room_is_enough",
+                    "a_file_that_somebody_froze_is_said_and_its_release_is_enough",
+                    "a_disk_that_the_kernel_made_read_only_is_said",
                 ),
                 *_tests(EDITS, "a_database_that_is_gone_is_said_until_it_is_back"),
+            ),
+        ),
+        Case(
+            "D8",
+            "The hub is told to end, or asked, while its database does not answer at all: stopped by a signal, its host gone",
+            "It ends within the time that systemd gives it, users' servers run on, and its next start finds them. A request waits "
+            "for a host that is gone for seconds, not for the minutes of TCP; what an administrator says of connections comes first.",
+            (
+                *_tests(
+                    "tests/hub/test_ending.py",
+                    "it_ends_when_told",
+                    "a_database_out_of_reach_is_no_answer_for_seconds_only",
+                ),
+                *_tests(HUB, "what_an_administrator_says_of_connections_comes_before_the_hubs_own_limits"),
             ),
         ),
         Case(
@@ -1208,6 +1225,24 @@ THE_POOL = Chapter(
                 ),
                 *_tests(
                     "tests/guest/test_waiting.py", "what_is_no_message", "peers_that_leave_or_say_nothing"
+                ),
+            ),
+        ),
+        Case(
+            "S17",
+            "The agent or the hub's database is away while somebody signs in, is renamed or deleted",
+            "Nobody waits for it. What the agent has to hear it hears in order once both are back; what is refused is told again for "
+            "an hour; more than 10,000 reports are not kept, and that is said.",
+            (
+                *_tests(
+                    "tests/hub/test_reports.py",
+                    "an_agent_that_was_away_hears_all_of_it_in_order",
+                    "what_the_agent_cannot_do_now_is_told_again",
+                    "what_the_agent_never_takes_does_not_hold_up_the_rest",
+                    "accounts_that_the_database_does_not_give_now_are_told_when_it_does",
+                    "more_than_can_wait_is_lost_and_said",
+                    "whoever_renames_a_user_does_not_wait_for_an_agent_that_is_away",
+                    "a_hub_tells_again_for_an_hour_what_is_refused",
                 ),
             ),
         ),

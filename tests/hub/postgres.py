@@ -51,6 +51,32 @@ class Postgres:
             self._process.wait(60)
             self._process = None
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Its processes are stopped by a signal: the kernel takes what is sent to them, and nobody answers."""
+        assert self._process is not None
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children")
+        pids = [server, *map(int, children.read_text().split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Packets to it are lost, as when its host has lost its power or the network a cable."""
+        table = f"unreachable-{self.port}"
+        rules = f"table ip {table} {{ chain in {{ type filter hook input priority 0; tcp dport {self.port} drop; }}; }}"
+        subprocess.run(["nft", rules], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["nft", "delete", "table", "ip", table], check=True)
+
     def new(self, name: str, *, owner: str = "hub") -> str:
         """An empty database; its URL for hub.database."""
         self.run(f'create database "{name}" owner {owner}')

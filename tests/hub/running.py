@@ -175,6 +175,15 @@ class RunningHub:
             _end(self._hub)
             self._hub = None
 
+    def end(self, *, within_s: float) -> None:
+        """Tell the hub to end, and nothing else. AssertionError when it has not after `within_s`."""
+        assert self._hub is not None
+        self._hub.terminate()
+        try:
+            self._hub.wait(within_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the hub has not ended:\n{self.log[-6000:]}") from None
+
     def restart_proxy(self) -> None:
         """With the token that `secrets` has now; it begins without the hub's routes."""
         assert self._proxy is not None

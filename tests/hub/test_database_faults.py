@@ -4,6 +4,7 @@ a restart, and nothing was lost."""
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -162,3 +163,56 @@ def test_a_full_disk_is_said_and_room_is_enough(sqlite: RunningHub) -> None:
     assert someone.sign_up("newcomer", USERS_PASSWORD).status == 200
     assert someone.sign_in("newcomer", USERS_PASSWORD).path == "hub/home"
     assert sqlite.hub_pid == pid
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[RunningHub]:
+    """A hub whose state is on an ext4 of its own, mounted as Debian mounts it."""
+    hub, image = RunningHub(tmp_path / "hub"), tmp_path / "disk"
+    hub.settings.update(signup="open", ask_email=False)
+    state = hub.folder / "state"
+    image.touch()
+    os.truncate(image, 64 * 1024**2)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    subprocess.run(["mount", "-o", "loop,errors=remount-ro", image, state], check=True)
+    try:
+        hub.start()
+        yield hub
+    finally:
+        hub.stop()
+        subprocess.run(["umount", state], check=True)
+
+
+def _refuses(hub: RunningHub) -> str:
+    """What is said of a database that can be read and not written."""
+    page = Browser(hub.url).sign_up("newcomer", USERS_PASSWORD)
+    assert (page.status, page.path) == (503, "hub/signup")
+    assert MESSAGE in page.html
+    return problem(hub)
+
+
+def test_a_file_that_somebody_froze_is_said_and_its_release_is_enough(on_disk: RunningHub) -> None:
+    admin, pid = choose_first_password(on_disk), on_disk.hub_pid
+    files = sorted((on_disk.folder / "state").glob("jupyterhub.sqlite*"))
+    assert [path.suffix for path in files] == [".sqlite", ".sqlite-shm", ".sqlite-wal"]
+    subprocess.run(["chattr", "+i", *files], check=True)
+    try:
+        said = _refuses(on_disk)
+        assert "readonly" in said or "unable to open" in said, said
+        assert admin.open("/hub/home").status == 200, "what only reads works"
+    finally:
+        subprocess.run(["chattr", "-i", *files], check=True)
+    assert problem(on_disk) == ""
+    assert Browser(on_disk.url).sign_up("newcomer", USERS_PASSWORD).status == 200
+    assert on_disk.hub_pid == pid
+
+
+def test_a_disk_that_the_kernel_made_read_only_is_said(on_disk: RunningHub) -> None:
+    """As it does with one that has an error: nobody can remount one read-only while a file is open for writing."""
+    admin = choose_first_password(on_disk)
+    device = os.stat(on_disk.folder / "state").st_dev
+    name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+    Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("staged")
+    said = _refuses(on_disk)
+    assert "readonly" in said or "unable to open" in said, said
+    assert admin.open("/hub/home").status == 200, "what only reads works"

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import pytest
+from conftest import choose_first_password
 from running import RunningHub, call, running_hub
 
 from hubagent.adapters.net.probe import SocketHttpProbe
@@ -142,6 +143,32 @@ def test_a_login_page_that_cannot_be_rendered_is_told_with_the_hubs_own_error(sp
     health = way.door.health(way.desired)
     assert health is not None
     assert "no_such_filter" in health.error
+
+
+REFUSING = """
+from hubagent.hub.authenticator import HubagentAuthenticator
+from hubagent.hub.loader import load
+
+async def refresh_user(self, user, handler=None):
+    raise LookupError("no directory at ldap.example.org")
+
+HubagentAuthenticator.refresh_user = refresh_user
+load(get_config())
+"""
+
+
+def test_an_error_that_the_hub_only_logs_is_told(tmp_path: Path) -> None:
+    """Whoever has a session is sent to sign in again, and no page says why."""
+    with running_hub(tmp_path / "hub") as hub:
+        admin = choose_first_password(hub)
+        hub.config = tmp_path / "config.py"
+        hub.config.write_text(REFUSING)
+        hub.restart_hub()
+        assert admin.open("/hub/home").path.startswith("hub/login")
+        way = Way.real(hub)
+        health = way.door.health(way.desired)
+        assert health is not None
+        assert health.error == "LookupError: no directory at ldap.example.org"
 
 
 def test_a_home_that_cannot_be_shown_is_found_by_signing_in(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from browser import Browser
 from conftest import ADMIN_PASSWORD, choose_first_password
 from running import RunningHub, call, running_hub
 
-from hubagent.hub.configuration import SPAWN_BUCKETS
+from hubagent.hub.configuration import SPAWN_BUCKETS, build_config
 from hubagent.hub.database import database_url
 from hubagent.hub.reading import SettingsError
+from hubagent.hub.settings import load_hub, load_secrets
 from tests.waiting import wait_until
 
 
@@ -183,3 +184,24 @@ def test_database_urls() -> None:
     with pytest.raises(SettingsError, match="a password but no user"):
         database_url("postgresql://db/hub", "canary", state)
     assert os.environ.get("PGPASSWORD") is None
+
+
+def test_what_an_administrator_says_of_connections_comes_before_the_hubs_own_limits(tmp_path: Path) -> None:
+    hub = RunningHub(tmp_path / "hub")
+    own = {"connect_args": {"keepalives_idle": 60, "sslmode": "require"}}
+    hub.settings.update(
+        database="postgresql://hub@db/hub?connect_timeout=3", traits={"JupyterHub": {"db_kwargs": own}}
+    )
+    hub.write()
+    etc = hub.folder / "etc"
+    config, left_out = build_config(
+        load_hub(etc / "hub.json"), load_secrets(etc / "secrets.json"), hub.folder / "state"
+    )
+    assert left_out == ()
+    arguments = config.JupyterHub.db_kwargs["connect_args"]
+    assert {name: arguments.get(name) for name in ("connect_timeout", "keepalives_idle", "sslmode")} == {
+        "connect_timeout": None,
+        "keepalives_idle": 60,
+        "sslmode": "require",
+    }
+    assert arguments["tcp_user_timeout"] > 0
