@@ -33,7 +33,7 @@ HOME: Final = "/home/jovyan/work"
 _HELPER: Final = """
 import sys
 from pathlib import Path, PurePosixPath
-from hubagent.homes_helper import main
+from hubagent.helper.main import main
 from hubagent.layout import Layout
 sys.exit(main(sys.argv[2:], layout=Layout(Path(sys.argv[1]))))
 """

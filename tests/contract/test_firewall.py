@@ -205,13 +205,13 @@ class TestWatch:
         def is_held() -> bool:
             return (folder / "run/held").read_text() == (folder / "run/listing").read_text()
 
-        wait_until(is_held, timeout_s=10.0)
+        wait_until(is_held)
         network.run("M", "nft", by_hand)
-        wait_until(lambda: not is_held(), timeout_s=10.0)
+        wait_until(lambda: not is_held())
         self.load(network, folder)
         assert is_held()
         network.run("M", "nft", "add table inet others; delete table inet others")  # news of nothing of ours
-        wait_until(is_held, timeout_s=10.0)
+        wait_until(is_held)
 
     def test_whether_dockers_own_rules_are_there_is_noted(
         self, network: SmallNetwork, folder: Path, watch: None
@@ -221,8 +221,8 @@ class TestWatch:
             return path.read_text().strip() if path.exists() else ""
 
         docker = f'table ip dockers {{ chain c {{ type nat hook postrouting priority 100; oifname != "{BRIDGE}" masquerade; }}; }}'
-        wait_until(lambda: noted() == "gone", noted, timeout_s=10.0)
+        wait_until(lambda: noted() == "gone", noted)
         network.run("M", "nft", docker)
-        wait_until(lambda: noted() == "there", noted, timeout_s=10.0)
+        wait_until(lambda: noted() == "there", noted)
         network.run("M", "nft", "delete table ip dockers")
-        wait_until(lambda: noted() == "gone", noted, timeout_s=10.0)
+        wait_until(lambda: noted() == "gone", noted)

@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from pathlib import Path
-from hubagent.adapters.files import LocalFileStore
+from hubagent.adapters.files.store import LocalFileStore
 from hubagent.errors import DeliveryError
-from hubagent.first_login import FirstLogins, show
+from hubagent.cli.first_login import FirstLogins, show
 from hubagent.layout import Layout
 logins = FirstLogins(LocalFileStore(), Layout(Path(sys.argv[1])), ("Ada", "bob", "carl", "dora"))
 found = logins.logins(logins.chosen(tuple(sys.argv[3:])), lambda: ("carl",))

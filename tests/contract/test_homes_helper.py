@@ -686,7 +686,7 @@ def test_who_dies_holds_nothing(real: SmallHomes) -> None:
 _HOLDING = """
 import sys, time
 from pathlib import Path
-from hubagent.adapters.homes import HomesClient
+from hubagent.adapters.net.homes_helper import HomesClient
 hold = HomesClient(Path(sys.argv[1])).freeze(sys.argv[2])
 print("held", flush=True)
 time.sleep(600)

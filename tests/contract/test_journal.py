@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 AGENT = """
 import logging
-from hubagent.adapters.log import JournalLog
+from hubagent.adapters.machine.log import JournalLog
 
 log = logging.getLogger("hubagent.test")
 logging.getLogger().setLevel(logging.DEBUG)
@@ -35,7 +35,7 @@ raise SystemExit("an end without a log")
 """
 HELPER = """
 import logging
-from hubagent import homes_helper
+from hubagent.helper import main as homes_helper
 
 homes_helper.start_log()
 logging.info("attached")

@@ -33,8 +33,8 @@ exec "$@"
 _PROGRAM: Final = """
 import logging, sys
 from pathlib import Path
-from hubagent.adapters.log import JournalLog
-from hubagent.agent import Agent
+from hubagent.adapters.machine.log import JournalLog
+from hubagent.agent.agent import Agent
 from hubagent.layout import Layout
 logging.getLogger().setLevel(logging.INFO)
 layout = Layout(Path(sys.argv[1]))

@@ -112,8 +112,8 @@ def install(machine: Machine, repository: Path) -> Hub:
 # No image registry can be asked, so the base of the shipped recipe cannot be had.
 _TAGS_OF_RECIPES = """
 from pathlib import Path
-from hubagent.adapters.image_inputs import LocalInputs
-from hubagent.config import loader
+from hubagent.adapters.docker.image_inputs import LocalInputs
+from hubagent.config.reading import loader
 from hubagent.images.recipe import recipe
 for server in loader.load(Path('/etc/hubagent.yaml').read_bytes(), path='the shipped file').servers:
     if server.build is not None:
