@@ -87,6 +87,10 @@ bench: deb ## measure, against the alternative in the same run; writes build/ben
 soak: venv repo ## everything at random on one booted machine; SOAK_S=1200 seconds, SOAK_SEED= the same order again
 	$(PY) -m tests.soak.run
 
+.PHONY: dev
+dev: build/venv/.done ## the agent on a machine in memory, for who works on it: edit build/dev/hubagent.yaml, see 127.0.0.1:9811
+	@exec $(PY) -m tests.dev build/dev
+
 # Packages
 
 .PHONY: deb

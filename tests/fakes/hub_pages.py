@@ -42,13 +42,18 @@ class FakeHubPages:
         self._certificate = certificate
         self._password: str | None = None
         self._is_signed_in = False
+        self._network = probe
         for front in (back, *fronts):
-            probe.serve_by(f"{front}{_LOGIN}", self._page(front, self._login), method="GET")
-            probe.serve_by(f"{front}{_LOGIN}", self._page(front, self._sign_in), method="POST")
-            probe.serve_by(f"{front}{_HOME}", self._page(front, self._home), method="GET")
+            self.serve_under(front)
         for path, answer in (("probe", self._probe), ("health", self._health)):
             probe.serve_by(f"{back}/hub/api/hubagent/{path}", self._to_agent(back, answer))
         probe.serve_by(f"{back}/hub/api/info", self._to_agent(back, lambda _: HttpAnswer(self.info, b"{}")))
+
+    def serve_under(self, front: str) -> None:
+        """People come in by this URL, too."""
+        self._network.serve_by(f"{front}{_LOGIN}", self._page(front, self._login), method="GET")
+        self._network.serve_by(f"{front}{_LOGIN}", self._page(front, self._sign_in), method="POST")
+        self._network.serve_by(f"{front}{_HOME}", self._page(front, self._home), method="GET")
 
     @property
     def is_signed_in(self) -> bool:

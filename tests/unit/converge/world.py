@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hubagent
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
@@ -73,7 +75,12 @@ class World:
     """The agent's converging half on a fake machine. `reboot_agent` is a kill -9 and a start."""
 
     def __init__(
-        self, config: str = CONFIG, *, files: MemoryFileStore | None = None, pools: Pools | None = None
+        self,
+        config: str = CONFIG,
+        *,
+        files: MemoryFileStore | None = None,
+        pools: Pools | None = None,
+        clock: ManualClock | None = None,
     ) -> None:
         self.layout = Layout()
         self._pools = pools
@@ -81,7 +88,7 @@ class World:
             lambda port: port
         )  # what the next agent reaches the machine through
         self.with_tools: Callable[[Tools], Tools] = lambda tools: tools  # and how it uses it
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
             dict.fromkeys(UNITS.values(), ActiveState.INACTIVE)
@@ -151,7 +158,14 @@ class World:
             recorder=self.metrics,
             served_metrics=lambda: self.served_metrics,
         )
-        self.survey = Survey(tools, self.generations, observer, version="0", pid=1, pools=self._pools)
+        self.survey = Survey(
+            tools,
+            self.generations,
+            observer,
+            version=hubagent.__version__,
+            pid=os.getpid(),
+            pools=self._pools,
+        )
 
     def lose_power(self, survivors: Survivors) -> None:
         """The machine goes off and boots again; the agent has not looked yet."""
@@ -210,8 +224,6 @@ class World:
         self.units.on(UNITS[Component.FIREWALL], self._firewall)
         self.units.on(DOCKER, self._docker)
         self.probe.serve_by("http://127.0.0.1/-/hubagent", self._marker)
-        for front in FRONTS:
-            self.probe.serve_by(f"{front}/-/hubagent", self._marker)
         self.probe.serve_by("http://127.0.0.1:8001/api/routes", self._routes)
         self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/proxy", self._resync, method="POST")
         self.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", lambda _: self._if_up(Component.HUB))
@@ -220,11 +232,18 @@ class World:
         self.pages = FakeHubPages(
             self.probe,
             back=back,
-            fronts=FRONTS,
+            fronts=(),
             token=lambda: self.agent_token,
             is_open=lambda front: self._up(Component.HUB) and (front == back or self._through()),
             certificate=self._served_certificate,
         )
+        for front in FRONTS:
+            self.open_front(front)
+
+    def open_front(self, front: str) -> None:
+        """This URL leads to nginx."""
+        self.probe.serve_by(f"{front}/-/hubagent", self._marker)
+        self.pages.serve_under(front)
 
     def _up(self, component: Component) -> bool:
         return self.units.is_active(UNITS[component])

@@ -101,8 +101,10 @@ class World:
     """`pool` is an agent's pool, whose thread does not run: `look` is one look of its keeper. `restart` is the
     next agent on the same machine."""
 
-    def __init__(self, warm: Warm | None = None, **server: object) -> None:
-        self.clock = ManualClock()
+    def __init__(
+        self, warm: Warm | None = None, *, clock: ManualClock | None = None, **server: object
+    ) -> None:
+        self.clock = clock or ManualClock()
         self.files = MemoryFileStore()
         self.files.put_folder(GUESTS)
         self.containers = FakeContainers(now=self.clock.time)

@@ -1,0 +1,1 @@
+"""The agent on a machine in memory, for those who work on it: `make dev`."""
