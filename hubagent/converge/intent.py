@@ -24,6 +24,7 @@ from hubagent.render import firewall
 from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired
 from hubagent.render.secrets import Secrets
 from hubagent.render.tokens import with_tokens_of
+from hubagent.state import words
 from hubagent.state.model import Component
 from hubagent.state.status import Problem, Reason
 
@@ -85,7 +86,12 @@ class Intents:
             problem = Problem(None, Reason.UNIT, str(error))
             return self._stay(in_force, sha256, problems=(*damage, problem), retry=True)
         held = self._quarantine.held(sha256, candidate.digest)
-        if held is not None and in_force is not None:
+        left_s = held.left_s(self._tools.clock.time()) if held is not None else None
+        if held is not None and in_force is not None and left_s is not None and left_s > 0:
+            message = f"{held.reason}; it is tried again in {words.duration(left_s)}, or by hubagent apply"
+            problem = Problem(None, Reason.VERIFY, message)
+            return self._stay(in_force, sha256, problems=(*damage, problem), postponed=True)
+        if held is not None and in_force is not None and left_s is None:
             problem = Problem(None, Reason.VERIFY, f"not tried again until the file changes: {held.reason}")
             return self._stay(in_force, sha256, errors=(held.reason,), problems=(*damage, problem))
         waits = self._postponed.message(candidate.digest)

@@ -1,4 +1,4 @@
-"""Bytes that did not work out are not tried again until they change."""
+"""Bytes that did not work out are not tried again until they change, or until a while has passed."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ class Held:
     digest: str | None
     reason: str
     at_s: float  # unix time
+    pause_s: float | None = None  # after which they are tried again; None for never
+    interruptions: int = 0  # how often the agent ended while it applied them
+
+    def left_s(self, now_s: float) -> float | None:
+        """Until they are tried again, in seconds, 0 when they may be now; None for never. A clock that was put back
+        makes no pause longer."""
+        if self.pause_s is None:
+            return None
+        return max(0.0, self.at_s + self.pause_s - now_s) if now_s >= self.at_s else 0.0
 
 
 _HELD: Final = Codec(Held, strict=False)
@@ -42,6 +51,11 @@ class Quarantine:
         held = self._entry()
         if held is not None and held.source_sha256 != source_sha256:
             self.release()
+
+    def interruptions(self, source_sha256: str) -> int:
+        """How often the agent ended while it applied these bytes, as far as that was held against them."""
+        held = self._entry()
+        return held.interruptions if held is not None and held.source_sha256 == source_sha256 else 0
 
     def held(self, source_sha256: str, digest: str) -> Held | None:
         """The entry when it covers this candidate."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from typing import Final
 
+from hubagent.backoff import Backoff
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.ports import Clock
@@ -12,7 +14,11 @@ from hubagent.state.model import Plan
 
 log = logging.getLogger(__name__)
 
-_MAX_ATTEMPTS = 3  # a file that takes the agent down this often is not tried again
+_AT_ONCE: Final = 3
+"""So often a file is tried without a pause. Then it may be what takes the agent down, and each try may interrupt
+people; but a power cut or a lack of memory is not its fault, so that it is tried for ever, and ever more rarely."""
+
+_PAUSES: Final = Backoff(first_s=300.0, most_s=6 * 3600.0)
 
 
 class Recovery:
@@ -41,9 +47,13 @@ class Recovery:
         )
         if switch.origin is None or self._generations.whole(switch.origin) is not None:
             self._generations.abort(switch, "interrupted")
-        if switch.attempt >= _MAX_ATTEMPTS:
+        known = self._quarantine.interruptions(switch.source_sha256)  # a look before may have held it already
+        if switch.attempt >= _AT_ONCE and switch.attempt > known:
             reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
-            self._quarantine.hold(Held(switch.source_sha256, None, reason, self._clock.time()))
+            pause_s = _PAUSES.delay_s(switch.attempt - _AT_ONCE + 1)
+            self._quarantine.hold(
+                Held(switch.source_sha256, None, reason, self._clock.time(), pause_s, switch.attempt)
+            )
         self._interrupted, self._has_leave = switch, switch.disruptive
         if not switch.disruptive:
             self._generations.commit()
@@ -65,5 +75,5 @@ class Recovery:
         """The one to begin now."""
         before = self._interrupted
         again = before is not None and before.source_sha256 == source_sha256
-        attempt = before.attempt + 1 if before and again else 1
-        return Switch(origin, target, source_sha256, attempt, disruptive=steps.level.drops_websockets)
+        attempts = before.attempt if before and again else self._quarantine.interruptions(source_sha256)
+        return Switch(origin, target, source_sha256, attempts + 1, disruptive=steps.level.drops_websockets)

@@ -229,14 +229,16 @@ THE_AGENT = Chapter(
         Case(
             "10",
             "The agent is killed at any step of a change",
-            "Started again it brings the machine to generation N or N+1, whole; another check has nothing to do. Bytes that take "
-            "it down three times are set aside.",
+            "Started again it brings the machine to generation N or N+1, whole; another check has nothing to do. Bytes under "
+            "which it ended three times are tried ever more rarely, and that is said.",
             (
                 *_tests(
                     CRASHES,
                     "the_agent_is_killed_before_any_call",
                     "the_agent_is_killed_within_any_write_of_an_edit",
-                    "bytes_that_take_the_agent_down_again_and_again_are_set_aside",
+                    "a_file_under_which_the_agent_ends_again_and_again_waits_ever_longer",
+                    "one_more_try_can_be_asked_for_and_another_file_is_tried_at_once",
+                    "a_clock_that_was_put_back_makes_no_pause_longer",
                 ),
                 *_tests(FILES, "killed_at_any_moment_the_file_is_whole"),
                 *_tests(EDITS, "the_agent_killed_touches_no_service_and_comes_back"),

@@ -188,28 +188,84 @@ def test_what_never_serves_is_taken_back_whenever_the_power_failed() -> None:
         assert_runs_what_is_in_force(world)
 
 
-def test_bytes_that_take_the_agent_down_again_and_again_are_set_aside() -> None:
-    """An apply that was interrupted three times is not begun a fourth time: the last good generation runs."""
+def _dying(times: int) -> tuple[Machine, list[Killed]]:
+    """An edit whose apply kills the agent so often, and how often still."""
     world = _edited()
     world.nginx_loads = False  # so that it has to be reloaded each time
-    lives = [Killed(), Killed(), Killed()]
+    lives = [Killed() for _ in range(times)]
 
     def die(_verb: UnitVerb) -> None:
         if lives:
             raise lives.pop()
 
     world.units.on(NGINX, die)
-    for _ in range(3):
-        with pytest.raises(Killed):
-            world.look()
-        world.reboot_agent()
+    return world, lives
+
+
+def _dies(world: Machine) -> None:
+    with pytest.raises(Killed):
+        world.look()
+    world.reboot_agent()
+
+
+def _waits(world: Machine) -> str:
+    """What is said of a file that is not tried now; the last good generation runs."""
     look = world.look()
-    assert look.result is Result.REJECTED
-    assert "interrupted 3 times" in str(look.problems)
+    assert look.result is Result.FAILED
     assert world.generations.current() == 1
     assert_runs_what_is_in_force(world)
+    (said,) = [problem.message for problem in look.problems if "interrupted" in problem.message]
+    return said
+
+
+def test_a_file_under_which_the_agent_ends_again_and_again_waits_ever_longer() -> None:
+    """It may be what takes the agent down, or the power failed three times: it neither loops nor is lost."""
+    world, lives = _dying(5)
+    for _ in range(3):
+        _dies(world)
+    assert "interrupted 3 times" in _waits(world)
+    assert "tried again in 5 min" in _waits(world)
+    world.reboot_agent()
+    assert "tried again in 5 min" in _waits(world), "a restart of the agent does not shorten it"
+    world.clock.advance(299.0)
+    _waits(world)
+    world.clock.advance(2.0)
+    _dies(world)
+    assert "interrupted 4 times" in _waits(world)
+    world.reboot_agent()
+    assert "tried again in 10 min" in _waits(world)
+    world.clock.advance(601.0)
+    _dies(world)
+    assert "tried again in 20 min" in _waits(world)
+    world.clock.advance(1201.0)
+    assert lives == []
+    world.nginx_loads = True
+    assert world.look().result is Result.OK
+    assert world.current("hubagent.yaml") == EDIT.encode()
+
+
+def test_one_more_try_can_be_asked_for_and_another_file_is_tried_at_once() -> None:
+    world, lives = _dying(4)
+    for _ in range(3):
+        _dies(world)
+    _waits(world)
+    with pytest.raises(Killed):
+        world.look(retry=True)
+    world.reboot_agent()
+    _waits(world)
+    assert lives == []
     world.nginx_loads = True
     world.edit(EDIT + "# touched\n")
+    assert world.look().result is Result.OK
+
+
+def test_a_clock_that_was_put_back_makes_no_pause_longer() -> None:
+    world, _ = _dying(3)
+    for _ in range(3):
+        _dies(world)
+    _waits(world)
+    world.clock.step_wall_clock(-1_000_000.0)
+    world.nginx_loads = True
     assert world.look().result is Result.OK
 
 
