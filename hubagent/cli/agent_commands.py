@@ -21,7 +21,7 @@ from hubagent.cli import console
 from hubagent.cli.check import say_where_it_leads
 from hubagent.cli.command_line import Command
 from hubagent.cli.doctor_report import doctor_json, doctor_text
-from hubagent.cli.plan_report import plan_json, plan_text
+from hubagent.cli.plan_report import plan_json, preview_text
 from hubagent.cli.status import exit_code, show
 from hubagent.converge.doctor import examine
 from hubagent.converge.outcome import Order
@@ -57,14 +57,18 @@ def _plan(arguments: argparse.Namespace, layout: Layout) -> int:
     finally:
         agent.close()
     if arguments.json:
-        print(json.dumps(plan_json(prepared.plan), indent=1))
+        problems = [problem.message for problem in prepared.problems]
+        print(json.dumps({**plan_json(prepared.plan), "problems": problems}, indent=1))
     else:
-        print(plan_text(prepared.plan, colour=console.has_colour()), end="")
+        unsaid = [problem for problem in prepared.problems if problem.message not in prepared.errors]
+        print(preview_text(prepared.plan, unsaid, colour=console.has_colour()), end="")
     if any(change.key == "host" for change in prepared.plan.changes):
         say_where_it_leads(prepared.intent.config)
     for message in prepared.errors:
         console.complain(message)
-    return console.USAGE if prepared.errors else console.OK
+    if prepared.errors:
+        return console.USAGE
+    return console.WRONG if prepared.problems else console.OK
 
 
 def _apply(arguments: argparse.Namespace, layout: Layout) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hubagent.cli.terminal import Painter
 from hubagent.config.made.changes import Change
 from hubagent.ladder import Level
 from hubagent.state.model import Plan, Step
+from hubagent.state.status import Problem
 from hubagent.text import clean
 
 FORMAT: Final = 1
@@ -48,6 +49,15 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
 
 def _notice(begins: str, level: Level) -> str:
     return f"{begins} (level {level.value}, {level.title}): {level.notice}."
+
+
+def preview_text(plan: Plan, problems: Sequence[Problem], *, colour: bool) -> str:
+    """For a terminal: the plan, and what keeps the file from being planned or tried. Ends with a newline."""
+    if not problems:
+        return plan_text(plan, colour=colour)
+    shown = "" if plan.is_empty and not plan.pending else plan_text(plan, colour=colour) + "\n"
+    paint = Painter(colour=colour)
+    return shown + "".join(f"{paint.yellow('Problem')}: {clean(problem.message)}\n" for problem in problems)
 
 
 def notes(plan: Plan) -> dict[str, str]:
