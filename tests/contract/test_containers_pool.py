@@ -347,7 +347,7 @@ class TestReal:
         identifier = real.containers.create(real.spec())
         real.containers.start(identifier)
         assert real.containers.run(identifier, (SLEEP[0], "nonsense"), timeout_s=30) == 1
-        with pytest.raises(ContainerError, match=r"does not end within 0\.1 s"):
+        with pytest.raises(ContainerError, match=r"did not finish within 0\.1 s"):
             real.containers.run(identifier, SLEEP, timeout_s=0.1)
 
     def test_a_new_weight_changes_no_limit(self, real: World, engine: Engine) -> None:

@@ -151,7 +151,7 @@ def test_one_clear_line(
 def test_servers_are_checked_too(files: RunningHub) -> None:
     files.servers["default"] = "r"
     files.write()
-    assert "servers.json: default: names no entry" in check(files.folder / "etc").stderr
+    assert "servers.json: default: is not an entry" in check(files.folder / "etc").stderr
 
 
 def test_usage() -> None:

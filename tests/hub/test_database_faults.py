@@ -98,7 +98,7 @@ def test_a_start_that_is_pending_meanwhile_ends_when_it_is_back(
             answer = pool.submit(call, url, method="POST", token=TOKEN, timeout_s=60)
             wait_until(lambda: hold.reached, "the start")
             postgres.stop()
-        waits = f"does not take what became of jupyter-{user}"
+        waits = f"does not accept the new state of jupyter-{user}"
         wait_until(lambda: waits in scene.hub.log, "the start to wait for the database")
         postgres.start()
     works = image != "fails"

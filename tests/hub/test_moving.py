@@ -318,7 +318,7 @@ def test_accounts_that_cannot_be_read_are_not_left_behind_unsaid(
         starts.start(other)
     notice = starts.start("sqlite")
     assert re.search(
-        rf"is as it was when the hub left it at 20\S+; what came later is in {empty}, which could", notice
+        rf"is as it was when the hub stopped using it at 20\S+; later data is in {empty}, which could", notice
     )
     assert starts.people("sqlite") == ["ada", "ben"]
     postgres.run(f'alter database "{name}-gone" rename to "{name}"')

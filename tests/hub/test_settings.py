@@ -137,7 +137,7 @@ def test_servers_are_read(files: RunningHub) -> None:
     [
         ("default", "r", "default: is not an entry of servers: 'r'"),
         ("landing", "lab", "landing: must be a path from the root, is 'lab'"),
-        ("servers", {}, "default: names no entry"),
+        ("servers", {}, "default: is not an entry"),
         ("servers.julia.volume", "home", r"servers.julia.volume: must hold \{username\}"),
         ("servers.julia.volume", "{username}{x}", "servers.julia.volume: must hold"),
         ("servers.julia.home", "work", "servers.julia.home: must be an absolute path"),

@@ -283,7 +283,7 @@ def test_a_docker_in_trouble_ends_no_server(scene: Scene, trouble: str) -> None:
         scene.docker.fault = 500
     else:
         scene.agent.stop()
-    message = "Cannot ask about jupyter-worker, which counts as running"
+    message = "Cannot ask about jupyter-worker, which is treated as running"
     wait_until(lambda: scene.hub.log[before:].count(message) >= 2, "two polls in vain")
     assert scene.ready("worker")
     words = (
@@ -425,7 +425,7 @@ def test_a_start_that_the_hub_broke_off_is_found_when_the_agent_is_back(scene: S
         scene.docker.hold_file.unlink()
     try:
         scene.hub.restart_hub()
-        wait_until(lambda: "about jupyter-twice, which counts as running" in scene.hub.log, "the first look")
+        wait_until(lambda: "about jupyter-twice, which is treated as running" in scene.hub.log, "the first look")
     finally:
         scene.agent.start()
     wait_until(lambda: scene.ready("twice"), "the server to be found")
