@@ -83,7 +83,7 @@ def test_a_hub_moves_to_an_empty_machine(hub: Hub, pristine: Hub, tmp_path: Path
         _a_damaged_one_changes_nothing(new, file)
         restored = _hubagent(machine, "restore", BACKUP)
         assert restored.rc == 0, restored.stdout + restored.stderr
-        assert "of bookworm-" in restored.stdout
+        assert ", from bookworm-" in restored.stdout
         assert new.config() == _CONFIG
         assert machine.read(SECRET) == "of the course"
         assert machine.read(CERTIFICATE) == made["certificate"]
