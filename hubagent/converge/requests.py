@@ -20,7 +20,7 @@ class Request:
     order: Order
 
 
-_ORDER: Final = Codec(Order, strict=False)
+_ORDER: Final = Codec(Order, strict=True)  # an order that is not wholly understood is not carried out
 
 
 class Requests:

@@ -43,7 +43,7 @@ class Answer:
     words: tuple[str, ...]
 
 
-_DECISION: Final = Codec(Decision, strict=False)
+_DECISION: Final = Codec(Decision, strict=True)
 _ANSWER: Final = Codec(Answer, strict=False)
 
 

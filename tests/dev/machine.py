@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from hubagent.adapters.machine.clock import SystemClock
+from hubagent.agent.agent import status_page
 from hubagent.config.model import Config
 from hubagent.converge.in_force import Declared
 from hubagent.converge.observe import UNITS
@@ -20,6 +22,8 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import IMAGE
 from tests.unit.converge.world import World
 from tests.unit.pool.world import World as PoolWorld
+
+TEMPLATES = Path(__file__).parents[2] / "conf/templates"
 
 
 class RunningClock(ManualClock):
@@ -71,7 +75,7 @@ class Machine(World):
         self.slots = Slots(clock)
         super().__init__(config, pools=self.slots, clock=clock)
         self._declared = Declared(self.generations)
-        self.endpoints = Endpoints(self.metrics)
+        self.endpoints = Endpoints(self.metrics, status_page(TEMPLATES))
         self.exposition = Exposition(self.endpoints, self.metrics)
         self.units.on(UNITS[Component.NGINX], self._open_fronts)
 

@@ -665,7 +665,6 @@ THE_SERVICES = Chapter(
             (
                 *_tests(PLAN, "a_stopped_unit_is_started", "a_masked_unit_is_respected"),
                 *_tests(PLAN, "drift_warn_leaves_what_was_changed_by_hand_and_says_so"),
-                *_tests(SYSTEMD, "an_edited_unit_file_shows_as_needing_a_daemon_reload"),
                 *_tests(SYSTEMD, "another_job_cancels_ours_and_we_hear_of_it"),
                 *_tests(SERVICES, "a_job_that_ends_otherwise_is_taken_back"),
                 *_tests(EDITS, "a_stopped_service_is_started_and_a_masked_one_respected"),
@@ -1231,7 +1230,7 @@ THE_POOL = Chapter(
             ),
         ),
         Case(
-            "S17",
+            "S23",
             "The agent or the hub's database is away while somebody signs in, is renamed or deleted",
             "Nobody waits for it. What the agent has to hear it hears in order once both are back; what is refused is told again for "
             "an hour; more than 10,000 reports are not kept, and that is said.",

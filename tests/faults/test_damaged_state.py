@@ -124,7 +124,7 @@ def test_a_generation_of_a_later_version_is_refused_in_words(world: World) -> No
     world.reboot_agent()
     look = world.look(rollback_to=1)
     assert look.result is Result.FAILED
-    assert "manifest of version 2, this hubagent reads 1" in str(look.failure)
+    assert "version: is 2, this hubagent reads 1" in str(look.failure)
     assert in_force(world) == 2
 
 

@@ -425,7 +425,9 @@ def test_a_start_that_the_hub_broke_off_is_found_when_the_agent_is_back(scene: S
         scene.docker.hold_file.unlink()
     try:
         scene.hub.restart_hub()
-        wait_until(lambda: "about jupyter-twice, which is treated as running" in scene.hub.log, "the first look")
+        wait_until(
+            lambda: "about jupyter-twice, which is treated as running" in scene.hub.log, "the first look"
+        )
     finally:
         scene.agent.start()
     wait_until(lambda: scene.ready("twice"), "the server to be found")

@@ -48,7 +48,16 @@ def test_hub_code_is_in_the_environment_whole(hub: Deb) -> None:
     }
     assert {path for path in hub.files() if path.startswith(f"{there}/")} == here | {
         f"{there}/{name}.py"
-        for name in ("__init__", "errors", "hub_documents", "layout", "log_priority", "naming", "request_log")
+        for name in (
+            "__init__",
+            "backoff",
+            "errors",
+            "hub_documents",
+            "layout",
+            "log_priority",
+            "naming",
+            "request_log",
+        )
     }
 
 

@@ -53,7 +53,7 @@ def test_completion_offers_what_the_program_takes(typed: list[str], offered: set
         ' _hubagent; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     answer = set(subprocess.check_output(["bash", "-c", script, "bash", *typed], text=True).split())
-    assert answer == (offered or {*_commands(), "--help", "--version"})
+    assert answer == (offered or {*_commands(), "--help", "--version", "--traceback"})
 
 
 @pytest.mark.parametrize(
