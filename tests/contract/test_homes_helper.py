@@ -212,8 +212,8 @@ def _pipe(place: Path, outside: Path) -> None:
     [
         (_link, "symbolic link"),
         (_link_to_nothing, "symbolic link"),
-        (_file, "no folder"),
-        (_pipe, "no folder"),
+        (_file, "not a folder"),
+        (_pipe, "not a folder"),
     ],
 )
 def test_what_stands_in_the_way_is_refused(
@@ -280,7 +280,7 @@ def test_links_where_users_write_are_not_followed(real: SmallHomes) -> None:
     for folder in (inner, in_a_home):
         real.declare(folder)
         Path(folder.source).symlink_to("/etc")  # a user's doing
-        with pytest.raises(HomeError, match=f"{folder.source}: cannot be attached: a symbolic link"):
+        with pytest.raises(HomeError, match=f"{folder.source}: cannot be attached: it is a symbolic link"):
             _attached(real, real.home(f"reader-of-{folder.target}"), folder)
 
 

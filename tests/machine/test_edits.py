@@ -399,7 +399,6 @@ def _testing(hub: Hub) -> bool:
 def test_the_hubs_own_words_are_in_the_status(pristine: Hub) -> None:
     """What it dies of is in its journal; of the token in it, and of colours, nothing is shown."""
     machine = pristine.machine
-    shipped = pristine.config()
     token = machine.read("/var/lib/hubagent/current/proxy/token").strip()
     program = f"raise RuntimeError('\\x1b[31mno such table: users_extra\\x1b[0m with {token}')"
     machine.write("/srv/dies.py", program + "\n")
@@ -416,6 +415,4 @@ def test_the_hubs_own_words_are_in_the_status(pristine: Hub) -> None:
     finally:
         machine.run(["rm", "-r", drop_in, "/srv/dies.py"])
         machine.run(["systemctl", "daemon-reload"])
-    pristine.edit(shipped)
-    _, status = pristine.apply("--allow-disruption", "--new-tokens")  # the old one is in the journal now
-    assert status["result"] == "ok", status["problems"]
+        machine.run(["journalctl", "--rotate", "--vacuum-size=1K"])  # others search it for the token
