@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hubagent.adapters.machine.clock import SystemClock
-from hubagent.agent.agent import status_page
 from hubagent.config.model import Config
 from hubagent.converge.in_force import Declared
 from hubagent.converge.observe import UNITS
@@ -17,13 +16,19 @@ from hubagent.render.generation import Desired
 from hubagent.state.model import Component, Step
 from hubagent.state.status import PoolStatus
 from hubagent.web.endpoints import Endpoints
+from hubagent.web.page import Sources, StatusPage
 from hubagent.web.server import Exposition
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import IMAGE
 from tests.unit.converge.world import World
 from tests.unit.pool.world import World as PoolWorld
 
-TEMPLATES = Path(__file__).parents[2] / "conf/templates"
+_TEMPLATES = Path(__file__).parents[2] / "conf/templates"
+PAGE = Sources(
+    template=(_TEMPLATES / "status.html.j2").read_text("utf-8"),
+    style=(_TEMPLATES / "status.css").read_text("utf-8"),
+    script=(_TEMPLATES / "status.js").read_text("utf-8"),
+)
 
 
 class RunningClock(ManualClock):
@@ -75,7 +80,7 @@ class Machine(World):
         self.slots = Slots(clock)
         super().__init__(config, pools=self.slots, clock=clock)
         self._declared = Declared(self.generations)
-        self.endpoints = Endpoints(self.metrics, status_page(TEMPLATES))
+        self.endpoints = Endpoints(self.metrics, StatusPage(PAGE))
         self.exposition = Exposition(self.endpoints, self.metrics)
         self.units.on(UNITS[Component.NGINX], self._open_fronts)
 
