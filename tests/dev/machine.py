@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from hubagent.adapters.machine.clock import SystemClock
 from hubagent.config.model import Config
@@ -16,19 +15,12 @@ from hubagent.render.generation import Desired
 from hubagent.state.model import Component, Step
 from hubagent.state.status import PoolStatus
 from hubagent.web.endpoints import Endpoints
-from hubagent.web.page import Sources, StatusPage
 from hubagent.web.server import Exposition
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import IMAGE
 from tests.unit.converge.world import World
 from tests.unit.pool.world import World as PoolWorld
-
-_TEMPLATES = Path(__file__).parents[2] / "conf/templates"
-PAGE = Sources(
-    template=(_TEMPLATES / "status.html.j2").read_text("utf-8"),
-    style=(_TEMPLATES / "status.css").read_text("utf-8"),
-    script=(_TEMPLATES / "status.js").read_text("utf-8"),
-)
+from tests.unit.web.shipped import PAGE
 
 
 class RunningClock(ManualClock):
@@ -80,7 +72,7 @@ class Machine(World):
         self.slots = Slots(clock)
         super().__init__(config, pools=self.slots, clock=clock)
         self._declared = Declared(self.generations)
-        self.endpoints = Endpoints(self.metrics, StatusPage(PAGE))
+        self.endpoints = Endpoints(self.metrics, PAGE)
         self.exposition = Exposition(self.endpoints, self.metrics)
         self.units.on(UNITS[Component.NGINX], self._open_fronts)
 
