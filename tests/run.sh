@@ -44,14 +44,16 @@ lanes() { # 'STAGE…'…: the stages of a lane one after the other, the lanes b
 }
 
 stage() { # NAME
-    local from=$SECONDS
-    ${commands[$1]} >"$logs/$1.log" 2>&1 </dev/null
-    echo $? >"$logs/$1.status"
+    local TIMEFORMAT='%0R s, %0U + %0S s of processor'
+    {
+        time ${commands[$1]} >"$logs/$1.log" 2>&1 </dev/null
+        echo $? >"$logs/$1.status"
+    } 2>"$logs/$1.time"
     {
         flock 9
         printf '\n== %s\n' "$1"
         cat "$logs/$1.log"
-        printf -- '-- %s: %d s\n' "$1" $((SECONDS - from))
+        printf -- '-- %s: %s\n' "$1" "$(<"$logs/$1.time")"
     } 9>"$logs/printing"
 }
 

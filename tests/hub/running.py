@@ -40,15 +40,16 @@ def call(
     body: bytes | None = None,
     timeout_s: float = 5.0,
 ) -> tuple[int, bytes]:
-    """Status and body; status 0 when nobody answers."""
+    """Status and body; status 0 when nobody answers, an empty body where the connection ends in the middle of one."""
     headers = {"Authorization": f"token {token}"} if token else {}
     request = urllib.request.Request(url, method=method, data=body, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
-        with error:
+        with error, suppress(OSError):
             return error.code, error.read()
+        return error.code, b""
     except OSError:
         return 0, b""
 

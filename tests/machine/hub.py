@@ -109,11 +109,15 @@ def install(machine: Machine, repository: Path) -> Hub:
     return hub
 
 
-# No image registry can be asked, so the base of the shipped recipe cannot be had.
+# No image registry can be asked, so the base of the shipped recipe cannot be had. Machines have older versions, too.
 _TAGS_OF_RECIPES = """
 from pathlib import Path
-from hubagent.adapters.docker.image_inputs import LocalInputs
-from hubagent.config.reading import loader
+try:
+    from hubagent.adapters.docker.image_inputs import LocalInputs
+    from hubagent.config.reading import loader
+except ImportError:  # as of 0.1.0
+    from hubagent.adapters.image_inputs import LocalInputs
+    from hubagent.config import loader
 from hubagent.images.recipe import recipe
 for server in loader.load(Path('/etc/hubagent.yaml').read_bytes(), path='the shipped file').servers:
     if server.build is not None:
