@@ -21,7 +21,7 @@ class StopRequested(BaseException):
 
 
 class TemporaryError(HubagentError):
-    """Something outside is not available now; the next look may succeed."""
+    """Something outside is not available now; the next try may succeed."""
 
 
 class DeadlineError(TemporaryError):

@@ -19,7 +19,7 @@ class Verdict(enum.IntEnum):
     """What a number means for whoever looks after the server."""
 
     FINE = 0
-    WARNING = 1  # somebody should look today
+    WARNING = 1  # somebody should act today
     CRITICAL = 2  # users are cut off, or soon will be
 
 
@@ -60,15 +60,15 @@ CERTIFICATE_LEFT_S: Final = Floor(warning=14 * _DAY_S, critical=2 * _DAY_S)
 """Until the certificate's end. certbot renews a month before, and hubagent its own: whoever gets here was passed over
 for two weeks. Two days are a weekend."""
 
-LAST_LOOK_AGE_S: Final = Ceiling(600.0)
-"""Since the agent last looked. It looks every 20 seconds; one look may last on a busy machine, and systemd's watchdog
-ends an agent that hangs."""
+LAST_CHECK_AGE_S: Final = Ceiling(600.0)
+"""Since the agent last checked. It checks every 20 seconds; one check may last on a busy machine, and systemd's
+watchdog ends an agent that hangs."""
 
 PROXY_MEMORY_BYTES: Final = Ceiling(1.5e9)
 """Resident. It keeps routes and open connections, nothing that takes so much: it leaks."""
 
 PROXY_OPEN_FILES: Final = Ceiling(20_000)
-"""A third of what its unit allows (LimitNOFILE=): room for a lecture, and time to look."""
+"""A third of what its unit allows (LimitNOFILE=): room for a lecture, and time to check."""
 
 NGINX_OLD_WORKERS: Final = Ceiling(20)
 """Each holds the memory of a worker until its last websocket closes."""

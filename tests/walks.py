@@ -50,11 +50,11 @@ def modules_passed(action: Callable[[], object]) -> list[str]:
 
 
 def edit() -> list[str]:
-    """What an agent passes that has looked before, and finds another file."""
+    """What an agent passes that has reconciled before, and finds another file."""
     machine = ConvergingMachine()
-    machine.look()
+    machine.reconcile()
     machine.edit(CONFIG + "nginx: {max_body: 7M}\n")
-    passed = modules_passed(machine.look)
+    passed = modules_passed(machine.reconcile)
     assert machine.taken, "the edit took no step"
     return passed
 

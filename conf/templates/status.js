@@ -9,7 +9,7 @@
       const next = new DOMParser().parseFromString(await answer.text(), 'text/html');
       const fresh = next.querySelector('main');
       if (!fresh) throw new Error('no page');
-      for (const id of ['headline', 'body', 'looked']) {
+      for (const id of ['headline', 'body', 'checked']) {
         const here = document.getElementById(id), there = next.getElementById(id);
         if (here && there && here.innerHTML !== there.innerHTML) here.replaceWith(there);
       }

@@ -1,7 +1,7 @@
-"""The agent: builds everything, then one loop that looks, acts, reports and feeds the watchdog.
+"""The agent: builds everything, then one loop that checks, acts, reports and feeds the watchdog.
 
 With cli and user_servers the only place that knows adapters. One thread reconciles; what serves users has
-threads of its own; every other thread only says "look again" (see converge/triggers.py).
+threads of its own; every other thread only says "check again" (see converge/triggers.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from hubagent.adapters.net.probe import SocketHttpProbe
 from hubagent.adapters.systemd.manager import SystemdUnitManager
 from hubagent.adapters.systemd.notify import SystemdNotifier
 from hubagent.agent.user_servers import UserServers
-from hubagent.agent.watchdog_clock import Progress, beating
+from hubagent.agent.watchdog_clock import Progress, with_watchdog
 from hubagent.backoff import Backoff
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import networks
@@ -36,13 +36,13 @@ from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import Declared
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Look, Order
+from hubagent.converge.outcome import Order, Outcome
+from hubagent.converge.ports import Ports
 from hubagent.converge.preflight import Preflight
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests
 from hubagent.converge.survey import Survey
-from hubagent.converge.tools import Tools
 from hubagent.converge.triggers import Trigger, Triggers
 from hubagent.converge.verify import Verifier
 from hubagent.errors import HubagentError, PreflightError, StopRequested, StorageError
@@ -59,7 +59,7 @@ from hubagent.web.server import Exposition
 log = logging.getLogger(__name__)
 
 POLL_S = 20.0
-"""How often the agent looks without being told to: every hint may be lost, this is what counts."""
+"""How often the agent checks without being told to: every hint may be lost, this is what counts."""
 
 _STOP_S = 20.0
 """After being told to end. Less than the unit's TimeoutStopSec, so that an end is never a failure."""
@@ -99,7 +99,7 @@ class Agent:
         self.layout = layout
         self._serve_metrics = serve_metrics
         self.notifier = SystemdNotifier()
-        self.progress = Progress(self._beat)
+        self.progress = Progress(self._feed)
         self.metrics = Metrics()
         self.triggers = Triggers(SystemClock().monotonic)
         self.endpoints = Endpoints(self.metrics, status_page(template_folder))
@@ -112,7 +112,7 @@ class Agent:
         )
         self.engine = DockerEngine()
         files, clock = LocalFileStore(), SystemClock()
-        plain = Tools(
+        plain = Ports(
             units=self.units,
             engine=self.engine,
             files=files,
@@ -123,20 +123,20 @@ class Agent:
             layout=layout,
             templates=templates(template_folder),
         )
-        self.tools = beating(plain, self.progress)
-        self.generations = Generations(self.tools.files, layout)
-        self.requests = Requests(self.tools.files, layout)
-        observer = Observer(self.tools, self.generations, version=hubagent.__version__)
+        self.ports = with_watchdog(plain, self.progress)
+        self.generations = Generations(self.ports.files, layout)
+        self.requests = Requests(self.ports.files, layout)
+        observer = Observer(self.ports, self.generations, version=hubagent.__version__)
         self._serving: ServedMetrics | None = None
         self.reconciler = Reconciler(
-            self.tools,
+            self.ports,
             generations=self.generations,
-            quarantine=Quarantine(self.tools.files, layout),
+            quarantine=Quarantine(self.ports.files, layout),
             observer=observer,
-            candidates=Candidates(self.generations, Preflight(self.tools)),
+            candidates=Candidates(self.generations, Preflight(self.ports)),
             applier=Applier(
-                self.tools,
-                Verifier(self.tools, observer),
+                self.ports,
+                Verifier(self.ports, observer),
                 move_metrics=self._move_metrics,
                 on_step=self._on_step,
                 on_job=self.metrics.unit_job,
@@ -153,7 +153,7 @@ class Agent:
             on_change=lambda: self.triggers.put(Trigger.SERVERS),
         )
         self.survey = Survey(
-            self.tools,
+            self.ports,
             self.generations,
             observer,
             version=hubagent.__version__,
@@ -162,13 +162,13 @@ class Agent:
             images=self.user_servers.images,
             homes_waiting=self.user_servers.homes_waiting,
         )
-        self._failures = 0  # of looks that are worth a retry, in a row
+        self._failures = 0  # of checks that are worth a retry, in a row
 
     def run(self) -> int:
-        """Look until told to stop, within _STOP_S then. Services are never touched on the way out; a change that is
-        broken off is taken up by the next start, as after a power cut."""
+        """Reconcile until told to stop, within _STOP_S then. Services are never touched on the way out; a change that
+        is broken off is taken up by the next start, as after a power cut."""
         faulthandler.enable()  # systemd's watchdog ends a hanging agent by SIGABRT: the journal shows where it hung
-        self.tools.files.make_dir(self.layout.run, mode=0o755)
+        self.ports.files.make_dir(self.layout.run, mode=0o755)
         with InstanceLock(self.layout.run / "lock"):
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts, which inherits it
             threading.Thread(target=self._obey, name="signals", daemon=True).start()
@@ -199,29 +199,29 @@ class Agent:
         self.engine.close()
         self.units.close()
 
-    def look(self, order: Order) -> tuple[Look, Status]:
-        """One look with everything that follows from it: metrics, status file, STATUS=."""
-        begun_s = self.tools.clock.monotonic()
+    def reconcile(self, order: Order) -> tuple[Outcome, Status]:
+        """One check with everything that follows from it: metrics, status file, STATUS=."""
+        begun_s = self.ports.clock.monotonic()
         self._answer_scrapes(None)
-        look = self.reconciler.look(order)
+        outcome = self.reconciler.reconcile(order)
         self._answer_scrapes(ServedMetrics())
-        self.metrics.look_finished(look.result, self.tools.clock.monotonic() - begun_s)
-        if look.prepared is not None:
-            self.user_servers.avoid(networks.unsuitable(self.tools, look.prepared.intent.config))
-        status = self.survey.status(look)
+        self.metrics.reconcile_finished(outcome.result, self.ports.clock.monotonic() - begun_s)
+        if outcome.prepared is not None:
+            self.user_servers.avoid(networks.unsuitable(self.ports, outcome.prepared.intent.config))
+        status = self.survey.status(outcome)
         self.metrics.set_status(status)
         self._publish(status)
-        return look, status
+        return outcome, status
 
     def _loop(self) -> None:
         self.triggers.put(Trigger.START)
-        beat_s = self.notifier.watchdog_interval_s or POLL_S
+        feed_s = self.notifier.watchdog_interval_s or POLL_S
         next_poll_s = 0.0
         while not self.progress.is_stopping:
-            now_s = self.tools.clock.monotonic()
-            why = self.triggers.take(max(0.0, min(beat_s, next_poll_s - now_s)))
-            self._beat()
-            if self.progress.is_stopping or (not why and self.tools.clock.monotonic() < next_poll_s):
+            now_s = self.ports.clock.monotonic()
+            why = self.triggers.take(max(0.0, min(feed_s, next_poll_s - now_s)))
+            self._feed()
+            if self.progress.is_stopping or (not why and self.ports.clock.monotonic() < next_poll_s):
                 continue
             if why == {Trigger.EARLY}:
                 self.reconciler.rehearse()
@@ -232,11 +232,11 @@ class Agent:
                 self.notifier.reloading()
             self.user_servers.keep()
             self._answer_requests()
-            look, status = self.look(Order())
-            if look.result is not Result.NOOP:
+            outcome, status = self.reconcile(Order())
+            if outcome.result is not Result.NOOP:
                 self.user_servers.wake()
-            next_poll_s = self.tools.clock.monotonic() + POLL_S
-            if look.retry:
+            next_poll_s = self.ports.clock.monotonic() + POLL_S
+            if outcome.retry:
                 self._failures += 1
                 self.triggers.put(Trigger.RETRY, delay_s=_BACKOFF.delay_s(self._failures))
             else:
@@ -252,22 +252,22 @@ class Agent:
             return
         for request in waiting:
             self.survey.forget()  # somebody waits for how it is now
-            look, status = self.look(request.order)
+            outcome, status = self.reconcile(request.order)
             self.user_servers.wake(asked=True)
-            self.requests.answer(request, {"result": look.result.value, "status": to_json(status)})
+            self.requests.answer(request, {"result": outcome.result.value, "status": to_json(status)})
 
     def _docker_changed(self) -> None:
         self.user_servers.wake()
         self.triggers.put(Trigger.DOCKER)
 
-    def _beat(self) -> None:
+    def _feed(self) -> None:
         self.notifier.watchdog()
         self.endpoints.alive()
 
     def _publish(self, status: Status) -> None:
         try:
             content = json.dumps(to_json(status)).encode()
-            self.tools.files.write(self.layout.run / "status.json", content, mode=0o600)
+            self.ports.files.write(self.layout.run / "status.json", content, mode=0o600)
         except HubagentError as error:  # a full disk must not stop the agent
             log.error("%s", error)
 

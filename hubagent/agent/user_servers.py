@@ -36,7 +36,7 @@ from hubagent.ownership.requests import Decisions
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.events import ClaimResult, Eviction, PoolRecorder, SlotFailure, SpawnKind
-from hubagent.pool.home_prefetch import Arrivals
+from hubagent.pool.home_prefetch import HomePrefetch
 from hubagent.pool.owners import Owners
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Containers
@@ -93,7 +93,7 @@ class UserServers:
             layout=layout,
             on_change=on_change,
         )
-        self._arrivals = Arrivals(self._config, volumes.home_of)
+        self._home_prefetch = HomePrefetch(self._config, volumes.home_of)
         homes = HomesClient(layout.homes_socket)
         precedence = Precedence(homes, clock)
         self._pool = Pool(
@@ -129,7 +129,7 @@ class UserServers:
             precedence=precedence,
             slots=self._pool.slots.all,
             volumes=volumes,
-            expect=self._arrivals.expect,
+            expect=self._home_prefetch.expect,
         )
         slots = self._pool.slots.all
         desk = home_desk(
@@ -150,7 +150,7 @@ class UserServers:
     def start(self) -> None:
         """Never fails: what cannot be had yet is tried again by `keep`."""
         self.keep()
-        self._arrivals.start()
+        self._home_prefetch.start()
         self._clerk.start()
         self._pool.start()
         self._images.start()
@@ -159,14 +159,14 @@ class UserServers:
     def stop(self) -> None:
         """Servers and slots go on without the agent."""
         self._server.stop()
-        self._arrivals.stop()
+        self._home_prefetch.stop()
         self._clerk.stop()
         self._pool.stop()
         self._images.stop()
         self._trials.stop()
 
     def keep(self) -> None:
-        """Listen for the hub, if that is not so: at every look, since what was in the way may have gone."""
+        """Listen for the hub, if that is not so: at every check, since what was in the way may have gone."""
         try:
             self._server.start()
             fault = ""
@@ -217,7 +217,7 @@ class UserServers:
 
     def decide(self) -> None:
         """Begin what `hubagent homes` asks for. Raises StorageError."""
-        self._clerk.look()
+        self._clerk.poll()
 
     def images(self) -> tuple[ImageStatus, ...]:
         return self._images.status()

@@ -1,4 +1,4 @@
-"""What proves progress, so that a long look at the machine does not look like a hang: each sleep, each call that
+"""What proves progress, so that a long check of the machine does not look like a hang: each sleep, each call that
 came back. A call that does not come back proves nothing."""
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import StopRequested
 from hubagent.ports import Clock
 
-_BEAT_S: Final = 1.0
-"""How often progress is told at most; a look makes many calls."""
+_FEED_EVERY_S: Final = 1.0
+"""How often progress is told at most; a check makes many calls."""
 
 Port = TypeVar("Port")
 
 
-class BeatingClock:
+class WatchdogClock:
     """Wraps a clock; every sleep feeds the watchdog. All loops that sleep have deadlines."""
 
-    def __init__(self, clock: Clock, beat: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, feed: Callable[[], None]) -> None:
         self._clock = clock
-        self._beat = beat
+        self._feed = feed
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
@@ -33,7 +33,7 @@ class BeatingClock:
         return self._clock.time()
 
     def sleep(self, seconds: float) -> None:
-        self._beat()
+        self._feed()
         self._clock.sleep(seconds)
 
     def zone(self) -> str:
@@ -47,13 +47,13 @@ class Progress:
     such as cleaning up, is not interrupted again.
     """
 
-    def __init__(self, beat: Callable[[], None], monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._beat = beat
+    def __init__(self, feed: Callable[[], None], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._feed = feed
         self._monotonic = monotonic
         self._thread = threading.get_ident()
         self._stop = threading.Event()
         self._is_broken_off = False
-        self._beaten_s = float("-inf")
+        self._fed_s = float("-inf")
 
     @property
     def is_stopping(self) -> bool:
@@ -70,43 +70,43 @@ class Progress:
             self._is_broken_off = True
             raise StopRequested
         now_s = self._monotonic()
-        if now_s - self._beaten_s >= _BEAT_S:
-            self._beaten_s = now_s
-            self._beat()
+        if now_s - self._fed_s >= _FEED_EVERY_S:
+            self._fed_s = now_s
+            self._feed()
 
 
-def beating(tools: Tools, beat: Callable[[], None]) -> Tools:
-    """The same tools, which beat before and after each of their calls. What `beat` raises ends the caller, as if the
-    process had been ended there: a place that every start recovers from."""
+def with_watchdog(ports: Ports, feed: Callable[[], None]) -> Ports:
+    """The same ports, which feed the watchdog before and after each of their calls. What `feed` raises ends the
+    caller, as if the process had been ended there: a place that every start recovers from."""
     return dataclasses.replace(
-        tools,
-        units=_beating(tools.units, beat),
-        engine=_beating(tools.engine, beat),
-        files=_beating(tools.files, beat),
-        probe=_beating(tools.probe, beat),
-        certificates=_beating(tools.certificates, beat),
-        machine=_beating(tools.machine, beat),
-        clock=BeatingClock(tools.clock, beat),
+        ports,
+        units=_watched(ports.units, feed),
+        engine=_watched(ports.engine, feed),
+        files=_watched(ports.files, feed),
+        probe=_watched(ports.probe, feed),
+        certificates=_watched(ports.certificates, feed),
+        machine=_watched(ports.machine, feed),
+        clock=WatchdogClock(ports.clock, feed),
     )
 
 
-def _beating(port: Port, beat: Callable[[], None]) -> Port:
-    return cast("Port", _Beating(port, beat))
+def _watched(port: Port, feed: Callable[[], None]) -> Port:
+    return cast("Port", _Watched(port, feed))
 
 
-class _Beating:
-    def __init__(self, port: object, beat: Callable[[], None]) -> None:
+class _Watched:
+    def __init__(self, port: object, feed: Callable[[], None]) -> None:
         self._port = port
-        self._beat = beat
+        self._feed = feed
 
     def __getattr__(self, name: str) -> Any:
         call = getattr(self._port, name)
 
-        def beaten(*arguments: Any, **named: Any) -> Any:
-            self._beat()
+        def watched(*arguments: Any, **named: Any) -> Any:
+            self._feed()
             try:
                 return call(*arguments, **named)
             finally:
-                self._beat()
+                self._feed()
 
-        return beaten
+        return watched

@@ -53,7 +53,7 @@ def volumes_in_the_way(manifest: Manifest, containers: Containers) -> tuple[str,
     )
 
 
-def look(
+def survey(
     manifest: Manifest,
     small: SmallFiles,
     *,

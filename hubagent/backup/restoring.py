@@ -72,7 +72,7 @@ class Restoring:
         backup_id = hashlib.sha256(written).hexdigest()
         journal = Journal(self._files, self._layout, backup_id, hub_runs=self._services.hub_runs())
         small = small_files(_from_start(backup), self._layout, self._files)
-        present = presence.look(
+        present = presence.survey(
             manifest,
             small,
             layout=self._layout,

@@ -114,7 +114,7 @@ def _doctor(arguments: argparse.Namespace, layout: Layout) -> int:
     console.require_root("doctor")
     agent = Agent(layout, serve_metrics=False)
     try:
-        findings = examine(agent.tools, agent.reconciler, last_status(LocalFileStore(), layout))
+        findings = examine(agent.ports, agent.reconciler, last_status(LocalFileStore(), layout))
     finally:
         agent.close()
     if arguments.json:
@@ -134,7 +134,7 @@ def _order(order: Order, layout: Layout) -> Status:
         with lock:
             agent = Agent(layout, serve_metrics=False)
             try:
-                return agent.look(order)[1]
+                return agent.reconcile(order)[1]
             finally:
                 agent.close()
     except BusyError:

@@ -1,7 +1,7 @@
 """The command `first-login`: shows one-time passwords of new admins, each until it was delivered, and never after.
 
-The hub writes each into a file that root alone can read besides itself (hub/one_time.py), and removes it once the
-admin has chosen a password.
+The hub writes each into a file that root alone can read besides itself (hub/one_time_password.py), and removes it once
+the admin has chosen a password.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MAX_BYTES: Final = 4096
 _NATIVE: Final = "native"
 _RESTART_S: Final = 180.0
 _MADE_WITHIN_S: Final = 240.0  # by a hub that has just started, on a busy machine
-_LOOK_S: Final = 0.1
+_POLL_S: Final = 0.1
 
 
 class State(enum.Enum):
@@ -156,7 +156,7 @@ def _make_new(logins: FirstLogins, names: tuple[str, ...]) -> None:
                 f"the hub has not created them within {_MADE_WITHIN_S:.0f} s; "
                 "hubagent first-login shows them once it has"
             )
-        clock.sleep(_LOOK_S)
+        clock.sleep(_POLL_S)
 
 
 def show(logins: FirstLogins, found: tuple[Login, ...], *, as_json: bool) -> int:

@@ -22,7 +22,7 @@ _MOVES: Final = (
 _WORTH_KNOWING: Final[Mapping[str, str]] = {"hub.database": _MOVES}
 """What a change of a key does beyond its steps; `{old}` and `{new}` are its values."""
 
-LEAVE: Final = (
+HOW_TO_PERMIT: Final = (
     "To apply this now: hubagent apply --allow-disruption. "
     "Or set apply.disruptive: window, and it is applied in apply.window."
 )
@@ -43,7 +43,7 @@ def plan_text(plan: Plan, colour: bool) -> str:  # noqa: FBT001
     if plan.pending:
         worst = max(step.level for step in plan.pending)
         lines += ["", paint.yellow("Waiting for your permission:"), *_steps(plan.pending, paint)]
-        lines += [_notice("Users would notice", worst), LEAVE]
+        lines += [_notice("Users would notice", worst), HOW_TO_PERMIT]
     return "\n".join(lines) + "\n"
 
 

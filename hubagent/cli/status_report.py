@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hubagent.cli.plan_report import LEAVE, plan_json, plan_text
+from hubagent.cli.plan_report import HOW_TO_PERMIT, plan_json, plan_text
 from hubagent.cli.terminal import Painter, shorten, table, wrap
 from hubagent.state import image_words, words
 from hubagent.state.status import ComponentStatus, ImageState, ImageStatus, PoolStatus, Status
@@ -52,7 +52,7 @@ def _heading(status: Status, now_s: float, width: int, paint: Painter) -> Iterat
         yield f"  {clean(status.url)}"
     generation = "none" if status.generation is None else str(status.generation)
     facts = (
-        f"generation {generation}, {words.looked(status, now_s)}, "
+        f"generation {generation}, {words.checked(status, now_s)}, "
         f"hubagent {clean(status.version)} (pid {status.pid})"
     )
     yield from wrap(facts, width, indent="  ")
@@ -173,7 +173,7 @@ def _pending(status: Status, width: int, paint: Painter) -> Iterator[str]:
         yield from _bullet(f"{change.key}: {change.old} → {change.new}", width)
     for step in status.pending:
         yield from _bullet(f"{step.component.value} {step.verb.value}: {step.reason}", width)
-    yield from wrap(LEAVE, width, indent="  ")
+    yield from wrap(HOW_TO_PERMIT, width, indent="  ")
 
 
 def _failure(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hubagent.converge.allowance import Allowance
 from hubagent.converge.observe import UNITS
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.converge.verify import Verifier
 from hubagent.errors import (
     DeadlineError,
@@ -40,14 +40,14 @@ class Applier:
 
     def __init__(
         self,
-        tools: Tools,
+        ports: Ports,
         verifier: Verifier,
         *,
         move_metrics: Callable[[Desired], None],
         on_step: StepListener,
         on_job: JobListener,
     ) -> None:
-        self._tools = tools
+        self._ports = ports
         self._verifier = verifier
         self._move_metrics = move_metrics
         self._on_step = on_step
@@ -80,7 +80,7 @@ class Applier:
     def _write(self, plan: Plan, statics: Mapping[str, bytes]) -> None:
         if any(step.verb is Verb.WRITE for step in plan.steps):
             for path, content in statics.items():
-                self._tools.files.write(Path(path), content, mode=0o644)
+                self._ports.files.write(Path(path), content, mode=0o644)
 
     def _step(self, step: Step, desired: Desired) -> None:
         try:
@@ -114,19 +114,19 @@ class Applier:
     def _unit(self, step: Step, desired: Desired) -> JobResult:
         """How the job ended: DONE, or LOST, of which the verification tells more."""
         name = DOCKER if step.component is Component.DOCKER else UNITS[step.component]
-        if self._tools.units.unit(name).active is ActiveState.FAILED:
-            self._tools.units.reset_failed(name)
+        if self._ports.units.unit(name).active is ActiveState.FAILED:
+            self._ports.units.reset_failed(name)
         verb, allowance = _UNIT_VERBS[step.verb], self._jobs[step.component]
-        begun_s = self._tools.clock.monotonic()
+        begun_s = self._ports.clock.monotonic()
         try:
-            result = self._tools.units.run(verb, name, timeout_s=allowance.allowed_s)
+            result = self._ports.units.run(verb, name, timeout_s=allowance.allowed_s)
         except JobDeadlineError as error:
             raise DeadlineError(f"{name}: {verb.value} not finished {allowance.ran_out()}") from error
         self._on_job(name, verb, result)
         if result in (JobResult.DONE, JobResult.LOST):
-            allowance.met(self._tools.clock.monotonic() - begun_s)
+            allowance.met(self._ports.clock.monotonic() - begun_s)
             return result
-        state = self._tools.units.unit(name).result
+        state = self._ports.units.unit(name).result
         if result is JobResult.TIMEOUT or state == "timeout":
             raise DeadlineError(f"{name}: {verb.value} ended with 'timeout', as happens on a busy machine")
         ending = f"{name}: {step.verb.value} ended with '{result.value}'"
@@ -136,18 +136,18 @@ class Applier:
         complaint = taken or self._verifier.complaint(
             step.component,
             desired,
-            since_s=self._tools.clock.time() - (self._tools.clock.monotonic() - begun_s),
+            since_s=self._ports.clock.time() - (self._ports.clock.monotonic() - begun_s),
         )
         raise VerifyError(f"{ending}: {complaint}")
 
     def _resync(self, desired: Desired) -> None:
         """Ask the hub to put its routes back now (POST /hub/api/proxy), not at its next check."""
-        begun_s = self._tools.clock.monotonic()
+        begun_s = self._ports.clock.monotonic()
         deadline = begun_s + self._resyncs.allowed_s
         while True:
             is_silent = False
             try:
-                answer = self._tools.probe.request(
+                answer = self._ports.probe.request(
                     f"http://{desired.gateway}:{HUB_PORT}/hub/api/proxy",
                     method="POST",
                     headers={
@@ -156,14 +156,14 @@ class Applier:
                     timeout_s=_RESYNC_S,
                 )
                 if answer.status == 200:
-                    self._resyncs.met(self._tools.clock.monotonic() - begun_s)
+                    self._resyncs.met(self._ports.clock.monotonic() - begun_s)
                     return
                 why = f"the hub answered {answer.status} to POST /hub/api/proxy"
             except TemporaryError as error:
                 why, is_silent = str(error), True
-            if self._tools.clock.monotonic() >= deadline:
+            if self._ports.clock.monotonic() >= deadline:
                 if is_silent:
                     too_long = f"the proxy's routes could not be restored {self._resyncs.ran_out()} ({why})"
                     raise DeadlineError(too_long)
                 raise VerifyError(f"the proxy's routes could not be restored: {why}")
-            self._tools.clock.sleep(0.1)
+            self._ports.clock.sleep(0.1)

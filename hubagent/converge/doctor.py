@@ -10,8 +10,8 @@ from hubagent.config.reading import host_names
 from hubagent.converge.listening import Listening
 from hubagent.converge.observe import UNITS
 from hubagent.converge.outcome import Order, Prepared
+from hubagent.converge.ports import Ports
 from hubagent.converge.reconciler import Reconciler
-from hubagent.converge.tools import Tools
 from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.ports import ActiveState, LoadState
@@ -25,7 +25,7 @@ nginx counts each twice, for the browser and for the proxy."""
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check: what was looked at, and what to do when it is not right."""
+    """One check: what was checked, and what to do when it is not right."""
 
     check: str
     ok: bool
@@ -33,21 +33,21 @@ class Finding:
     remedy: str = ""
 
 
-def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tuple[Finding, ...]:
+def examine(ports: Ports, reconciler: Reconciler, status: Status | None) -> tuple[Finding, ...]:
     """Run every check; one that cannot be made is a finding too."""
     checks: list[tuple[str, Callable[[], Finding]]] = [
-        ("agent", lambda: _agent(tools, status)),
+        ("agent", lambda: _agent(ports, status)),
         ("configuration", lambda: _configuration(reconciler)),
         *(
-            (f"unit {name}", lambda name=name: _unit(tools, name))
+            (f"unit {name}", lambda name=name: _unit(ports, name))
             for name in (DOCKER, *UNITS.values(), FIREWALL_WATCH)
         ),
-        ("live-restore", lambda: _live_restore(tools)),
-        ("nginx version", lambda: _nginx(tools)),
-        ("nginx connections", lambda: _connections(tools, status)),
-        ("ports", lambda: _ports(tools, reconciler)),
-        ("host", lambda: _host(tools, reconciler)),
-        ("disk", lambda: _disk(tools)),
+        ("live-restore", lambda: _live_restore(ports)),
+        ("nginx version", lambda: _nginx(ports)),
+        ("nginx connections", lambda: _connections(ports, status)),
+        ("ports", lambda: _ports(ports, reconciler)),
+        ("host", lambda: _host(ports, reconciler)),
+        ("disk", lambda: _disk(ports)),
     ]
     findings = []
     for name, check in checks:
@@ -60,13 +60,13 @@ def examine(tools: Tools, reconciler: Reconciler, status: Status | None) -> tupl
     return tuple(findings)
 
 
-def _agent(tools: Tools, status: Status | None) -> Finding:
-    unit = tools.units.unit(AGENT)
+def _agent(ports: Ports, status: Status | None) -> Finding:
+    unit = ports.units.unit(AGENT)
     if unit.active is not ActiveState.ACTIVE:
         return Finding(
             "agent", ok=False, found=f"{AGENT} is {unit.active.value}", remedy=f"systemctl start {AGENT}"
         )
-    if status is None or limits.LAST_LOOK_AGE_S.verdict(tools.clock.time() - status.looked_at_s):
+    if status is None or limits.LAST_CHECK_AGE_S.verdict(ports.clock.time() - status.looked_at_s):
         return Finding(
             "agent",
             ok=False,
@@ -91,8 +91,8 @@ def _configuration(reconciler: Reconciler) -> Finding:
     return Finding("configuration", ok=True, found="valid and in force")
 
 
-def _unit(tools: Tools, name: str) -> Finding:
-    unit = tools.units.unit(name)
+def _unit(ports: Ports, name: str) -> Finding:
+    unit = ports.units.unit(name)
     if unit.load is LoadState.NOT_FOUND:
         return Finding(
             f"unit {name}", ok=False, found="not installed", remedy="apt install --reinstall hubagent"
@@ -105,8 +105,8 @@ def _unit(tools: Tools, name: str) -> Finding:
     )
 
 
-def _live_restore(tools: Tools) -> Finding:
-    facts = tools.engine.facts()
+def _live_restore(ports: Ports) -> Finding:
+    facts = ports.engine.facts()
     remedy = 'set "live-restore": true in /etc/docker/daemon.json, systemctl reload docker'
     if facts.in_swarm:
         remedy = "docker swarm leave: in a swarm Docker does not start with live-restore, so do not set it"
@@ -118,14 +118,14 @@ def _live_restore(tools: Tools) -> Finding:
     )
 
 
-def _nginx(tools: Tools) -> Finding:
-    version, _ = tools.machine.nginx_versions()
+def _nginx(ports: Ports) -> Finding:
+    version, _ = ports.machine.nginx_versions()
     return Finding("nginx version", ok=True, found=".".join(map(str, version)))
 
 
-def _connections(tools: Tools, status: Status | None) -> Finding:
+def _connections(ports: Ports, status: Status | None) -> Finding:
     users = status.figures.hub_users if status else None
-    have = tools.machine.nginx_connections()
+    have = ports.machine.nginx_connections()
     name, found = "nginx connections", f"{'unknown' if have is None else have} for {users or 'unknown'} users"
     needed = _CONNECTIONS_PER_USER * (users or 0)
     if have is None or have >= needed:
@@ -139,13 +139,13 @@ def _connections(tools: Tools, status: Status | None) -> Finding:
     )
 
 
-def _ports(tools: Tools, reconciler: Reconciler) -> Finding:
+def _ports(ports: Ports, reconciler: Reconciler) -> Finding:
     desired = reconciler.preview(Order()).intent.desired
-    listening, gateway = Listening(tools), desired.gateway if desired else ""
+    listening, gateway = Listening(ports), desired.gateway if desired else ""
     found = [
         f"{name}: {taken}"
         for component, name in UNITS.items()
-        if (taken := listening.taken(component, tools.units.unit(name), gateway))
+        if (taken := listening.taken(component, ports.units.unit(name), gateway))
     ]
     if found:
         remedy = "stop that program, or move it to another port"
@@ -153,7 +153,7 @@ def _ports(tools: Tools, reconciler: Reconciler) -> Finding:
     return Finding("ports", ok=True, found="all are held by the intended services")
 
 
-def _host(tools: Tools, reconciler: Reconciler) -> Finding:
+def _host(ports: Ports, reconciler: Reconciler) -> Finding:
     host = reconciler.preview(Order()).intent.config.host
     if host is None:
         return Finding(
@@ -162,7 +162,7 @@ def _host(tools: Tools, reconciler: Reconciler) -> Finding:
             found="not set: any name is served, with a self-signed certificate",
             remedy="set `host` in /etc/hubagent.yaml to this server's name",
         )
-    addresses = tools.machine.addresses(host)
+    addresses = ports.machine.addresses(host)
     notice = host_names.judge(host, addresses)
     if notice is None:
         return Finding("host", ok=True, found=host)
@@ -170,8 +170,8 @@ def _host(tools: Tools, reconciler: Reconciler) -> Finding:
     return Finding("host", ok=addresses != {}, found=notice.message, remedy=remedy)
 
 
-def _disk(tools: Tools) -> Finding:
-    free = tools.files.free_bytes(tools.layout.state)
+def _disk(ports: Ports) -> Finding:
+    free = ports.files.free_bytes(ports.layout.state)
     ok = not limits.DISK_FREE_BYTES.verdict(free)
     remedy = "" if ok else "free some space; see docker system df"
     return Finding("disk", ok=ok, found=f"{size(free)} free", remedy=remedy)

@@ -94,7 +94,7 @@ class Visit:
 
 
 class Door:
-    """Looks, and signs in where asked to; changes nothing that lasts."""
+    """Fetches pages, and signs in where asked to; changes nothing that lasts."""
 
     def __init__(self, probe: HttpProbe, *, hub_port: int = HUB_PORT) -> None:
         self._probe = probe

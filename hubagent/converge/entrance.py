@@ -8,7 +8,7 @@ from hubagent.converge import door
 from hubagent.converge.door import Door
 from hubagent.converge.listening import Listening
 from hubagent.converge.observe import UNITS
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import HubagentError
 from hubagent.render.generation import Desired
 from hubagent.state.model import Component
@@ -34,30 +34,30 @@ class Entrance:
         return next((one.message for one in self.problems if one.component is component), "")
 
 
-def ask(tools: Tools, in_force: Desired) -> Entrance:
+def ask(ports: Ports, in_force: Desired) -> Entrance:
     """Three requests at most, each with a deadline. Never raises."""
-    entrance = Door(tools.probe)
-    way_in = _way_in(tools, entrance, in_force)
-    behind = _not_the_hub(tools, in_force) or _database(entrance, in_force)
+    entrance = Door(ports.probe)
+    way_in = _way_in(ports, entrance, in_force)
+    behind = _not_the_hub(ports, in_force) or _database(entrance, in_force)
     return Entrance((*way_in, *behind))
 
 
-def _not_the_hub(tools: Tools, in_force: Desired) -> tuple[Problem, ...]:
+def _not_the_hub(ports: Ports, in_force: Desired) -> tuple[Problem, ...]:
     """Somebody else has the hub's port: who listens there is not to see the agent's token."""
     try:
-        unit = tools.units.unit(UNITS[Component.HUB])
+        unit = ports.units.unit(UNITS[Component.HUB])
     except HubagentError:
         return ()
-    taken = Listening(tools).taken(Component.HUB, unit, in_force.gateway)
+    taken = Listening(ports).taken(Component.HUB, unit, in_force.gateway)
     return (Problem(Component.HUB, Reason.PORT, f"{unit.name}: {taken}; stop that program"),) if taken else ()
 
 
-def _way_in(tools: Tools, entrance: Door, in_force: Desired) -> tuple[Problem, ...]:
+def _way_in(ports: Ports, entrance: Door, in_force: Desired) -> tuple[Problem, ...]:
     url = f"{entrance.front(in_force).base}{door.LOGIN}"
     try:
         answer = entrance.knock(in_force)
     except HubagentError as error:
-        who = _stopped(tools)
+        who = _stopped(ports)
         return (Problem(who or Component.NGINX, Reason.DOOR, f"users cannot get in: {error}{_let_go(who)}"),)
     problems = []
     if answer.certificate_sha256 != in_force.certificate.fingerprint_sha256:
@@ -66,7 +66,7 @@ def _way_in(tools: Tools, entrance: Door, in_force: Desired) -> tuple[Problem, .
         problems.append(Problem(Component.NGINX, Reason.CERTIFICATE, f"{words}; {remedy}"))
     wrong = door.fault(answer, in_force)
     if wrong:
-        who = _stopped(tools) if answer.status in _BEHIND_NGINX else None
+        who = _stopped(ports) if answer.status in _BEHIND_NGINX else None
         at = who or (Component.NGINX if wrong.startswith(door.NOT_OURS) else Component.HUB)
         problems.append(
             Problem(
@@ -113,11 +113,11 @@ def _because(error: str) -> str:
     return f": {error}" if error else ""
 
 
-def _stopped(tools: Tools) -> Component | None:
+def _stopped(ports: Ports) -> Component | None:
     """Of the services on the way the one whose process somebody has stopped: it holds its port and answers nobody."""
     for component in (Component.NGINX, Component.PROXY, Component.HUB):
         try:
-            process = tools.machine.process(tools.units.unit(UNITS[component]).main_pid)
+            process = ports.machine.process(ports.units.unit(UNITS[component]).main_pid)
         except HubagentError:
             return None
         if process is not None and process.is_stopped:

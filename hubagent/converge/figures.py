@@ -2,7 +2,7 @@
 
 Sources: the hub's /hub/metrics (jupyterhub/metrics.py), the proxy's /metrics and GET /api/routes
 (configurable-http-proxy, lib/metrics.js and lib/configproxy.js). The hub's text has thousands of lines,
-mostly request histograms, and is read at every look, so only the lines that matter are parsed.
+mostly request histograms, and is read at every check, so only the lines that matter are parsed.
 """
 
 from __future__ import annotations

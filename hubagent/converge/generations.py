@@ -36,7 +36,7 @@ class Switch:
     target: int
     source_sha256: str
     attempt: int = 1  # how often these bytes were interrupted by a crash
-    disruptive: bool = False  # there was leave to drop websockets, and it was used
+    disruptive: bool = False  # there was permission to drop websockets, and it was used
 
 
 _SWITCH: Final = Codec(Switch, strict=False)
@@ -174,7 +174,7 @@ class Generations:
         if current is not None:
             self._mark_served(current)
         served = self.served()
-        others = [number for number in self.numbers() if number not in served]  # taken back, kept for a look
+        others = [number for number in self.numbers() if number not in served]  # taken back, kept for a check
         for number in (*served[:-KEEP], *others[:-KEEP]):
             if number != current:
                 self.discard(number)

@@ -14,10 +14,10 @@ from hubagent.config.reading.source import check_ownership
 from hubagent.config.tree.document import MAX_BYTES
 from hubagent.converge.docker_settings import docker_config
 from hubagent.converge.generations import Generations
+from hubagent.converge.ports import Ports
 from hubagent.converge.postponed import Postponed
 from hubagent.converge.prerequisites import gather, read_secrets
 from hubagent.converge.quarantine import Quarantine
-from hubagent.converge.tools import Tools
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.ports import EngineFacts
 from hubagent.render import firewall
@@ -48,7 +48,7 @@ class Intent:
     problems: tuple[Problem, ...] = ()
     changes: tuple[Change, ...] = ()
     news: Mapping[Component, str] = field(default_factory=dict)  # what is new beyond keys of the file
-    retry: bool = False  # the machine did not answer; look again soon
+    retry: bool = False  # the machine did not answer; check again soon
     postponed: bool = False  # the file is valid, and tried again later
 
 
@@ -56,9 +56,9 @@ class Intents:
     """Reads and renders; changes nothing but what hubagent owns alone (see gather)."""
 
     def __init__(
-        self, tools: Tools, generations: Generations, quarantine: Quarantine, postponed: Postponed
+        self, ports: Ports, generations: Generations, quarantine: Quarantine, postponed: Postponed
     ) -> None:
-        self._tools = tools
+        self._ports = ports
         self._postponed = postponed
         self._generations = generations
         self._quarantine = quarantine
@@ -86,7 +86,7 @@ class Intents:
             problem = Problem(None, Reason.UNIT, str(error))
             return self._stay(in_force, sha256, problems=(*damage, problem), retry=True)
         held = self._quarantine.held(sha256, candidate.digest)
-        left_s = held.left_s(self._tools.clock.time()) if held is not None else None
+        left_s = held.left_s(self._ports.clock.time()) if held is not None else None
         if held is not None and in_force is not None and left_s is not None and left_s > 0:
             message = f"{held.reason}; it is tried again in {words.duration(left_s)}, or by hubagent apply"
             problem = Problem(None, Reason.VERIFY, message)
@@ -96,7 +96,7 @@ class Intents:
             return self._stay(in_force, sha256, errors=(held.reason,), problems=(*damage, problem))
         waits = self._postponed.message(candidate.digest)
         if waits and in_force is not None:
-            problem = Problem(None, Reason.BUSY, f"{self._tools.layout.config} is valid, and waits: {waits}")
+            problem = Problem(None, Reason.BUSY, f"{self._ports.layout.config} is valid, and waits: {waits}")
             return self._stay(in_force, sha256, problems=(*damage, problem), postponed=True)
         return Intent(
             config=config,
@@ -120,22 +120,22 @@ class Intents:
 
     def statics(self, engine: EngineFacts | None) -> dict[str, bytes]:
         """Files outside the generations that hubagent keeps, by absolute path. `engine` None: Docker is silent."""
-        layout = self._tools.layout
+        layout = self._ports.layout
         kept = {
             str(layout.nginx_include): _INCLUDE.format(current=layout.current, folder="nginx").encode(),
             str(layout.nginx_main_include): _INCLUDE.format(
                 current=layout.current, folder="nginx-main"
             ).encode(),
         }
-        docker = docker_config(self._tools, engine)
+        docker = docker_config(self._ports, engine)
         if docker is not None:
             kept[str(layout.docker_config)] = docker
         return kept
 
     def _source(self) -> bytes:
-        path = self._tools.layout.config
+        path = self._ports.layout.config
         try:
-            state = self._tools.files.read(path, max_bytes=MAX_BYTES)
+            state = self._ports.files.read(path, max_bytes=MAX_BYTES)
         except StorageError as error:
             raise ConfigError((str(error),)) from error
         if state is None:
@@ -148,22 +148,22 @@ class Intents:
         return state.content
 
     def _parse(self, source: bytes, *, in_force: bool = False) -> Config:
-        """The Config of these bytes; remembered, since most looks find the bytes of the look before."""
+        """The Config of these bytes; remembered, since most checks find the bytes of the check before."""
         made_from = (source, in_force)
         if made_from not in self._parsed:
             if len(self._parsed) >= _REMEMBERED:
                 self._parsed.clear()
-            self._parsed[made_from] = load(source, path=str(self._tools.layout.config), in_force=in_force)
+            self._parsed[made_from] = load(source, path=str(self._ports.layout.config), in_force=in_force)
         return self._parsed[made_from]
 
     def _render(
         self, config: Config, source: bytes, in_force: Desired | None, *, new_tokens: bool
     ) -> Desired:
-        facts = gather(config, self._tools, in_force=in_force, config_in_force=self._config_of(in_force))
-        secrets = read_secrets(config.hub, self._tools, in_force, new_tokens=new_tokens)
+        facts = gather(config, self._ports, in_force=in_force, config_in_force=self._config_of(in_force))
+        secrets = read_secrets(config.hub, self._ports, in_force, new_tokens=new_tokens)
         made_from = (source, facts, secrets)
         if self._rendered is None or self._rendered[0] != made_from:
-            templates, layout = self._tools.templates, self._tools.layout
+            templates, layout = self._ports.templates, self._ports.layout
             wished = desired(config, facts, secrets, source=source, templates=templates, layout=layout)
             self._rendered = (made_from, wished)
         return self._rendered[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import HubagentError
 from hubagent.layout import HUB_PORT, PORT_HOLDER, PROXY_API_PORT, PROXY_METRICS_PORT, PROXY_PORT
 from hubagent.ports import JobResult, Listener, UnitState, UnitVerb
@@ -32,10 +32,10 @@ def needed(component: Component, gateway: str) -> tuple[tuple[str, int], ...]:
 
 
 class Listening:
-    """Looks; never changes anything. Methods never raise for what does not answer."""
+    """Reads who listens; never changes anything. Methods never raise for what does not answer."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
 
     def closed(
         self, units: Mapping[Component, UnitState], *, has_routes: bool
@@ -44,26 +44,26 @@ class Listening:
 
         Every other unit of ours ends, or is not started, when it does not get its port."""
         unit = units[Component.PROXY]
-        age_s = self._tools.clock.monotonic() - unit.active_since_s
+        age_s = self._ports.clock.monotonic() - unit.active_since_s
         if unit.main_pid == 0 or age_s < _STARTING_S:
             return {}
         suspected = {PROXY_PORT: not self._proxy_answers(), PROXY_API_PORT: not has_routes}
         for port, is_silent in suspected.items():
             if is_silent and not self.is_ours(unit, _LOOPBACK, port):
                 holder = self.holder(_LOOPBACK, port)
-                users = self._tools.machine.connections(PROXY_PORT)
+                users = self._ports.machine.connections(PROXY_PORT)
                 return {Component.PROXY: ClosedPort(_LOOPBACK, port, holder, users)}
         return {}
 
     def is_ours(self, unit: UnitState, address: str, port: int) -> bool:
         """Whether the unit's main process, or one of its user, listens there."""
-        main = self._tools.machine.process(unit.main_pid)
+        main = self._ports.machine.process(unit.main_pid)
         found = self._there(address, port)
         return main is None or any(one.user_id == main.user_id for one in found)
 
     def holder(self, address: str, port: int) -> str:
         """Who listens there, in words for a person; empty when nobody does."""
-        return who_listens(self._tools, port) if self._there(address, port) else ""
+        return who_listens(self._ports, port) if self._there(address, port) else ""
 
     def taken(self, component: Component, unit: UnitState, gateway: str) -> str:
         """Which of the unit's ports somebody else has, and who, in words; empty when none."""
@@ -77,23 +77,23 @@ class Listening:
 
     def _there(self, address: str, port: int) -> list[Listener]:
         """The sockets that a connection to this address may meet."""
-        return [one for one in self._tools.machine.listeners(port) if one.address in _ANYWHERE | {address}]
+        return [one for one in self._ports.machine.listeners(port) if one.address in _ANYWHERE | {address}]
 
     def _proxy_answers(self) -> bool:
         try:
             url = f"http://{_LOOPBACK}:{PROXY_PORT}/_chp_healthz"
-            return self._tools.probe.request(url).status == 200
+            return self._ports.probe.request(url).status == 200
         except HubagentError:
             return False
 
 
-def who_listens(tools: Tools, port: int) -> str:
+def who_listens(ports: Ports, port: int) -> str:
     """Program, pid and unit of whoever listens on this port, in words for a person. The agent may not look into
     others' processes, so a unit that may do only that is asked."""
     try:
-        done = tools.units.run(UnitVerb.START, PORT_HOLDER.format(port=port), timeout_s=_ASKED_FOR_S)
-        state = tools.files.read(tools.layout.port_holder, max_bytes=_MAX_BYTES)
+        done = ports.units.run(UnitVerb.START, PORT_HOLDER.format(port=port), timeout_s=_ASKED_FOR_S)
+        state = ports.files.read(ports.layout.port_holder, max_bytes=_MAX_BYTES)
     except HubagentError:
         done, state = JobResult.FAILED, None
     told = state.content.decode(errors="replace").strip() if state and done is JobResult.DONE else ""
-    return told or tools.machine.listener(port) or "another program"
+    return told or ports.machine.listener(port) or "another program"

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from hubagent.config.model import Config
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import ContainerError, EngineAbsentError
 from hubagent.layout import BRIDGES, NETWORK, bridge_of, network_of
 from hubagent.ports import Network
@@ -49,12 +49,12 @@ def fault(network: Network, bridge: str) -> str:
     return " and ".join(faults)
 
 
-def unsuitable(tools: Tools, config: Config) -> dict[str, str]:
+def unsuitable(ports: Ports, config: Config) -> dict[str, str]:
     """Those of the networks that are there and could not be put right, with why; none while Docker is silent."""
     found = {}
     for name, bridge in wanted(config).items():
         try:
-            network = tools.engine.network(name)
+            network = ports.engine.network(name)
         except ContainerError:
             return {}
         what = fault(network, bridge) if network is not None else ""
@@ -63,9 +63,9 @@ def unsuitable(tools: Tools, config: Config) -> dict[str, str]:
     return found
 
 
-def problems(tools: Tools, config: Config) -> tuple[str, ...]:
+def problems(ports: Ports, config: Config) -> tuple[str, ...]:
     """What is wrong with the networks, in words, with what to do."""
-    return tuple(_said(name, what) for name, what in unsuitable(tools, config).items())
+    return tuple(_said(name, what) for name, what in unsuitable(ports, config).items())
 
 
 def _said(name: str, what: str) -> str:
@@ -75,13 +75,13 @@ def _said(name: str, what: str) -> str:
     )
 
 
-def ensure(config: Config, tools: Tools, *, known: Found | None, also: Config | None = None) -> Found:
+def ensure(config: Config, ports: Ports, *, known: Found | None, also: Config | None = None) -> Found:
     """See to it that there is every network that `config` needs; those that `also` needs are left alone.
     `known` stands in while Docker does not answer. Raises ContainerError."""
     needed = wanted(config)
     kept = {*needed, *(wanted(also) if also is not None else ())}
     try:
-        networks = {name: _ensure(tools, name, bridge, kept) for name, bridge in needed.items()}
+        networks = {name: _ensure(ports, name, bridge, kept) for name, bridge in needed.items()}
     except EngineAbsentError:
         if known is None:
             raise
@@ -92,27 +92,27 @@ def ensure(config: Config, tools: Tools, *, known: Found | None, also: Config | 
     return Found(networks[NETWORK].gateway, tuple(sorted(foreign)))
 
 
-def _ensure(tools: Tools, name: str, bridge: str, kept: Collection[str]) -> Network:
-    network = tools.engine.network(name)
-    if network is not None and fault(network, bridge) and _remove(tools, name):
+def _ensure(ports: Ports, name: str, bridge: str, kept: Collection[str]) -> Network:
+    network = ports.engine.network(name)
+    if network is not None and fault(network, bridge) and _remove(ports, name):
         log.warning("the network %s was not as hubagent creates it, and is created again", name)
         network = None
     if network is None:
-        _make_room(tools, kept)
-        network = tools.engine.create_network(name, bridge=bridge)
+        _make_room(ports, kept)
+        network = ports.engine.create_network(name, bridge=bridge)
     return network
 
 
-def _make_room(tools: Tools, kept: Collection[str]) -> None:
+def _make_room(ports: Ports, kept: Collection[str]) -> None:
     """Docker has addresses for some thirty networks: those of entries that are gone give theirs back."""
-    for network in tools.engine.networks():
+    for network in ports.engine.networks():
         if network.name not in kept:
-            _remove(tools, network.name)
+            _remove(ports, network.name)
 
 
-def _remove(tools: Tools, name: str) -> bool:
+def _remove(ports: Ports, name: str) -> bool:
     try:
-        tools.engine.remove_network(name)
+        ports.engine.remove_network(name)
     except EngineAbsentError:
         raise
     except ContainerError:  # a container is in it

@@ -1,4 +1,4 @@
-"""One look at the machine: ports in, a frozen Observed out."""
+"""One check of the machine: ports in, a frozen Observed out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hubagent.converge import observed_firewall, release
 from hubagent.converge.generations import Generations
 from hubagent.converge.listening import Listening
 from hubagent.converge.observed_docker import DockerFacts
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import HubagentError, TemporaryError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
 from hubagent.ports import EngineFacts, UnitState
@@ -38,25 +38,25 @@ _RELEASES = {
 
 
 class Observer:
-    """Looks; never changes anything. UnitError when systemd does not answer."""
+    """Reads the machine; never changes anything. UnitError when systemd does not answer."""
 
-    def __init__(self, tools: Tools, generations: Generations, *, version: str) -> None:
-        self._tools = tools
+    def __init__(self, ports: Ports, generations: Generations, *, version: str) -> None:
+        self._ports = ports
         self._version = version  # the agent's own
         self._generations = generations
-        self._listening = Listening(tools)
+        self._listening = Listening(ports)
         self._right = ""  # certificate, seen with nginx
         self._right_until_s = 0.0
         self._incurable: str | None = None
-        self.docker = DockerFacts(tools)
+        self.docker = DockerFacts(ports)
 
     def observe(
         self, *, statics: Iterable[str], metrics: Metrics | None, engine: EngineFacts | None
     ) -> Observed:
         in_force = self._generations.in_force()
-        units = {component: self._tools.units.unit(name) for component, name in UNITS.items()}
+        units = {component: self._ports.units.unit(name) for component, name in UNITS.items()}
         routes = self.routes()
-        filter_fault = observed_firewall.fault(self._tools)
+        filter_fault = observed_firewall.fault(self._ports)
         return Observed(
             generation=in_force.number if in_force else None,
             digest=in_force.digest if in_force else None,
@@ -73,7 +73,7 @@ class Observer:
             outdated=self._outdated(units),
             certificate=self._served(),
             closed=self._listening.closed(units, has_routes=routes is not None),
-            monotonic_s=self._tools.clock.monotonic(),
+            monotonic_s=self._ports.clock.monotonic(),
         )
 
     def in_vain(self, observed: Observed) -> None:
@@ -83,7 +83,7 @@ class Observer:
     def _served(self) -> str | None:
         """The certificate with the name that is in force. While it is the right one it is asked for seldom: a
         handshake is dear, and what the agent itself has changed is judged where it changes it."""
-        now_s = self._tools.clock.monotonic()
+        now_s = self._ports.clock.monotonic()
         try:
             in_force = self._generations.desired()
             if in_force is None:
@@ -91,7 +91,7 @@ class Observer:
             right = in_force.certificate.fingerprint_sha256
             if self._right != right or self._right_until_s <= now_s:
                 url = f"https://{in_force.host or 'localhost'}{MARKER_PATH}"
-                found = self._tools.probe.request(url, connect_to="127.0.0.1").certificate_sha256
+                found = self._ports.probe.request(url, connect_to="127.0.0.1").certificate_sha256
                 if found != right:
                     return found if found != self._incurable else None
                 self._right, self._right_until_s = right, now_s + _CERTIFICATE_S
@@ -104,14 +104,14 @@ class Observer:
         if component is Component.NGINX:
             return self.nginx_marker()
         if component is Component.FIREWALL:
-            return observed_firewall.loaded(self._tools)
+            return observed_firewall.loaded(self._ports)
         if unit.main_pid == 0:
             return None
         return self._line(_LOADED[component], 0) or None
 
     def hub_notices(self) -> tuple[str, ...]:
         """What the hub said when it started that a person should know."""
-        content = self._content(self._tools.layout.root / _HUB_NOTICE) or b""
+        content = self._content(self._ports.layout.root / _HUB_NOTICE) or b""
         return tuple(content.decode(errors="replace").splitlines())
 
     def outdated(self, component: Component, unit: UnitState) -> str:
@@ -129,7 +129,7 @@ class Observer:
     def nginx_marker(self) -> str | None:
         """What nginx answers on a fresh connection; on port 80, where no name has to match."""
         try:
-            answer = self._tools.probe.request(f"http://127.0.0.1{MARKER_PATH}")
+            answer = self._ports.probe.request(f"http://127.0.0.1{MARKER_PATH}")
         except TemporaryError:
             return None
         return answer.body.decode("ascii", "replace").strip() if answer.status == 200 else None
@@ -137,8 +137,8 @@ class Observer:
     def routes(self) -> dict[str, object] | None:
         """Routes in the proxy; None when it does not answer."""
         try:
-            token = self._content(self._tools.layout.current / "proxy/token") or b""
-            answer = self._tools.probe.request(
+            token = self._content(self._ports.layout.current / "proxy/token") or b""
+            answer = self._ports.probe.request(
                 f"http://127.0.0.1:{PROXY_API_PORT}/api/routes",
                 headers={"Authorization": f"token {token.decode()}"},
             )
@@ -149,12 +149,12 @@ class Observer:
 
     def _line(self, path: str, number: int) -> str:
         """One line of a small file; empty when it has no such line."""
-        content = self._content(self._tools.layout.root / path) or b""
+        content = self._content(self._ports.layout.root / path) or b""
         lines = content.decode("ascii", "replace").splitlines()
         return lines[number].strip() if number < len(lines) else ""
 
     def _content(self, path: Path) -> bytes | None:
-        state = self._tools.files.read(path, max_bytes=4 * 1024**2)
+        state = self._ports.files.read(path, max_bytes=4 * 1024**2)
         return None if state is None else state.content
 
 

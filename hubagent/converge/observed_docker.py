@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hubagent.converge.docker_settings import KEY, docker_settings
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import ContainerError
 from hubagent.layout import DOCKER
 from hubagent.ports import ActiveState, EngineFacts
@@ -14,22 +14,22 @@ _REMEMBERED_S: Final = 300.0
 
 
 class DockerFacts:
-    """Asked seldom while all is as it should be: `docker info` is the most expensive question of a look, and nobody
-    turns live-restore off in passing. Whether it is in a swarm, which excludes that, is asked at every look."""
+    """Asked seldom while all is as it should be: `docker info` is the most expensive question of a check, and nobody
+    turns live-restore off in passing. Whether it is in a swarm, which excludes that, is asked at every check."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
         self._known: EngineFacts | None = None
         self._until_s = 0.0
 
     def ask(self) -> EngineFacts | None:
         """None when Docker does not answer."""
-        now_s = self._tools.clock.monotonic()
+        now_s = self._ports.clock.monotonic()
         try:
             known = self._known if now_s < self._until_s else None
-            if known is not None and self._tools.engine.swarm() == known.swarm:
+            if known is not None and self._ports.engine.swarm() == known.swarm:
                 return known
-            found = self._tools.engine.facts()
+            found = self._ports.engine.facts()
         except ContainerError:
             return None
         is_settled = found.live_restore and not found.in_swarm
@@ -38,14 +38,14 @@ class DockerFacts:
 
     def has_failed(self) -> bool:
         """Whether systemd has given up on starting it. UnitError when systemd does not answer."""
-        return self._tools.units.unit(DOCKER).active is ActiveState.FAILED
+        return self._ports.units.unit(DOCKER).active is ActiveState.FAILED
 
     def problems(self, engine: EngineFacts | None) -> tuple[str, ...]:
         """In words, with what to do."""
         return () if engine is None else tuple(self._said(engine))
 
     def _said(self, engine: EngineFacts) -> list[str]:
-        settings, path = docker_settings(self._tools), self._tools.layout.docker_config
+        settings, path = docker_settings(self._ports), self._ports.layout.docker_config
         found = []
         if engine.in_swarm:
             found.append(

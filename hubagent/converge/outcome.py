@@ -1,4 +1,4 @@
-"""The values of one look: what was ordered, what was found out, how it ended."""
+"""The values of one check: what was ordered, what was found out, how it ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hubagent.state.status import Problem, Result
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a person asked for beyond "look again"."""
+    """What a person asked for beyond "check again"."""
 
     allow_disruption: bool = False
     rollback_to: int | None = None
@@ -22,7 +22,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything a look knows before it touches anything; `hubagent plan` prints this."""
+    """Everything a check knows before it touches anything; `hubagent plan` prints this."""
 
     intent: Intent
     observed: Observed
@@ -38,8 +38,8 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How one look ended."""
+class Outcome:
+    """How one check ended."""
 
     result: Result
     prepared: Prepared | None = None
@@ -47,4 +47,4 @@ class Look:
     failure: str | None = None
     candidate: int | None = None
     retry: bool = False
-    intent: Intent | None = None  # of a look that got no further
+    intent: Intent | None = None  # of a check that got no further

@@ -135,7 +135,7 @@ def _component_steps(
             yield Step(component, verb, level, f"{unit.name} {observed.outdated[component]}")
         return
     if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):
-        return  # somebody has just started it; it will load what is in force, and the next looks see to it
+        return  # somebody has just started it; it will load what is in force, and the next checks see to it
     yield Step(component, verb, level, news.get(component) or f"{unit.name} {reason}")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hubagent.converge.allowance import Allowance
 from hubagent.converge.complaint import first_error, secrets_in
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import DeadlineError, JobDeadlineError, PreflightError, StorageError, UnitError
 from hubagent.layout import HUB_TEST, NGINX_TEST
 from hubagent.limits import EDIT_NEEDS_BYTES
@@ -40,8 +40,8 @@ class Preflight:
     """Checks of a staged generation. PreflightError says what is wrong with it, as the program itself put it. A test
     that took too long (DeadlineError), or was ended by others (UnitError), says nothing about it."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
         self._nginx = _Test(
             NGINX_TEST, "nginx-test.log", "nginx's configuration", Allowance(20.0, most_s=160.0)
         )
@@ -49,10 +49,10 @@ class Preflight:
 
     def disk(self) -> None:
         """Room for another generation, before it is written."""
-        free = self._tools.files.free_bytes(self._tools.layout.state)
+        free = self._ports.files.free_bytes(self._ports.layout.state)
         if free < EDIT_NEEDS_BYTES:
             raise PreflightError(
-                f"{self._tools.layout.state}: only {free // 1024**2} MiB free on this disk; "
+                f"{self._ports.layout.state}: only {free // 1024**2} MiB free on this disk; "
                 f"hubagent changes nothing below {EDIT_NEEDS_BYTES // 1024**2} MiB, make room"
             )
 
@@ -69,13 +69,13 @@ class Preflight:
         self._run(self._hub, number, "the installed JupyterHub would not work")
 
     def _run(self, test: _Test, number: int, refusal: str, secrets: tuple[str, ...] = ()) -> None:
-        unit, clock = test.unit.format(number), self._tools.clock
+        unit, clock = test.unit.format(number), self._ports.clock
         # One is still under way when the agent was ended in the middle of it.
-        if self._tools.units.unit(unit).active is ActiveState.ACTIVATING:
+        if self._ports.units.unit(unit).active is ActiveState.ACTIVATING:
             self._end(unit)
         begun_s = clock.monotonic()
         try:
-            result = self._tools.units.run(UnitVerb.START, unit, timeout_s=test.allowance.allowed_s)
+            result = self._ports.units.run(UnitVerb.START, unit, timeout_s=test.allowance.allowed_s)
         except JobDeadlineError as error:
             self._end(unit)
             too_long = f"the test of {test.of} took {test.allowance.ran_out('longer than')}"
@@ -96,19 +96,19 @@ class Preflight:
         """So that it burns no processor, and answers no other question than it was asked. systemd ends it in the end,
         whatever happens here; one that was ended counts as failed."""
         with contextlib.suppress(UnitError):
-            self._tools.units.run(UnitVerb.STOP, unit, timeout_s=_STOP_S)
-            self._tools.units.reset_failed(unit)
+            self._ports.units.run(UnitVerb.STOP, unit, timeout_s=_STOP_S)
+            self._ports.units.reset_failed(unit)
 
     def _how_it_ended(self, unit: str) -> str:
         """systemd's Result of a unit that failed, which is not kept any longer."""
-        ended = self._tools.units.unit(unit).result
+        ended = self._ports.units.unit(unit).result
         with contextlib.suppress(UnitError):
-            self._tools.units.reset_failed(unit)
+            self._ports.units.reset_failed(unit)
         return ended
 
     def _log(self, name: str) -> tuple[str, ...]:
         try:
-            state = self._tools.files.read(self._tools.layout.run / name, max_bytes=65536)
+            state = self._ports.files.read(self._ports.layout.run / name, max_bytes=65536)
         except StorageError:
             return ()
         return tuple(state.content.decode(errors="replace").splitlines()) if state else ()

@@ -12,7 +12,7 @@ from hubagent.config.reading.extras import extras
 from hubagent.config.reading.trait_files import secret_files, services_with_tokens
 from hubagent.converge import networks
 from hubagent.converge.docker_settings import docker_settings
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import PreflightError
 from hubagent.ports import CertificateFacts
 from hubagent.render import firewall, hub_files
@@ -24,24 +24,24 @@ _MAX_SECRET_BYTES = 64 * 1024
 _TOKEN = re.compile(r"[0-9a-f]{32,}")
 
 
-def gather(config: Config, tools: Tools, *, in_force: Desired | None, config_in_force: Config) -> Facts:
-    """Look, and make what hubagent owns alone (networks, self-signed certificate).
+def gather(config: Config, ports: Ports, *, in_force: Desired | None, config_in_force: Config) -> Facts:
+    """Observe, and make what hubagent owns alone (networks, self-signed certificate).
 
     What `in_force` knows stands in while Docker does not answer. Raises PreflightError for certificates
     that cannot serve, TemporaryError when the machine does not answer.
     """
     in_use = in_force.certificate.fingerprint_sha256 if in_force else None
-    certificate, key, facts = _certificate(config, tools, in_use)
-    nginx_version, openssl_version = tools.machine.nginx_versions()
-    found = networks.ensure(config, tools, known=_known(in_force), also=config_in_force)
+    certificate, key, facts = _certificate(config, ports, in_use)
+    nginx_version, openssl_version = ports.machine.nginx_versions()
+    found = networks.ensure(config, ports, known=_known(in_force), also=config_in_force)
     return Facts(
         nginx_version=nginx_version,
         openssl_version=openssl_version,
-        ipv6=tools.machine.ipv6(),
+        ipv6=ports.machine.ipv6(),
         gateway=found.gateway,
-        resolvers=_resolvers(config, tools),
+        resolvers=_resolvers(config, ports),
         attached=tuple(
-            text for text in tools.machine.attached() if not firewall.is_closed(ipaddress.ip_network(text))
+            text for text in ports.machine.attached() if not firewall.is_closed(ipaddress.ip_network(text))
         ),
         foreign_bridges=found.foreign_bridges,
         certificate=certificate,
@@ -57,10 +57,10 @@ def _known(in_force: Desired | None) -> networks.Found | None:
     return networks.Found(in_force.gateway, firewall.foreign_bridges(rules))
 
 
-def _resolvers(config: Config, tools: Tools) -> tuple[str, ...]:
+def _resolvers(config: Config, ports: Ports) -> tuple[str, ...]:
     """Whom containers ask for names: as Docker was told, by the file or by its own settings, else as the machine."""
-    told = [*_texts(extras(config.hub).host.get("dns")), *_texts(docker_settings(tools).get("dns"))]
-    found = (*tools.machine.resolvers(), *filter(_is_address, told))
+    told = [*_texts(extras(config.hub).host.get("dns")), *_texts(docker_settings(ports).get("dns"))]
+    found = (*ports.machine.resolvers(), *filter(_is_address, told))
     return tuple(dict.fromkeys(found))
 
 
@@ -75,35 +75,35 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _certificate(config: Config, tools: Tools, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
+def _certificate(config: Config, ports: Ports, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
     if config.tls.mode is TlsMode.FILES and config.tls.certificate and config.tls.key:
         certificate, key = Path(config.tls.certificate), Path(config.tls.key)
-        facts = tools.certificates.inspect(certificate, key)
-        _check(facts, certificate, config.host, now_s=tools.clock.time())
+        facts = ports.certificates.inspect(certificate, key)
+        _check(facts, certificate, config.host, now_s=ports.clock.time())
         return certificate, key, facts
-    return _self_signed(config, tools, in_use)
+    return _self_signed(config, ports, in_use)
 
 
-def _self_signed(config: Config, tools: Tools, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
+def _self_signed(config: Config, ports: Ports, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
     """One of two pairs: that of the generation in force (`in_use`, its fingerprint) is never overwritten, since that
     generation may have to serve again, and a name that is taken back finds the certificate that people know."""
     missing: list[tuple[Path, Path]] = []
     unused: list[tuple[Path, Path]] = []
     for name in ("self-signed", "self-signed-2"):
-        certificate, key = tools.layout.tls / f"{name}.crt", tools.layout.tls / f"{name}.key"
+        certificate, key = ports.layout.tls / f"{name}.crt", ports.layout.tls / f"{name}.key"
         try:
-            facts = tools.certificates.inspect(certificate, key)
+            facts = ports.certificates.inspect(certificate, key)
         except PreflightError:  # not made yet, or damaged: it is ours alone, so it is made anew
             missing.append((certificate, key))
             continue
-        is_fresh = facts.not_after_s - tools.clock.time() > _RENEW_BEFORE_S
+        is_fresh = facts.not_after_s - ports.clock.time() > _RENEW_BEFORE_S
         if is_fresh and _is_made_for(facts, config.host):
             return certificate, key, facts
         if facts.fingerprint_sha256 != in_use:
             unused.append((certificate, key))
     certificate, key = (*missing, *unused)[0]
-    tools.certificates.create_self_signed(certificate, key, host=config.host)
-    return certificate, key, tools.certificates.inspect(certificate, key)
+    ports.certificates.create_self_signed(certificate, key, host=config.host)
+    return certificate, key, ports.certificates.inspect(certificate, key)
 
 
 def _is_made_for(facts: CertificateFacts, host: str | None) -> bool:
@@ -133,24 +133,24 @@ def _covers(facts: CertificateFacts, host: str | None) -> bool:
     return any(name.lower() in (host, f"*.{parent}") for name in facts.names)
 
 
-def read_secrets(hub: Hub, tools: Tools, in_force: Desired | None, *, new_tokens: bool = False) -> Secrets:
+def read_secrets(hub: Hub, ports: Ports, in_force: Desired | None, *, new_tokens: bool = False) -> Secrets:
     """Tokens (made at first use) and the secrets that the configuration names by file.
 
     The tokens of the generation in force stay in use: what runs has them, and a file that got lost or was
     damaged is no reason to drop every websocket. `new_tokens` makes others, which nothing has yet."""
     traits: dict[str, dict[str, object]] = {}
     for one in secret_files(hub.traits):
-        text = _secret_file(tools, Path(one.path), one.key)
+        text = _secret_file(ports, Path(one.path), one.key)
         traits.setdefault(one.cls, {})[one.trait] = text.split() if one.is_list else text
-    services = services_with_tokens(hub.traits, lambda path, key: _secret_file(tools, Path(path), key))
+    services = services_with_tokens(hub.traits, lambda path, key: _secret_file(ports, Path(path), key))
     if services is not None:
         traits.setdefault("JupyterHub", {})["services"] = services
     password = None
     if hub.database_password_file is not None:
-        password = _secret_file(tools, Path(hub.database_password_file), "hub.database_password_file")
+        password = _secret_file(ports, Path(hub.database_password_file), "hub.database_password_file")
     return Secrets(
-        proxy_token=_new_token() if new_tokens else _token(tools, "proxy-token", _proxy_token(in_force)),
-        agent_token=_new_token() if new_tokens else _token(tools, "agent-token", _agent_token(in_force)),
+        proxy_token=_new_token() if new_tokens else _token(ports, "proxy-token", _proxy_token(in_force)),
+        agent_token=_new_token() if new_tokens else _token(ports, "agent-token", _agent_token(in_force)),
         database_password=password,
         traits=traits,
     )
@@ -164,15 +164,15 @@ def _agent_token(in_force: Desired | None) -> str | None:
     return hub_files.agent_token(in_force.file(HUB_SECRETS_FILE).content) if in_force else None
 
 
-def _token(tools: Tools, name: str, in_use: str | None) -> str:
-    path = tools.layout.secrets / name
-    state = tools.files.read(path, max_bytes=_MAX_SECRET_BYTES)
+def _token(ports: Ports, name: str, in_use: str | None) -> str:
+    path = ports.layout.secrets / name
+    state = ports.files.read(path, max_bytes=_MAX_SECRET_BYTES)
     kept = state.content.decode("ascii", "replace").strip() if state is not None else ""
     if in_use is None and _TOKEN.fullmatch(kept):
         return kept
     token = in_use or _new_token()
     if kept != token:
-        tools.files.write(path, token.encode(), mode=0o600)
+        ports.files.write(path, token.encode(), mode=0o600)
     return token
 
 
@@ -180,8 +180,8 @@ def _new_token() -> str:
     return random.token_hex(32)
 
 
-def _secret_file(tools: Tools, path: Path, key: str) -> str:
-    state = tools.files.read(path, max_bytes=_MAX_SECRET_BYTES)
+def _secret_file(ports: Ports, path: Path, key: str) -> str:
+    state = ports.files.read(path, max_bytes=_MAX_SECRET_BYTES)
     if state is None:
         raise PreflightError(f"{key}: {path} does not exist; create it (mode 0600, owner root)")
     try:

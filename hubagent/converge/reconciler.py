@@ -1,6 +1,6 @@
-"""One look: what is wished, what is, the plan, and the switch with its way back.
+"""One check: what is wished, what is, the plan, and the switch with its way back.
 
-Level-triggered: every look starts from the file and the machine as they are, whatever caused it, so
+Level-triggered: every check starts from the file and the machine as they are, whatever caused it, so
 nothing depends on having seen an event, and starting up is recovery.
 """
 
@@ -20,13 +20,13 @@ from hubagent.converge.events import Recorder
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
 from hubagent.converge.observe import Observer
-from hubagent.converge.outcome import Look, Order, Prepared
+from hubagent.converge.outcome import Order, Outcome, Prepared
 from hubagent.converge.permission import may_disrupt, noteworthy, refusal
 from hubagent.converge.plan import Policy, drift, plan
+from hubagent.converge.ports import Ports
 from hubagent.converge.postponed import Postponed
 from hubagent.converge.quarantine import Held, Quarantine
 from hubagent.converge.recovery import Recovery
-from hubagent.converge.tools import Tools
 from hubagent.converge.unable import reason as reason_of
 from hubagent.converge.unable import unable
 from hubagent.errors import (
@@ -49,7 +49,7 @@ class Reconciler:
 
     def __init__(
         self,
-        tools: Tools,
+        ports: Ports,
         *,
         generations: Generations,
         quarantine: Quarantine,
@@ -59,7 +59,7 @@ class Reconciler:
         recorder: Recorder,
         served_metrics: Callable[[], ServedMetrics | None],
     ) -> None:
-        self._tools = tools
+        self._ports = ports
         self._generations = generations
         self._quarantine = quarantine
         self._observer = observer
@@ -67,14 +67,14 @@ class Reconciler:
         self._applier = applier
         self._recorder = recorder
         self._served_metrics = served_metrics
-        self._postponed = Postponed(tools.clock)
-        self._intents = Intents(tools, generations, quarantine, self._postponed)
-        self._recovery = Recovery(generations, quarantine, tools.clock)
+        self._postponed = Postponed(ports.clock)
+        self._intents = Intents(ports, generations, quarantine, self._postponed)
+        self._recovery = Recovery(generations, quarantine, ports.clock)
         self._failed_once: str | None = None  # digest of a candidate that was taken back
         self._told: tuple[str, ...] = ()  # what was wrong with the file when that was last logged
 
     def preview(self, order: Order) -> Prepared:
-        """What `look` would do now. TemporaryError when the machine does not answer."""
+        """What `reconcile` would do now. TemporaryError when the machine does not answer."""
         return self._prepare(self._intent(order), order)
 
     def _intent(self, order: Order) -> Intent:
@@ -93,8 +93,8 @@ class Reconciler:
             return Prepared(intent, observed, nothing, statics, (*intent.problems, *masked), refused)
         policy = Policy(
             drift=intent.config.apply.drift,
-            allow_disruption=self._recovery.has_leave
-            or may_disrupt(intent.config, order, self._tools.clock.time()),
+            allow_disruption=self._recovery.has_permission
+            or may_disrupt(intent.config, order, self._ports.clock.time()),
         )
         found = plan(
             intent.desired,
@@ -108,15 +108,15 @@ class Reconciler:
         problems = (
             *intent.problems,
             *self._seen(intent, observed, statics),
-            *surroundings.problems(self._tools, self._observer.docker, engine, intent.config),
+            *surroundings.problems(self._ports, self._observer.docker, engine, intent.config),
         )
         return Prepared(intent, observed, found, statics, problems)
 
     def rehearse(self) -> None:
         """Do ahead what touches nothing in force: render, write and test the generation that today's file
-        asks for. A look that follows finds this done; one that finds other bytes does it again.
+        asks for. A check that follows finds this done; one that finds other bytes does it again.
 
-        Meant for the moments in which more edits are waited for. Says nothing: the look will.
+        Meant for the moments in which more edits are waited for. Says nothing: the check will.
         """
         with contextlib.suppress(HubagentError):
             prepared = self.preview(Order())
@@ -125,8 +125,8 @@ class Reconciler:
             if wished is not None and number is not None and origin is not None:
                 self._candidates.prepare(wished, number, self._generations.load(origin), first=False)
 
-    def look(self, order: Order) -> Look:
-        """Look once and act on it. Never raises for what the world does; the Look says what happened."""
+    def reconcile(self, order: Order) -> Outcome:
+        """Observe once and act on it. Never raises for what the world does; the Outcome says what happened."""
         intent: Intent | None = None
         try:
             self._generations.prepare()
@@ -144,7 +144,7 @@ class Reconciler:
         except HubagentError as error:
             return self._unable(error, intent, order)
         if prepared.intent.desired is None or prepared.plan.is_empty:
-            return Look(_of_the_file(prepared), prepared, prepared.problems, retry=prepared.intent.retry)
+            return Outcome(_of_the_file(prepared), prepared, prepared.problems, retry=prepared.intent.retry)
         try:
             ended = self._carry_out(prepared, order)
             if ended.result in (Result.OK, Result.ROLLED_BACK):
@@ -156,12 +156,12 @@ class Reconciler:
         return ended
 
     def broken_off(self) -> None:
-        """To be called when a look was left on purpose: that counts as no failure of the file. Never raises for what
+        """To be called when a check was left on purpose: that counts as no failure of the file. Never raises for what
         the world does."""
         with contextlib.suppress(HubagentError):
             self._recovery.uncount()
 
-    def _carry_out(self, prepared: Prepared, order: Order) -> Look:
+    def _carry_out(self, prepared: Prepared, order: Order) -> Outcome:
         wished, number = prepared.intent.desired, prepared.plan.generation
         assert wished is not None
         if number is None:
@@ -179,7 +179,7 @@ class Reconciler:
         self._generations.begin(switch)
         self._candidates.taken()
         if previous is None:
-            # Nothing to go back to, or damaged: what can run shall run, and the next looks repair the rest.
+            # Nothing to go back to, or damaged: what can run shall run, and the next checks repair the rest.
             self._generations.commit()
             return self._repair(prepared, wished)
         try:
@@ -193,13 +193,13 @@ class Reconciler:
         else:
             self._quarantine.release()
         log.info("generation %d is in force: %s", number, _words(prepared.plan))
-        return Look(Result.OK, prepared, prepared.problems)
+        return Outcome(Result.OK, prepared, prepared.problems)
 
-    def _repair(self, prepared: Prepared, wished: Desired) -> Look:
+    def _repair(self, prepared: Prepared, wished: Desired) -> Outcome:
         """The wished generation is in force, the machine is not as it says."""
         errors = self._applier.repair(prepared.plan, wished, prepared.statics)
         if not errors:
-            return Look(Result.OK, prepared, prepared.problems, retry=prepared.intent.retry)
+            return Outcome(Result.OK, prepared, prepared.problems, retry=prepared.intent.retry)
         problems = tuple(
             Problem(
                 None, Reason.METRICS if isinstance(error, PreflightError) else reason_of(error), str(error)
@@ -208,15 +208,17 @@ class Reconciler:
         )
         self._observer.in_vain(prepared.observed)
         failure = "; ".join(str(error) for error in errors)
-        return Look(Result.FAILED, prepared, (*prepared.problems, *problems), failure, retry=True)
+        return Outcome(Result.FAILED, prepared, (*prepared.problems, *problems), failure, retry=True)
 
-    def _refuse(self, prepared: Prepared, number: int, error: PreflightError) -> Look:
+    def _refuse(self, prepared: Prepared, number: int, error: PreflightError) -> Outcome:
         problem = Problem(None, Reason.PREFLIGHT, str(error))
         log.error("generation %d refused, nothing was changed: %s", number, error)
         problems = (*prepared.problems, problem)
-        return Look(Result.REJECTED, prepared, problems, str(error), candidate=number, retry=True)
+        return Outcome(Result.REJECTED, prepared, problems, str(error), candidate=number, retry=True)
 
-    def _take_back(self, prepared: Prepared, switch: Switch, previous: Desired, cause: HubagentError) -> Look:
+    def _take_back(
+        self, prepared: Prepared, switch: Switch, previous: Desired, cause: HubagentError
+    ) -> Outcome:
         """Return to the origin and see it serve again; hold the bytes if they are to blame."""
         log.error("generation %d does not work, going back: %s", switch.target, cause)
         blame = self._is_to_blame(prepared, cause)
@@ -225,7 +227,7 @@ class Reconciler:
         assert prepared.intent.desired is not None
         if blame:
             held = Held(
-                switch.source_sha256, prepared.intent.desired.digest, reason, self._tools.clock.time()
+                switch.source_sha256, prepared.intent.desired.digest, reason, self._ports.clock.time()
             )
             self._quarantine.hold(held)
         elif isinstance(cause, DeadlineError):
@@ -238,7 +240,7 @@ class Reconciler:
             )
             back = plan(
                 previous,
-                dataclasses.replace(observed, outdated={}),  # new programs wait for a leave of their own
+                dataclasses.replace(observed, outdated={}),  # new programs wait for a permission of their own
                 Policy(drift=Drift.FIX, allow_disruption=True),
                 next_generation=0,
                 statics=prepared.statics,
@@ -247,7 +249,7 @@ class Reconciler:
         except HubagentError as error:
             reason = f"{reason}; in addition, going back to generation {switch.origin}: {error}"
             problem = Problem(None, reason_of(cause), reason)
-            return Look(
+            return Outcome(
                 Result.FAILED, prepared, (*prepared.problems, problem), reason, switch.target, retry=True
             )
         self._generations.commit()
@@ -258,7 +260,7 @@ class Reconciler:
             reason_of(cause),
             f"generation {switch.target} was rolled back, {switch.origin} serves: {reason}",
         )
-        return Look(
+        return Outcome(
             Result.ROLLED_BACK,
             prepared,
             (*prepared.problems, problem),
@@ -282,7 +284,7 @@ class Reconciler:
     def _hold_todays_file(self, reason: str) -> None:
         today = self._intents.today()
         if today.source_sha256 is not None:
-            self._quarantine.hold(Held(today.source_sha256, None, reason, self._tools.clock.time()))
+            self._quarantine.hold(Held(today.source_sha256, None, reason, self._ports.clock.time()))
 
     def _seen(self, intent: Intent, observed: Observed, statics: dict[str, bytes]) -> tuple[Problem, ...]:
         assert intent.desired is not None
@@ -297,9 +299,9 @@ class Reconciler:
             log.error("refused: %s", message)
         self._told = intent.errors
 
-    def _unable(self, error: HubagentError, intent: Intent | None, order: Order) -> Look:
+    def _unable(self, error: HubagentError, intent: Intent | None, order: Order) -> Outcome:
         log.error("%s", error)
-        return unable(error, intent if order.rollback_to is None else None, self._tools.layout.config)
+        return unable(error, intent if order.rollback_to is None else None, self._ports.layout.config)
 
 
 def _of_the_file(prepared: Prepared) -> Result:

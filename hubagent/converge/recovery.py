@@ -1,4 +1,4 @@
-"""What a crash left open is closed: back to the origin. The ordinary look then does the rest."""
+"""What a crash left open is closed: back to the origin. The ordinary check then does the rest."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Recovery:
         self._quarantine = quarantine
         self._clock = clock
         self._interrupted: Switch | None = None
-        self._has_leave = False
+        self._has_permission = False
 
     @property
-    def has_leave(self) -> bool:
+    def has_permission(self) -> bool:
         """Whether websockets may be dropped, because that was allowed to the switch that was interrupted: half
         of it may be in force, such as a new token in the proxy alone."""
-        return self._has_leave
+        return self._has_permission
 
     def recover(self) -> None:
-        """To be called by every look, before it looks."""
+        """To be called by every check, before it starts."""
         switch = self._generations.interrupted()
         if switch is None:
             return
@@ -47,14 +47,16 @@ class Recovery:
         )
         if switch.origin is None or self._generations.whole(switch.origin) is not None:
             self._generations.abort(switch, "interrupted")
-        known = self._quarantine.interruptions(switch.source_sha256)  # a look before may have held it already
+        known = self._quarantine.interruptions(
+            switch.source_sha256
+        )  # another may have held it
         if switch.attempt >= _AT_ONCE and switch.attempt > known:
             reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
             pause_s = _PAUSES.delay_s(switch.attempt - _AT_ONCE + 1)
             self._quarantine.hold(
                 Held(switch.source_sha256, None, reason, self._clock.time(), pause_s, switch.attempt)
             )
-        self._interrupted, self._has_leave = switch, switch.disruptive
+        self._interrupted, self._has_permission = switch, switch.disruptive
         if not switch.disruptive:
             self._generations.commit()
 
@@ -65,11 +67,11 @@ class Recovery:
             self._generations.note(dataclasses.replace(switch, attempt=switch.attempt - 1))
 
     def settle(self) -> None:
-        """To be called when the services are as they should be. Until then the journal of a switch that had leave
+        """To be called when the services are as they should be. Until then the journal of a switch that had permission
         stays open, to remember that."""
-        if self._has_leave:
+        if self._has_permission:
             self._generations.commit()
-            self._has_leave = False
+            self._has_permission = False
 
     def switch(self, origin: int | None, target: int, source_sha256: str, steps: Plan) -> Switch:
         """The one to begin now."""

@@ -1,4 +1,4 @@
-"""Composes the Status after a look: components, figures, certificate, user servers, disk."""
+"""Composes the Status after a check: components, figures, certificate, user servers, disk."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hubagent.converge import entrance, figures, image_problems, server_problems
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Look, Prepared
+from hubagent.converge.outcome import Outcome, Prepared
+from hubagent.converge.ports import Ports
 from hubagent.converge.running_servers import declared_images, running_servers
-from hubagent.converge.tools import Tools
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
     HUB_PORT,
@@ -61,11 +61,11 @@ class Pools(Protocol):
 
 
 class Survey:
-    """Remembers what a Status needs of earlier looks."""
+    """Remembers what a Status needs of earlier checks."""
 
     def __init__(
         self,
-        tools: Tools,
+        ports: Ports,
         generations: Generations,
         observer: Observer,
         *,
@@ -77,7 +77,7 @@ class Survey:
     ) -> None:
         """`pools` and `images` None: nobody looks after them here, as in a command of the command line."""
         self._homes_waiting = homes_waiting
-        self._tools = tools
+        self._ports = ports
         self._pools = pools
         self._images = images
         self._generations = generations
@@ -89,10 +89,10 @@ class Survey:
         self._absent: frozenset[str] = frozenset()  # images
         self._last = Status(version=version, pid=pid, looks=0, looked_at_s=0.0, result=Result.NOOP)
 
-    def status(self, look: Look) -> Status:
+    def status(self, outcome: Outcome) -> Status:
         """The whole Status; never raises: what does not answer is None or down."""
-        now_s, last, prepared = self._tools.clock.time(), self._last, look.prepared
-        intent = prepared.intent if prepared else look.intent
+        now_s, last, prepared = self._ports.clock.time(), self._last, outcome.prepared
+        intent = prepared.intent if prepared else outcome.intent
         in_force = self._in_force()
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
         containers, owners = self._containers, self._pools.users() if self._pools else {}
@@ -101,22 +101,22 @@ class Survey:
         images = self._images() if self._images else None
         certificate, certificate_problems = self.certificate(in_force, now_s)
         free, disk_problems = self._disk()
-        accepted = look.result is Result.OK and prepared is not None and prepared.intent.is_new
-        took_steps = prepared is not None and look.result in (Result.OK, Result.ROLLED_BACK)
+        accepted = outcome.result is Result.OK and prepared is not None and prepared.intent.is_new
+        took_steps = prepared is not None and outcome.result in (Result.OK, Result.ROLLED_BACK)
         self._last = dataclasses.replace(
             last,
             looks=last.looks + 1,
             looked_at_s=now_s,
-            result=look.result,
+            result=outcome.result,
             url=_url(in_force),
             config_sha256=intent.source_sha256 if intent else last.config_sha256,
             config_errors=intent.errors if intent else last.config_errors,
             config_accepted_at_s=now_s if accepted else last.config_accepted_at_s,
             generation=self._generation(),
-            candidate=look.candidate or (last.candidate if look.result is Result.REJECTED else None),
+            candidate=outcome.candidate or (last.candidate if outcome.result is Result.REJECTED else None),
             components=self._components(prepared),
             problems=(
-                *look.problems,
+                *outcome.problems,
                 *self._entrance.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *self._said_by_the_hub(),
@@ -142,9 +142,9 @@ class Survey:
             dbus_up=prepared is not None,
             docker_up=containers is not None,
             disk_free_bytes=free,
-            time_zone=self._tools.clock.zone(),
-            last_failure=look.failure or last.last_failure,
-            last_failure_at_s=now_s if look.failure else last.last_failure_at_s,
+            time_zone=self._ports.clock.zone(),
+            last_failure=outcome.failure or last.last_failure,
+            last_failure_at_s=now_s if outcome.failure else last.last_failure_at_s,
         )
         return self._last
 
@@ -165,10 +165,10 @@ class Survey:
         untouched = prepared is not None and prepared.plan.is_empty
         for component, name in UNITS.items():
             try:
-                if prepared is not None and untouched:  # then what the look saw is still so
+                if prepared is not None and untouched:  # then what the check saw is still so
                     unit, loaded = prepared.observed.units[component], prepared.observed.loaded[component]
                 else:
-                    unit = self._tools.units.unit(name)
+                    unit = self._ports.units.unit(name)
                     loaded = self._observer.loaded(component, unit)
             except TemporaryError as error:
                 found.append(ComponentStatus(component, name, "unknown", healthy=False, detail=str(error)))
@@ -196,20 +196,20 @@ class Survey:
         return prepared.observed.outdated.get(component, "") if prepared and left_alone else ""
 
     def forget(self) -> None:
-        """Ask Docker, the hub and the proxy again at the next look: something has happened there."""
+        """Ask Docker, the hub and the proxy again at the next check: something has happened there."""
         self._asked_at_s = -_ASK_AGAIN_S
 
     def _ask(self, in_force: Desired | None, now_s: float, *, fresh: bool) -> None:
-        """The dear questions of a look; a look may come many times a second."""
+        """The dear questions of a check; a check may come many times a second."""
         if not fresh and 0 <= now_s - self._asked_at_s < _ASK_AGAIN_S:
             return
         self._asked_at_s = now_s
         try:
-            self._containers = self._tools.engine.containers(label=LABEL_SERVER)
+            self._containers = self._ports.engine.containers(label=LABEL_SERVER)
         except ContainerError:
             self._containers = None
         self._absent = self._look_for_images(in_force)
-        self._entrance = entrance.ask(self._tools, in_force) if in_force else Entrance()
+        self._entrance = entrance.ask(self._ports, in_force) if in_force else Entrance()
         self._asked = self._ask_services(in_force)
 
     def _look_for_images(self, in_force: Desired | None) -> frozenset[str]:
@@ -218,7 +218,7 @@ class Survey:
             return frozenset()
         names = set(declared_images(in_force).values())
         try:
-            return frozenset(name for name in names if self._tools.engine.image_id(name) is None)
+            return frozenset(name for name in names if self._ports.engine.image_id(name) is None)
         except ContainerError:
             return frozenset()
 
@@ -237,9 +237,9 @@ class Survey:
         return status, (Problem(Component.NGINX, Reason.CERTIFICATE, f"the certificate {words}; {remedy}"),)
 
     def _disk(self) -> tuple[int | None, tuple[Problem, ...]]:
-        path = self._tools.layout.state
+        path = self._ports.layout.state
         try:
-            free = self._tools.files.free_bytes(path)
+            free = self._ports.files.free_bytes(path)
         except StorageError:
             return None, ()
         verdict = limits.DISK_FREE_BYTES.verdict(free)
@@ -266,14 +266,14 @@ class Survey:
     def _figures(self, prepared: Prepared | None) -> Figures:
         own = Figures(
             proxy_routes=prepared.observed.routes if prepared else None,
-            nginx_old_workers=self._tools.machine.nginx_old_workers(),
+            nginx_old_workers=self._ports.machine.nginx_old_workers(),
         )
         return figures.merge(own, self._asked)
 
     def _text(self, url: str, token: str | None) -> str | None:
         headers = {"Authorization": f"token {token}"} if token else {}
         try:
-            answer = self._tools.probe.request(url, headers=headers)
+            answer = self._ports.probe.request(url, headers=headers)
         except HubagentError:
             return None
         return answer.body.decode(errors="replace") if answer.status == 200 else None

@@ -1,4 +1,4 @@
-"""Why to look again, and when: many hints become one look. Nothing here decides what a look does."""
+"""Why to check again, and when: many hints become one check. Nothing here decides what a check does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Trigger(enum.Enum):
-    """What made the agent look. Every one means the same: look."""
+    """What made the agent check. Every one means the same: check."""
 
     START = "start"
     FILE = "file"
@@ -38,7 +38,7 @@ class Triggers:
         self._early = False
 
     def put(self, trigger: Trigger, *, delay_s: float = 0.0) -> None:
-        """Ask for a look; hints of one kind are held together until they pause."""
+        """Ask for a check; hints of one kind are held together until they pause."""
         with self._condition:
             now = self._monotonic()
             first = self._first_s.setdefault(trigger, now)

@@ -9,7 +9,7 @@ from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.door import Door
 from hubagent.converge.listening import Listening
 from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
-from hubagent.converge.tools import Tools
+from hubagent.converge.ports import Ports
 from hubagent.errors import DeadlineError, HubagentError, TemporaryError, UnitError, VerifyError
 from hubagent.layout import HUB_PORT, PROXY_PORT
 from hubagent.ports import ActiveState, UnitState
@@ -42,11 +42,11 @@ _WRONG_ANSWERS = (_OTHER_CERTIFICATE, _OTHER_TOKEN)
 class Verifier:
     """Waits until a component does what the generation asks for, or says why it does not."""
 
-    def __init__(self, tools: Tools, observer: Observer) -> None:
-        self._tools = tools
+    def __init__(self, ports: Ports, observer: Observer) -> None:
+        self._ports = ports
         self._observer = observer
-        self._listening = Listening(tools)
-        self._door = Door(tools.probe)
+        self._listening = Listening(ports)
+        self._door = Door(ports.probe)
         self._allowances = {
             one: Allowance(DEADLINE_S[one], most_s=MOST_S[one], factor=_FACTOR.get(one, 2)) for one in UNITS
         }
@@ -62,7 +62,7 @@ class Verifier:
 
     def component(self, component: Component, desired: Desired, *, stable: bool) -> None:
         """Wait for the component to serve `desired`; with `stable`, see it stay up for STABLE_S."""
-        clock, allowance = self._tools.clock, self._allowances[component]
+        clock, allowance = self._ports.clock, self._allowances[component]
         begun_s, since_s = clock.monotonic(), clock.time() - _JUST_NOW_S
         deadline_s = begun_s + allowance.allowed_s
         while True:
@@ -78,14 +78,14 @@ class Verifier:
         unit = UNITS.get(component, f"{component.value}.service")
         files = (HUB_SECRETS_FILE, PROXY_TOKEN_FILE)
         hidden = [text for path in files for text in _secret_texts(desired.file(path).content)]
-        said = first_error(self._tools.machine.journal(unit, since_s), hidden)
+        said = first_error(self._ports.machine.journal(unit, since_s), hidden)
         return f"{said} (journalctl -u {unit} -n 50)" if said else f"see journalctl -u {unit} -n 50"
 
     def _serves(self, component: Component, desired: Desired, deadline_s: float, since_s: float) -> None:
         """Return once it does. VerifyError when it ended by itself, or at the deadline for what it does instead;
         DeadlineError when it does nothing yet."""
-        clock = self._tools.clock
-        baseline = self._tools.units.unit(UNITS[component]).restarts
+        clock = self._ports.clock
+        baseline = self._ports.units.unit(UNITS[component]).restarts
         next_unit_s = 0.0
         missing = ""
         while True:
@@ -119,7 +119,7 @@ class Verifier:
             Component.HUB: self._hub,
             Component.PROXY: self._proxy,
         }
-        unit = self._tools.units.unit(UNITS[component]) if component is not Component.NGINX else None
+        unit = self._ports.units.unit(UNITS[component]) if component is not Component.NGINX else None
         if unit is not None and self._observer.loaded(component, unit) != desired.markers[component]:
             return f"has not loaded {'its rules' if component is Component.FIREWALL else 'its new settings'}"
         if unit is not None and self._observer.outdated(component, unit):
@@ -151,14 +151,14 @@ class Verifier:
 
     def _ask(self, url: str, *, connect_to: str | None = None) -> tuple[int, str | None] | None:
         try:
-            answer = self._tools.probe.request(url, connect_to=connect_to)
+            answer = self._ports.probe.request(url, connect_to=connect_to)
         except TemporaryError:
             return None
         return answer.status, answer.certificate_sha256
 
     def _alive(self, component: Component, restarts: int, desired: Desired, since_s: float) -> int:
         """How many restarts say nothing against the generation. VerifyError for any other."""
-        unit = self._tools.units.unit(UNITS[component])
+        unit = self._ports.units.unit(UNITS[component])
         if _was_killed(unit):
             return unit.restarts + 1
         if unit.active is ActiveState.FAILED or unit.restarts > restarts:
@@ -168,12 +168,12 @@ class Verifier:
 
     def _stays_up(self, component: Component, desired: Desired, since_s: float) -> bool:
         """Whether it did; False when somebody killed it. VerifyError when it ended by itself."""
-        clock = self._tools.clock
-        first = self._tools.units.unit(UNITS[component])
+        clock = self._ports.clock
+        first = self._ports.units.unit(UNITS[component])
         until = clock.monotonic() + STABLE_S
         while clock.monotonic() < until:
             clock.sleep(_UNIT_EVERY_S)
-            now = self._tools.units.unit(UNITS[component])
+            now = self._ports.units.unit(UNITS[component])
             if _was_killed(now):
                 return False
             if now.active is not ActiveState.ACTIVE or now.main_pid != first.main_pid:
@@ -187,7 +187,7 @@ class Verifier:
 
         Through nginx, unless the hub alone can be judged: what is in nginx's or the proxy's way is not this
         generation's fault."""
-        begun_s = self._tools.clock.monotonic()
+        begun_s = self._ports.clock.monotonic()
         while True:
             missing = late = ""
             try:
@@ -196,14 +196,14 @@ class Verifier:
                 raise
             except TemporaryError as error:
                 late = str(error)
-            took_s = self._tools.clock.monotonic() - begun_s
+            took_s = self._ports.clock.monotonic() - begun_s
             if not missing and not late:
                 return
             if missing and took_s >= PAGES_S:
                 raise VerifyError(f"{UNITS[Component.HUB]}: {missing}{self._hubs_error(desired)}")
             if late and took_s >= PAGES_LATE_S:
                 raise DeadlineError(f"{UNITS[Component.HUB]}: {late}, as happens on a busy machine")
-            self._tools.clock.sleep(_PAGES_POLL_S)
+            self._ports.clock.sleep(_PAGES_POLL_S)
 
     def _pages(self, desired: Desired) -> str:
         """What is missing of the pages by which people come in, in words; empty when nothing is."""
@@ -216,7 +216,7 @@ class Verifier:
 
     def _front_works(self, desired: Desired) -> bool:
         """Whether nginx serves the generation and the proxy answers: then pages that do not come are the hub's."""
-        nginx = self._tools.units.unit(UNITS[Component.NGINX])
+        nginx = self._ports.units.unit(UNITS[Component.NGINX])
         return nginx.active is ActiveState.ACTIVE and not self._nginx(desired) and not self._proxy(desired)
 
     def _hubs_error(self, desired: Desired) -> str:
@@ -231,7 +231,7 @@ class Verifier:
         """Which of its ports somebody else has, and who, in words; empty when none."""
         if component not in UNITS:
             return ""
-        unit = self._tools.units.unit(UNITS[component])
+        unit = self._ports.units.unit(UNITS[component])
         return self._listening.taken(component, unit, desired.gateway)
 
     def _hint(self, component: Component, desired: Desired) -> str:
@@ -239,7 +239,7 @@ class Verifier:
         taken = self.taken(component, desired)
         if component is not Component.NGINX:
             return taken
-        complaint = self._tools.machine.nginx_complaint(self._tools.clock.time() - _JUST_NOW_S)
+        complaint = self._ports.machine.nginx_complaint(self._ports.clock.time() - _JUST_NOW_S)
         hints = [hint for hint in (taken, complaint) if hint]
         return "; ".join(hints)
 

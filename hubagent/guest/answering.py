@@ -14,7 +14,7 @@ from hubagent import wire
 from hubagent.guest.waiting import answer
 
 TIGHT_S: Final = 0.005
-"""Between two looks (seconds): a start takes some 0.1 s, and this is what is lost of it at most."""
+"""Between two checks (seconds): a start takes some 0.1 s, and this is what is lost of it at most."""
 
 CONNECT_S: Final = 0.05
 """How long a connection may take (seconds). Within a machine it is made or refused at once, unless its first packet

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-LOOK_S: Final = 10.0
-"""How often kernels are looked at (seconds); with a short limit, more often."""
+POLL_S: Final = 10.0
+"""How often kernels are asked (seconds); with a short limit, more often."""
 
 FRESH_S: Final = 120.0
 """Pluto writes its report anew every few seconds; an older one is of a Pluto that is dead or stuck (seconds)."""
@@ -67,7 +67,7 @@ class Activity:
         self._pluto = pluto
         self._busy = Busy(limit_s)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """See what the kernels do now."""
         self._busy.see(
             {kernel: getattr(one, "execution_state", "") or "" for kernel, one in self._kernels().items()},
@@ -75,7 +75,7 @@ class Activity:
         )
 
     def last(self) -> datetime.datetime:
-        self.look()
+        self.check()
         now_s = time.monotonic()
         now = datetime.datetime.now(datetime.timezone.utc)  # noqa: UP017 - images have Python 3.10
         left_s = {kernel: self._busy.left_s(kernel, now_s) for kernel in self._kernels()}
@@ -125,4 +125,4 @@ def _load_jupyter_server_extension(server: Any) -> None:
 
     activity = Activity(server.web_app, _limit_s, _pluto)
     server.web_app.last_activity = activity.last
-    PeriodicCallback(activity.look, 1000 * min(LOOK_S, _limit_s / 8)).start()
+    PeriodicCallback(activity.check, 1000 * min(POLL_S, _limit_s / 8)).start()

@@ -20,7 +20,7 @@ UNUSED_S: Final = 900.0
 """So long a companion waits for its user (seconds). A second notebook is mostly opened within minutes of the first;
 and what waited for as long as an idle server may live (30 minutes, as shipped) would wait for ever."""
 
-LOOK_S: Final = 10.0
+POLL_S: Final = 10.0
 """How often memory is looked at (seconds)."""
 
 
@@ -61,7 +61,7 @@ class Companions:
         companions: tuple[Companion, ...],
         *,
         unused_s: float = UNUSED_S,
-        look_s: float = LOOK_S,
+        poll_s: float = POLL_S,
         is_short: Callable[[], bool] = memory.is_short,
         folder: Path = Path(wire.GUEST_FOLDER),
     ) -> None:
@@ -69,7 +69,7 @@ class Companions:
         self._companions = companions
         self._is_short = is_short
         self._unused_s = unused_s
-        self._look_s = look_s
+        self._look_s = poll_s
 
     def pong(self) -> wire.Pong:
         pongs = [one.pong() for one in self._companions]

@@ -31,7 +31,7 @@ READY_S: Final = 120.0
 VISIT_S: Final = 30.0
 """How long it may take for each answer of the first page (seconds)."""
 
-LOOK_S: Final = 0.02
+POLL_S: Final = 0.02
 
 USER: Final = "proof"
 
@@ -75,8 +75,8 @@ def prove(target: Path, known: frozenset[str]) -> None:
     os.environ.update(_environment(hub.url, token, _free_port()))
     os.chdir(tempfile.mkdtemp())
     with watching() as watch:
-        look = _Look(target, known, watch, begun_s)
-        threading.Thread(target=look.run, name="proof", daemon=True).start()
+        observer = _Observer(target, known, watch, begun_s)
+        threading.Thread(target=observer.run, name="proof", daemon=True).start()
         try:
             server.run(script, ())
         except SystemExit as end:
@@ -84,7 +84,7 @@ def prove(target: Path, known: frozenset[str]) -> None:
     raise NotProvenError(f"{server.SERVER} ended before it answered")
 
 
-class _Look:
+class _Observer:
     """The thread beside the server."""
 
     def __init__(self, target: Path, known: frozenset[str], watch: Watch, begun_s: float) -> None:
@@ -107,7 +107,7 @@ class _Look:
         while not answers(*where):
             if time.monotonic() - self._begun_s > READY_S:
                 raise NotProvenError(f"no answer within {READY_S:.0f} s")
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
         ready_s = time.monotonic() - self._begun_s
         _visit(where[0], where[1])
         proof = wire.Proof(

@@ -21,7 +21,7 @@ PATIENCE_S: Final = 3.0
 """Who uses a source for longer than this (no claim takes longer) shows that it does not answer."""
 
 
-class Turns:
+class BusyGuard:
     def __init__(self, *, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
         self._slots: set[str] = set()

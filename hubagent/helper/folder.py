@@ -24,7 +24,7 @@ IN_USE_S: Final = 3.0
 _RETRY_S: Final = 0.01
 
 _MOVED: Final = frozenset({errno.EINVAL, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EAGAIN})
-"""A user has moved the place of a mount since the table was read; the next look finds it."""
+"""A user has moved the place of a mount since the table was read; the next check finds it."""
 
 
 class SlotFolder:

@@ -21,11 +21,11 @@ from typing import Final
 from hubagent.adapters.systemd.notify import SystemdNotifier
 from hubagent.helper import cgroups
 from hubagent.helper.folder import SlotFolder
-from hubagent.helper.restorable import Loans
+from hubagent.helper.restorable import Restorable
 from hubagent.helper.roots import USUAL, HomesFolder, ask_docker
 from hubagent.helper.server import Server
 from hubagent.helper.slots import Slots
-from hubagent.helper.yielding import GivingWay
+from hubagent.helper.yielding import Yielding
 from hubagent.layout import Layout
 from hubagent.log_priority import PriorityFormatter
 
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None, *, layout: Layout = _LAYOUT) ->
             else HomesFolder(ask=partial(ask_docker, layout.docker_socket))
         )
         slots = Slots(folder, homes=homes, servers_file=layout.current / "hub/servers.json")
-        loans = Loans(layout.homes_loans)
+        loans = Restorable(layout.homes_loans)
         loans.give_back_all()
-        server = Server(layout.homes_socket, slots, GivingWay(cgroups.find(), loans))
+        server = Server(layout.homes_socket, slots, Yielding(cgroups.find(), loans))
     except OSError as error:
         logging.error(
             "cannot start in %s: %s; it needs root, space there, and Linux 5.12 or later",

@@ -39,7 +39,7 @@ class Change:
     back: tuple[Setting, ...]
 
 
-class Loans:
+class Restorable:
     """Notes lie in `folder`. Safe to use from any thread."""
 
     def __init__(self, folder: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 from hubagent import wire
 from hubagent.helper.refusal import RefusalError
 from hubagent.helper.slots import Slots
-from hubagent.helper.yielding import GivingWay
+from hubagent.helper.yielding import Yielding
 from hubagent.wire import peer
 
 _LOG = logging.getLogger(__name__)
@@ -39,9 +39,9 @@ _STACK_BYTES: Final = 512 * 1024
 class Server:
     """Listens from the beginning on (raises OSError); an earlier process's socket is replaced."""
 
-    def __init__(self, path: Path, slots: Slots, giving_way: GivingWay) -> None:
+    def __init__(self, path: Path, slots: Slots, yielding: Yielding) -> None:
         self._slots = slots
-        self._giving_way = giving_way
+        self._yielding = yielding
         self._stop = -1
         self._attaching = threading.BoundedSemaphore(ATTACHING)
         self._connected = 0
@@ -127,11 +127,11 @@ class Server:
                 _LOG.info("slot %s is gone", request.slot)
                 return done
             case wire.IdleDocker():
-                lasting.enter_context(self._giving_way.docker())
+                lasting.enter_context(self._yielding.docker())
                 lasting.callback(self._wait_for_end, connection, wire.IDLE_AT_MOST_S)
                 return wire.Done()
             case wire.Freeze(container):
-                lasting.enter_context(self._giving_way.container(container))
+                lasting.enter_context(self._yielding.container(container))
                 lasting.callback(self._wait_for_end, connection, wire.FREEZE_AT_MOST_S)
                 return wire.Done()
             case _:

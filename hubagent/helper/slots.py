@@ -13,7 +13,7 @@ from typing import Final
 from hubagent import wire
 from hubagent.helper import allowed_folders
 from hubagent.helper.attachment import Attachment
-from hubagent.helper.busy_guard import Turns
+from hubagent.helper.busy_guard import BusyGuard
 from hubagent.helper.folder import SlotFolder
 from hubagent.helper.refusal import RefusalError, words
 from hubagent.helper.roots import HomesFolder
@@ -30,7 +30,7 @@ class Slots:
         self._folder = folder
         self._homes = homes
         self._servers_file = servers_file
-        self._turns = Turns()
+        self._busy_guard = BusyGuard()
 
     def prepare(self, request: wire.Prepare) -> wire.Prepared:
         with self._work_on(request.slot):
@@ -42,7 +42,7 @@ class Slots:
         """All of it or nothing; nothing when it is no longer wanted by the time that all is ready."""
         sources = {request.source, *(folder.source for folder in request.folders)}
         _check_text(*sources, *(folder.target for folder in request.folders))
-        with self._work_on(request.slot), self._turns.sources(sources):
+        with self._work_on(request.slot), self._busy_guard.sources(sources):
             with self._folder.place(request.slot):
                 pass  # free: else nothing of what is attached may be undone
             try:
@@ -78,7 +78,7 @@ class Slots:
     def _work_on(self, slot: str) -> Iterator[None]:
         if not _ID.fullmatch(slot):
             raise RefusalError(f"{slot[:40]!r} is not a slot: an id has 12 hex digits", reason="message")
-        with self._turns.slot(slot):
+        with self._busy_guard.slot(slot):
             try:
                 yield
             except OSError as error:

@@ -13,17 +13,17 @@ from typing import Final
 
 from hubagent.helper import cgroups
 from hubagent.helper.refusal import RefusalError
-from hubagent.helper.restorable import Change, Loans, Setting
+from hubagent.helper.restorable import Change, Restorable, Setting
 
 DOCKER: Final = ("docker.service", "containerd.service")
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
-class GivingWay:
+class Yielding:
     """Both last as long as one is within the context, and raise RefusalError. Safe to use from any thread."""
 
-    def __init__(self, groups: cgroups.Cgroups, loans: Loans) -> None:
+    def __init__(self, groups: cgroups.Cgroups, loans: Restorable) -> None:
         self._groups = groups
         self._loans = loans
 

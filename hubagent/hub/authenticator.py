@@ -21,10 +21,10 @@ from hubagent.hub import account_names, sign_in_probe, usernames
 from hubagent.hub.accountable import API, Accountable
 from hubagent.hub.accounts import Accounts
 from hubagent.hub.failed_logins import FailedLogins
-from hubagent.hub.one_time import OneTimeFiles
+from hubagent.hub.login_errors import LoginRefusedError, PasswordChangeNeededError
+from hubagent.hub.one_time_password import OneTimeFiles
 from hubagent.hub.pages import handlers
 from hubagent.hub.passwords import PasswordHasher, PasswordPolicy, TooBusyError, one_time_password
-from hubagent.hub.refusals import LoginRefusedError, PasswordChangeNeededError
 from hubagent.hub.sign_in_probe import SignInProbe
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hubagent.hub.failures import failure
+from hubagent.hub.start_errors import failure
 from hubagent.hub_documents import Servers
 
 OPTION: Final = "server"

@@ -9,9 +9,9 @@ from dockerspawner import DockerSpawner
 from traitlets import Unicode, default
 
 from hubagent.hub.choice import OPTION, choice_form, of_body, of_form
-from hubagent.hub.failures import failure
 from hubagent.hub.reading import SettingsError
 from hubagent.hub.servers import load_servers
+from hubagent.hub.start_errors import failure
 from hubagent.hub_documents import Servers
 
 

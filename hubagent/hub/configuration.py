@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from traitlets import import_item
 from traitlets.config import Config
 
-from hubagent.hub import arrivals, usernames
+from hubagent.hub import sign_in_hook, usernames
 from hubagent.hub.accountable import accountable
 from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url, limits
@@ -133,7 +133,7 @@ def _proxy(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
 
 def _services(config: Config, settings: HubSettings, secrets: HubSecrets) -> None:
     # Who is at work: what the culler hears is older than the truth by at most this, a twentieth of what it waits for,
-    # and a notebook left open says something every 30 seconds. Lost routes the agent notices, at its every look.
+    # and a notebook left open says something every 30 seconds. Lost routes the agent notices, at its every check.
     timeout = max(1, math.ceil(settings.stop_idle_after_s))
     config.JupyterHub.last_activity_interval = (
         max(1, min(timeout // 20, 60)) if settings.stop_idle_after_s else 60
@@ -175,7 +175,7 @@ def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticato
     users that an admin added on the hub's admin page (or by traits such as `allowed_users`).
     """
     config.JupyterHub.authenticator_class = accountable(cls)
-    config.Authenticator.post_auth_hook = arrivals.announce
+    config.Authenticator.post_auth_hook = sign_in_hook.announce
     if issubclass(cls, HubagentAuthenticator):
         for name in settings.admins:
             problem = usernames.problem(usernames.normalise(name))

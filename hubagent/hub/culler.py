@@ -1,13 +1,13 @@
-"""The idle culler as it comes, except for its first look, for what it decides by and for how it fails.
+"""The idle culler as it comes, except for its first check, for what it decides by and for how it fails.
 
-It starts with the hub and looks at once, while the hub still takes everybody for idle since before its
-restart: it asks the proxy who is at work only later. So the first look stops nothing.
+It starts with the hub and checks at once, while the hub still takes everybody for idle since before its
+restart: it asks the proxy who is at work only later. So the first check stops nothing.
 
 It stops one server after the other, which takes seconds each: at the end of a lecture it comes to the last one
 minutes after it asked who is idle. Whoever has come back meanwhile, or starts the server anew, keeps it: the hub is
 asked once more before each.
 
-A look that cannot reach the hub (which is restarting, for instance) would end up in the log with all
+A check that cannot reach the hub (which is restarting, for instance) would end up in the log with all
 arguments of the call, the token among them. Here it is one line.
 """
 
@@ -29,8 +29,8 @@ from hubagent.log_priority import PriorityFormatter
 _look = jupyterhub_idle_culler.cull_idle
 
 
-class Looks:
-    """One look at all servers for each call; failures are logged, and the next look tries again."""
+class Checks:
+    """One check of all servers for each call; failures are logged, and the next check tries again."""
 
     def __init__(self) -> None:
         self._looked = False
@@ -92,10 +92,10 @@ class StillIdle:
 
 
 def _nothing(**server: object) -> bool:
-    """Its answer at the first look."""
+    """Its answer at the first check."""
     return False
 
 
 if __name__ == "__main__":
-    jupyterhub_idle_culler.cull_idle = Looks()  # the name under which its `start` finds it
+    jupyterhub_idle_culler.cull_idle = Checks()  # the name under which its `start` finds it
     Culler.launch_instance()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.user import User
 
-from hubagent.hub.failures import failure
+from hubagent.hub.start_errors import failure
 
 _AGAIN_S: Final = 0.5
 

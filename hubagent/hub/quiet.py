@@ -1,4 +1,4 @@
-"""The agent asks for the login page at every look; the log is for people's requests."""
+"""The agent asks for the login page at every check; the log is for people's requests."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ from hubagent.hub.agent_client import PATIENCE_S, AgentAwayError, AgentClient, R
 from hubagent.hub.choice import OPTION, chosen
 from hubagent.hub.choosing import Choosing
 from hubagent.hub.database_failure import is_writable
-from hubagent.hub.failures import of_agent, of_end
 from hubagent.hub.readiness import answers, wait_for_answer
 from hubagent.hub.removals import END_S, REMOVALS
+from hubagent.hub.start_errors import of_agent, of_end
 from hubagent.hub_documents import Server
 from hubagent.layout import Layout
 

@@ -71,7 +71,7 @@ class Images:
         self._next_tidy_s = 0.0
         self._choices: dict[tuple[str, str], str] = {}  # by server and image
         self._is_loaded = False
-        self._worker = Worker(lambda asked: self.look(asked=asked), name="images")
+        self._worker = Worker(lambda asked: self.check(asked=asked), name="images")
 
     def start(self) -> None:
         self._worker.start()
@@ -80,7 +80,7 @@ class Images:
         self._worker.stop()
 
     def wake(self, *, asked: bool = False) -> None:
-        """Look again; `asked` tries at once what failed, and asks registries for newer images."""
+        """Check again; `asked` tries at once what failed, and asks registries for newer images."""
         self._worker.wake(asked=asked)
 
     def proof(self, image_id: str) -> wire.Proof | None:
@@ -88,13 +88,13 @@ class Images:
 
     def choice(self, server: Server) -> str:
         """What to start servers from: the image of this name, or the last proven one while that is not
-        proven. A name, or an id; of the last look, so that it may be asked at every start of a server."""
+        proven. A name, or an id; of the last check, so that it may be asked at every start of a server."""
         return self._choices.get((server.name, server.image), server.image)
 
     def status(self) -> tuple[ImageStatus, ...]:
         return self._reports.all()
 
-    def look(self, *, asked: bool = False) -> None:
+    def check(self, *, asked: bool = False) -> None:
         """One pass over all servers. Raises TemporaryError when it could not even begin."""
         if not self._is_loaded:
             self._store.load()

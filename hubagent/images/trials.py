@@ -64,7 +64,7 @@ class Trials:
         self._passed: dict[str, str] | None = None  # what each entry was made from, by its name
         self._failures = Failures()
         self._failed: dict[str, str] = {}
-        self._worker = Worker(lambda asked: self.look(asked=asked), name="trials")
+        self._worker = Worker(lambda asked: self.check(asked=asked), name="trials")
 
     def start(self) -> None:
         self._worker.start()
@@ -74,14 +74,14 @@ class Trials:
         self._worker.stop()
 
     def wake(self, *, asked: bool = False) -> None:
-        """Look again; `asked` tries at once what failed."""
+        """Check again; `asked` tries at once what failed."""
         self._worker.wake(asked=asked)
 
     def failed(self) -> Mapping[str, str]:
         """Why no server starts, by the name of the entry; any thread may ask."""
         return dict(self._failed)
 
-    def look(self, *, asked: bool = False) -> None:
+    def check(self, *, asked: bool = False) -> None:
         """Try what is new, and what failed and may be tried again. Raises TemporaryError."""
         if self._passed is None:
             self._clear()

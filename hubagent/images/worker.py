@@ -1,4 +1,4 @@
-"""A thread that looks whenever it is woken, and every minute anyway."""
+"""A thread that works whenever it is woken, and every minute anyway."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _JOIN_S: Final = 2.0  # what is under way ends with the process that follows it
 
 
 class Worker:
-    """`look` is told whether a person asked, who wants what failed to be tried at once; it may raise anything."""
+    """`work` is told whether a person asked, who wants what failed to be tried at once; it may raise anything."""
 
-    def __init__(self, look: Callable[[bool], None], *, name: str) -> None:
-        self._look = look
+    def __init__(self, work: Callable[[bool], None], *, name: str) -> None:
+        self._work = work
         self._name = name
         self._is_asked = threading.Event()
         self._wake = threading.Event()
@@ -52,7 +52,7 @@ class Worker:
             asked = self._is_asked.is_set()
             self._is_asked.clear()
             try:
-                self._look(asked)
+                self._work(asked)
             except TemporaryError as error:
                 log.warning("%s: %s", self._name, error)
             except Exception:

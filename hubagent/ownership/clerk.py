@@ -35,7 +35,7 @@ class Clerk:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Take what is asked; returns at once. Raises StorageError."""
         for decision in self._decisions.waiting():
             self._queue.put(decision)

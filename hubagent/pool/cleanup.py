@@ -32,7 +32,7 @@ ABANDONED_S: Final = 90.0
 knows of. It forgets a server that it is starting or stopping when it is restarted."""
 
 
-class Leaving:
+class Cleanup:
     """Used by the keeper's thread alone."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Leaving:
         self._unknown_s: dict[str, float] = {}  # guests' folders by id: since when without a container
         self._abandoned_s: dict[str, float] = {}  # cold starts' guests by id: since when it does not run
 
-    def look(self) -> tuple[Slot, ...]:
+    def collect(self) -> tuple[Slot, ...]:
         """Compare slots, containers and folders, adopting what an earlier agent left. The slots that turned out
         dead just now, though they were nobody's. Raises HubagentError when Docker or the helper does not
         answer; then nothing was decided."""

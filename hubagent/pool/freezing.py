@@ -47,7 +47,7 @@ class Freezing:
                 if slot.phase is Phase.WARMING and slot.id not in self._frozen:
                     self._freeze(slot)
 
-    def look(self, *, paused: bool) -> None:
+    def release_expired(self, *, paused: bool) -> None:
         """Let those go on that have stood still for long enough, and all when no server starts any more."""
         with self._lock:
             warming = {slot.id for slot in self._slots.all() if slot.phase is Phase.WARMING}

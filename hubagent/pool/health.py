@@ -40,7 +40,7 @@ class Health:
         if used is not None:
             self._ledger.measured(slot.server, slot.id, used)
 
-    def look(self, slot: Slot) -> str:
+    def check(self, slot: Slot) -> str:
         """Why it has to be given up; empty when it is well, or not to be asked now."""
         if self._clock.monotonic() < self._due_s.get(slot.id, float("-inf")):
             return ""

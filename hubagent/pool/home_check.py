@@ -44,7 +44,7 @@ class HomeCheck:
         """Docker was away, or a person asks: what was found may not hold any more."""
         self._due_s = float("-inf")
 
-    def look(self, servers: Sequence[Server]) -> Mapping[str, str]:
+    def check(self, servers: Sequence[Server]) -> Mapping[str, str]:
         """Why no home can be attached, by the server's name, of those where that is so. While Docker does not do its
         part nothing is found out, and the last answer stands."""
         wanted = [(server.name, server.home, server.mounts) for server in servers]

@@ -25,7 +25,7 @@ WAITING: Final = 1000
 """So many people may wait for their home; who comes then has it made at the first start."""
 
 
-class Arrivals:
+class HomePrefetch:
     """`expect` may be called from any thread."""
 
     def __init__(self, config: Callable[[], Config | None], home_of: HomeOf) -> None:

@@ -1,8 +1,8 @@
-"""Keeps the pool as it should be: one thread that looks, compares, and takes the next small steps.
+"""Keeps the pool as it should be: one thread that checks, compares, and takes the next small steps.
 
-Level-triggered: what woke it does not matter, the next look finds what there is to do. Whatever fails is found
-again by a later look. While Docker does not answer nothing is decided, and the first thing afterwards is to
-look at everything again.
+Level-triggered: what woke it does not matter, the next step finds what there is to do. Whatever fails is found
+again by a later step. While Docker does not answer nothing is decided, and the first thing afterwards is to
+check everything again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
 from hubagent.pool import policy
-from hubagent.pool.cleanup import Leaving
+from hubagent.pool.cleanup import Cleanup
 from hubagent.pool.events import Eviction, PoolRecorder, SlotFailure
 from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
@@ -35,7 +35,7 @@ from hubagent.threads import NamedThread
 log = logging.getLogger(__name__)
 
 IDLE_S: Final = 5.0
-"""How often to look when nothing happens: the clock brings lectures, others take memory."""
+"""How often to step when nothing happens: the clock brings lectures, others take memory."""
 
 WARMING_S: Final = 0.2
 """How often to ask a slot that warms up."""
@@ -67,7 +67,7 @@ class Keeper:
         slots: Slots,
         *,
         maker: Maker,
-        leaving: Leaving,
+        cleanup: Cleanup,
         ledger: Ledger,
         starts: Starts,
         freezing: Freezing,
@@ -84,7 +84,7 @@ class Keeper:
     ) -> None:
         self._slots = slots
         self._maker = maker
-        self._leaving = leaving
+        self._cleanup = cleanup
         self._ledger = ledger
         self._starts = starts
         self._freezing = freezing
@@ -98,11 +98,11 @@ class Keeper:
         self._proof = proof
         self._program = program
         self._recorder = recorder
-        self._images: dict[str, ImageFacts | None] = {}  # by name, as of the last look at Docker
+        self._images: dict[str, ImageFacts | None] = {}  # by name, as of the last question to Docker
         self._image_ids: dict[str, str] = {}  # by name: the last that was there
         self._truth_s = float("-inf")
         self._asked = True
-        self._troubles: dict[str, Trouble] = {}  # by server, of this look
+        self._troubles: dict[str, Trouble] = {}  # by server, of this step
         self._complaint = ""
         self._woken = threading.Event()
         self._stopping = False
@@ -120,17 +120,17 @@ class Keeper:
             self._thread.join(timeout_s)
 
     def wake(self) -> None:
-        """Look again, also at what Docker says."""
+        """Check again, also at what Docker says."""
         self._asked = True
         self._woken.set()
 
     def nudge(self) -> None:
-        """Look again at the slots; Docker has nothing new to say."""
+        """Check the slots again; Docker has nothing new to say."""
         self._woken.set()
 
     @property
     def complaint(self) -> str:
-        """What keeps the keeper from looking: Docker or the homes helper does not answer. Empty when nothing
+        """What keeps the keeper from working: Docker or the homes helper does not answer. Empty when nothing
         does."""
         return self._complaint
 
@@ -141,8 +141,8 @@ class Keeper:
             return None
         return recipe(server, image_id, program=self._program)
 
-    def look(self) -> float:
-        """One look with the steps that follow from it; seconds until the next is due."""
+    def step(self) -> float:
+        """One check with the steps that follow from it; seconds until the next is due."""
         self._woken.clear()
         try:
             return self._look()
@@ -157,7 +157,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._stopping:
             try:
-                delay_s = self.look()
+                delay_s = self.step()
             except Exception:
                 log.exception("the pool's check failed")
                 delay_s = IDLE_S
@@ -170,7 +170,7 @@ class Keeper:
         servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
         self._see_truth(servers)
         paused, busy = self._starts.pause(), self._starts.busy()
-        self._freezing.look(paused=paused)
+        self._freezing.release_expired(paused=paused)
         for slot in self._of_phase(Phase.WARMING):
             self._see_warming(slot)
         if not busy:  # a guest is slow to answer then, and for no fault of its own
@@ -178,9 +178,9 @@ class Keeper:
                 self._see_ready(slot)
         self._back_off()
         self._follow_plan(servers, paused=paused, busy=busy)
-        cleared = self._leaving.remove_dead()
+        cleared = self._cleanup.remove_dead()
         if not busy:
-            self._ledger.homes_fail(self._home_check.look(tuple(servers.values())))
+            self._ledger.homes_fail(self._home_check.check(tuple(servers.values())))
         self._ledger.keep({slot.id for slot in self._slots.all()})
         self._complaint = ""
         if self._of_phase(Phase.WARMING):
@@ -195,7 +195,7 @@ class Keeper:
         if age_s < (TRUTH_AT_MOST_EVERY_S if self._asked else TRUTH_S):
             return
         self._asked = False
-        for slot in self._leaving.look():
+        for slot in self._cleanup.collect():
             self._lost(slot, self._maker.ended(slot))
         for slot in self._of_phase(Phase.CLAIMED):
             self._health.see_spares(slot)
@@ -205,7 +205,7 @@ class Keeper:
 
     def _see_warming(self, slot: Slot) -> None:
         try:
-            ready = self._maker.look(slot)
+            ready = self._maker.poll(slot)
         except HubagentError as error:
             self._lost(slot, error)
             return
@@ -217,7 +217,7 @@ class Keeper:
             self._warming.forget(slot)
 
     def _see_ready(self, slot: Slot) -> None:
-        why = self._health.look(slot)
+        why = self._health.check(slot)
         if why and self._slots.retire(slot.id) is not None:
             self._lost(slot, NotReadyError(SlotFailure.HEALTH, why))
 
@@ -284,7 +284,7 @@ class Keeper:
             self._troubles[slot.server] = Trouble(slot.recipe, str(why), cost_s)
 
     def _back_off(self) -> None:
-        """Once for each look, however many slots were lost: one restart of Docker is one failure."""
+        """Once for each step, however many slots were lost: one restart of Docker is one failure."""
         for server, trouble in self._troubles.items():
             delay_s = self._ledger.failed(server, trouble.recipe, trouble.why, cost_s=trouble.cost_s)
             log.warning("servers.%s: %s; next try in %.0f s", server, trouble.why, delay_s)

@@ -106,7 +106,7 @@ class Maker:
         assert warming is not None  # nobody else knows of it yet
         return warming
 
-    def look(self, slot: Slot) -> Ready | None:
+    def poll(self, slot: Slot) -> Ready | None:
         """The warming slot once it is ready, None while it is not. Raises HubagentError when it never will be;
         it is dead then."""
         if self._freezing.stands_still(slot):

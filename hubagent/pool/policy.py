@@ -97,7 +97,7 @@ class Plan:
 
 
 def plan(now: Now) -> Plan:
-    """The next small step; what follows from it is for the next look."""
+    """The next small step; what follows from it is for the next one."""
     retire = dict.fromkeys(_evicted(now), Eviction.MEMORY)
     is_short = bool(retire)
     known = {demand.server for demand in now.demands}

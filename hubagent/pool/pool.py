@@ -11,7 +11,7 @@ from typing import Final
 from hubagent import wire
 from hubagent.config.model import Config, Server
 from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
-from hubagent.pool.cleanup import Leaving
+from hubagent.pool.cleanup import Cleanup
 from hubagent.pool.events import ClaimResult, PoolRecorder, SpawnKind
 from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
@@ -55,7 +55,7 @@ class Pool:
         claim_within_s: float = CLAIM_S,
     ) -> None:
         """`folder` is Layout.guests. `config` is the configuration in force, None while there is none; it is
-        asked at every look and claim. `program` is the version of the guest's program: slots with another one
+        asked at every check and claim. `program` is the version of the guest's program: slots with another one
         are replaced."""
         self._clock = clock
         self._containers = containers
@@ -93,7 +93,7 @@ class Pool:
                 freezing=self._freezing,
                 warming=warming,
             ),
-            leaving=Leaving(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
+            cleanup=Cleanup(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
             ledger=self._ledger,
             starts=self._starts,
             freezing=self._freezing,
@@ -110,7 +110,7 @@ class Pool:
         )
 
     def start(self) -> None:
-        """Begin to keep the pool. What an earlier agent left is adopted by the first look."""
+        """Begin to keep the pool. What an earlier agent left is adopted by the first check."""
         self.keeper.start()
 
     def stop(self) -> None:

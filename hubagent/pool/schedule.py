@@ -32,7 +32,7 @@ def wanted(
     """Slots that should be ready, or on their way, now; before `max` and memory.
 
     `have` are there already, another takes `refill_s` seconds. A lecture counts from when filling has to begin
-    until its end; who looks late, or for the first time in the middle of it, is simply in it. `zone` None is
+    until its end; who asks late, or for the first time in the middle of it, is simply in it. `zone` None is
     the machine's own.
     """
     most = warm.ready

@@ -39,7 +39,7 @@ class Starts:
             return policy.busy(pending=self._pending, ended_s=ended_s)
 
     def pause(self) -> bool:
-        """Whether to make no slot now; see policy.pauses. Asked at each look."""
+        """Whether to make no slot now; see policy.pauses. Asked at each check."""
         now_s = self._clock.monotonic()
         with self._lock:
             paused_s = 0.0 if self._waiting_since_s is None else now_s - self._waiting_since_s

@@ -53,7 +53,7 @@ class Warming:
         self._uses: dict[str, _Use] = {}
 
     def stands_still(self, slot: Slot) -> None:
-        """It does now, and did since the last look."""
+        """It does now, and did since the last check."""
         self._use(slot).seen_s = self._clock.monotonic()
 
     def check(self, slot: Slot, doing: str) -> None:

@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order; `pending` ones wait for leave to drop websockets."""
+    """Steps in order; `pending` ones wait for permission to drop websockets."""
 
     generation: int | None  # the generation that this plan makes, None when files stay as they are
     steps: tuple[Step, ...]

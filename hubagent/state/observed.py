@@ -1,4 +1,4 @@
-"""What is: one frozen look at the machine, the other side of the plan."""
+"""What is: one frozen view of the machine, the other side of the plan."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hubagent.state.model import Component, Step
 
 
 class Result(enum.Enum):
-    """How a look at the machine ended."""
+    """How a check of the machine ended."""
 
     NOOP = "noop"  # everything was as it should be
     OK = "ok"  # steps were taken and verified
@@ -159,7 +159,7 @@ class Status:
 
     version: str
     pid: int
-    looks: int  # how many times the agent has looked since it started
+    looks: int  # how many times the agent has checked since it started
     looked_at_s: float
     result: Result
     url: str | None = None
@@ -171,7 +171,7 @@ class Status:
     quarantined_sha256: str | None = None
     components: tuple[ComponentStatus, ...] = ()
     problems: tuple[Problem, ...] = ()
-    steps: tuple[Step, ...] = ()  # taken in the last look that did something
+    steps: tuple[Step, ...] = ()  # taken in the last check that did something
     pending: tuple[Step, ...] = ()
     pending_changes: tuple[Change, ...] = ()
     certificate: CertificateStatus | None = None

@@ -27,10 +27,10 @@ def ago(then_s: float, now_s: float) -> str:
     return f"{duration(now_s - then_s)} ago"
 
 
-def looked(status: Status, now_s: float) -> str:
-    """When the agent last looked; too long ago with where to find out why."""
+def checked(status: Status, now_s: float) -> str:
+    """When the agent last checked; too long ago with where to find out why."""
     age_s = now_s - status.looked_at_s
-    if limits.LAST_LOOK_AGE_S.verdict(age_s):
+    if limits.LAST_CHECK_AGE_S.verdict(age_s):
         return f"has not checked for {duration(age_s)}: see journalctl -u {AGENT} -n 50"
     return f"checked {ago(status.looked_at_s, now_s)}"
 
@@ -118,11 +118,11 @@ HEADLINES: Final = {
     Result.ROLLED_BACK: "The last edit was rolled back; the previous configuration serves until the file changes.",
     Result.REJECTED: "The last edit was refused; nothing was changed.",
 }
-"""How the last look ended, in one sentence."""
+"""How the last check ended, in one sentence."""
 
 
 def headline(status: Status) -> str:
-    """How the last look ended; what ran out of time waits for no other file."""
+    """How the last check ended; what ran out of time waits for no other file."""
     if status.result is Result.ROLLED_BACK and status.is_late:
         return "The last edit was rolled back for now and is retried automatically; until then the previous one serves."
     return HEADLINES[status.result]

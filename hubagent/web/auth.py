@@ -153,7 +153,7 @@ class ServerTls:
                 self._current = self._load()
                 self._fingerprint = fingerprint
                 log.info("metrics: serving the new certificate of %s", self._certificate)
-        except PreflightError as error:  # half of the pair is written: keep the old one, look again
+        except PreflightError as error:  # half of the pair is written: keep the old one, try again
             log.warning("metrics: keeping the old certificate: %s", error)
 
     def _digest(self) -> bytes:

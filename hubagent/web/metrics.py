@@ -50,13 +50,13 @@ DURATION_BUCKETS_S: Final = (
     60.0,
     300.0,
 )
-"""A look that finds nothing to do takes milliseconds; one that restarts the hub takes seconds."""
+"""A check that finds nothing to do takes milliseconds; one that restarts the hub takes seconds."""
 
 _STEP_RESULTS: Final = ("ok", "failed")
 _UNITS: Final = (NGINX, HUB, PROXY, FIREWALL, DOCKER, NGINX_TEST, HUB_TEST, PORT_HOLDER)
 """Those that the agent gives jobs to."""
 
-_LOOKS_THAT_SUCCEED: Final = (Result.NOOP, Result.OK)
+_SUCCESSES: Final = (Result.NOOP, Result.OK)
 
 
 class Metrics:
@@ -117,17 +117,17 @@ class Metrics:
 
     @property
     def status(self) -> Status | None:
-        """The last Status given, None before the first look."""
+        """The last Status given, None before the first check."""
         return self._status
 
     def set_status(self, status: Status) -> None:
         self._status = status
         self.pool.know(pool.server for pool in status.pools)
 
-    def look_finished(self, result: Result, duration_s: float) -> None:
+    def reconcile_finished(self, result: Result, duration_s: float) -> None:
         self._looks.labels(result.value).inc()
         self._look_seconds.observe(duration_s)
-        if result in _LOOKS_THAT_SUCCEED:
+        if result in _SUCCESSES:
             self._last_success.set(self._now())
 
     def step_finished(self, step: Step, ok: bool) -> None:  # noqa: FBT001

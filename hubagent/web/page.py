@@ -104,7 +104,7 @@ class View:
     icon_colour: str
     headline: str
     summary: str
-    looked: str = ""
+    checked: str = ""
     url: str = ""
     link: str = ""  # the URL where it may be a link
     problems_title: str = ""
@@ -177,7 +177,7 @@ def view(status: Status | None, *, now_s: float) -> View:
         icon_colour=_COLOURS[tone],
         headline=headline,
         summary=f"{words.headline(status)} {generation} is in force.",
-        looked=words.looked(status, now_s),
+        checked=words.checked(status, now_s),
         url=status.url or "",
         link=status.url if status.url and re.match("https?://", status.url) else "",
         problems_title=words.counted(len(problems), "problem"),

@@ -41,7 +41,7 @@ class StateCollector(Collector):
 
 def edit_in_force(status: Status) -> bool:
     """Whether the file as it is now on disk was neither refused nor taken back. One that waits for the machine
-    to answer was not: that is a problem of its own, and a look that failed."""
+    to answer was not: that is a problem of its own, and a check that failed."""
     quarantined = status.quarantined_sha256 is not None and status.quarantined_sha256 == status.config_sha256
     refused = any(problem.reason in _REFUSALS for problem in status.problems)
     return not (status.config_errors or quarantined or refused)

@@ -137,10 +137,10 @@ def test_a_service_that_hangs_is_aborted_and_started_again(systemd: SmallSystemd
         f"import sys\nsys.path[:0] = {sys.path!r}\n"
         "from hubagent.adapters.machine.clock import SystemClock\n"
         "from hubagent.adapters.systemd.notify import SystemdNotifier\n"
-        "from hubagent.agent.watchdog_clock import BeatingClock\n"
+        "from hubagent.agent.watchdog_clock import WatchdogClock\n"
         "notifier = SystemdNotifier()\n"
         "notifier.ready('beating')\n"
-        "clock = BeatingClock(SystemClock(), notifier.watchdog)\n"
+        "clock = WatchdogClock(SystemClock(), notifier.watchdog)\n"
         "while True:\n"
         "    clock.sleep(0.1)\n"
     )

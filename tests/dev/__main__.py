@@ -76,7 +76,7 @@ class Session:
         if why:
             self._copy()
             self._show_plan()
-        status = self._look()
+        status = self._reconcile()
         if why or status.result is not Result.NOOP:
             self._show(status)
 
@@ -95,12 +95,12 @@ class Session:
             if prepared.intent.desired is not None and not prepared.errors:
                 print(f"\n{plan_text(prepared.plan, colour=console.has_colour())}", flush=True)
 
-    def _look(self) -> Status:
+    def _reconcile(self) -> Status:
         machine, begun_s = self._machine, self._machine.clock.monotonic()
-        look = machine.reconciler.look(Order())
-        machine.metrics.look_finished(look.result, machine.clock.monotonic() - begun_s)
+        outcome = machine.reconciler.reconcile(Order())
+        machine.metrics.reconcile_finished(outcome.result, machine.clock.monotonic() - begun_s)
         machine.follow()
-        status = machine.survey.status(look)
+        status = machine.survey.status(outcome)
         machine.metrics.set_status(status)
         machine.endpoints.alive()
         return status

@@ -18,7 +18,7 @@ from typing import IO, Final
 from tests.waiting import wait_until
 
 REPOSITORY: Final = Path(__file__).parents[2]
-START_S: Final = 30.0  # an interpreter on a busy machine, and the first look
+START_S: Final = 30.0  # an interpreter on a busy machine, and the first check
 
 _HUB_USER = "jupyterhub:x:990:990::/var/lib/jupyterhub:/usr/sbin/nologin"
 _ALONE: Final = """
@@ -98,7 +98,7 @@ class Broken:
         return done.stdout if done.returncode == 0 else None
 
     def looks(self, process: subprocess.Popen[bytes]) -> int:
-        """How often it has looked so far; 0 while nobody answers."""
+        """How often it has checked so far; 0 while nobody answers."""
         lines = (self.scrape(process) or "").splitlines()
         counts = [line.rpartition(" ")[2] for line in lines if line.startswith("hubagent_reconcile_total")]
         return round(sum(map(float, counts)))

@@ -1260,7 +1260,7 @@ THE_POOL = Chapter(
                 ),
                 *_tests(CLAIMS, "a_claim_takes_the_place_of_a_cold_server_that_the_hub_has_forgotten"),
                 *_tests(
-                    "tests/contract/test_leaving.py",
+                    "tests/contract/test_cleanup.py",
                     "an_ended_one_goes_after_its_time_with_its_folder_and_without_the_home",
                     "one_that_runs_again_or_is_paused_stays",
                 ),
@@ -1280,7 +1280,7 @@ THE_POOL = Chapter(
                     "docker_is_not_idle_for_long_however_long_it_is_held",
                 ),
                 *_tests(
-                    "tests/contract/test_giving_way.py",
+                    "tests/contract/test_yielding.py",
                     "a_helper_gives_back_what_a_killed_one_left",
                     "docker_may_end_meanwhile",
                 ),

@@ -32,7 +32,7 @@ def broken(tmp_path: Path) -> Broken:
 
 
 def _answers(broken: Broken, process: subprocess.Popen[bytes], looks: int = 1) -> str:
-    """The metrics, once it has looked so often."""
+    """The metrics, once it has checked so often."""
     wait_until(
         lambda: broken.looks(process) >= looks or process.poll() is not None,
         broken.explain,
@@ -106,7 +106,7 @@ def test_without_its_socket_for_the_hub_it_does_all_else_and_tries_again(broken:
         )
         assert ended(agent, 20.0) == 0
     assert "Traceback" not in broken.log
-    assert broken.log.count(f"{socket}: ") == 1, "said once, not at every look"
+    assert broken.log.count(f"{socket}: ") == 1, "said once, not at every check"
     assert "the hub can ask for servers again" in broken.log
 
 
@@ -163,7 +163,7 @@ def _slow_docker(agent: subprocess.Popen[bytes], broken: Broken, how: str) -> It
 
 
 def test_calls_that_take_long_feed_the_watchdog_each(broken: Broken, notified: socket.socket) -> None:
-    """A look asks Docker several things, here for the network and, later, for containers. Ordered, not timed."""
+    """A check asks Docker several things, here for the network and, later, for containers. Ordered, not timed."""
     broken.edit("host: hub.example.org\n")
     environment = {"NOTIFY_SOCKET": str(broken.root / "notify"), "WATCHDOG_USEC": "60000000"}
     with broken.agent(environment) as agent, _slow_docker(agent, broken, "2.5"):

@@ -45,7 +45,7 @@ SPOILED: dict[str, Callable[[World], None]] = {
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
@@ -56,16 +56,16 @@ def test_what_is_no_good_file_changes_nothing_and_is_said(
     before = len(world.units.journal)
     spoil(world)
     for _ in range(2):
-        look = world.look()
-        assert (look.result, world.taken, in_force(world)) == (Result.REJECTED, [], 1)
-        status = world.survey.status(look)
+        outcome = world.reconcile()
+        assert (outcome.result, world.taken, in_force(world)) == (Result.REJECTED, [], 1)
+        status = world.survey.status(outcome)
         assert status.config_errors
         assert all(FILE in message for message in status.config_errors)
         assert not edit_in_force(status)
     assert [call for call in world.units.journal[before:] if call[0] in CHANGING] == []
     world.files.remove(world.layout.config)
     world.edit(BODY)
-    assert any(world.look().result is Result.OK for _ in range(100))  # scripted faults run out
+    assert any(world.reconcile().result is Result.OK for _ in range(100))  # scripted faults run out
     assert b"7340032" in world.current("nginx/hubagent.conf")
 
 
@@ -74,7 +74,7 @@ def test_at_boot_the_last_good_one_runs(world: World, spoil: Callable[[World], N
     spoil(world)
     world.lose_power(Survivors.NOTHING)
     world.reboot_agent()
-    assert world.look().result is Result.REJECTED
+    assert world.reconcile().result is Result.REJECTED
     assert_runs_what_is_in_force(world)
     assert world.served_metrics is not None
     assert in_force(world) == 1
@@ -85,10 +85,10 @@ def test_at_boot_the_last_good_one_runs(world: World, spoil: Callable[[World], N
 def test_on_a_first_boot_nothing_is_made_up(spoil: Callable[[World], None]) -> None:
     world = World()
     spoil(world)
-    look = world.look()
-    assert (look.result, in_force(world), world.generations.numbers()) == (Result.REJECTED, None, ())
+    outcome = world.reconcile()
+    assert (outcome.result, in_force(world), world.generations.numbers()) == (Result.REJECTED, None, ())
     assert world.units.verbs() == []
-    status = world.survey.status(look)
+    status = world.survey.status(outcome)
     assert status.generation is None
     assert status.config_errors
 
@@ -105,11 +105,11 @@ def test_an_edit_during_an_apply_is_the_next_one(world: World, name: str, verb: 
             world.edit(BODY)
 
     world.units.on(name, edit_again)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert seen == [EDIT.encode()]
     assert world.current("hubagent.yaml") == EDIT.encode()
     assert_runs_what_is_in_force(world)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.current("hubagent.yaml") == BODY.encode()
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
@@ -118,8 +118,8 @@ def test_an_edit_during_an_apply_is_the_next_one(world: World, name: str, verb: 
 def test_a_bad_edit_during_an_apply_does_not_disturb_it(world: World) -> None:
     world.edit(EDIT)
     world.units.on(NGINX, lambda _verb: world.edit("hots: ["))
-    assert world.look().result is Result.OK
-    assert world.look().result is Result.REJECTED
+    assert world.reconcile().result is Result.OK
+    assert world.reconcile().result is Result.REJECTED
     assert world.current("hubagent.yaml") == EDIT.encode()
     assert_runs_what_is_in_force(world)
 
@@ -128,9 +128,9 @@ def test_an_edit_between_test_and_switch_is_not_what_was_tested(world: World) ->
     """The candidate is tested as it lies in its own folder, which no edit reaches."""
     world.edit(BODY)
     world.units.on("hubagent-nginx-test@2.service", lambda _verb: world.edit(CONFIG))
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.current("hubagent.yaml") == BODY.encode()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.current("hubagent.yaml") == CONFIG.encode()
     assert world.taken == [(Component.NGINX, "reload")]
 
@@ -140,33 +140,33 @@ def test_while_systemd_does_not_answer_a_bad_file_is_said_all_the_same(
     world: World, spoil: Callable[[World], None]
 ) -> None:
     world.units.disconnect()
-    assert edit_in_force(world.survey.status(world.look()))
+    assert edit_in_force(world.survey.status(world.reconcile()))
     spoil(world)
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     assert (status.result, status.dbus_up) == (Result.FAILED, False)
     assert {Reason.DBUS, Reason.CONFIG} == {problem.reason for problem in status.problems}
     assert all(FILE in message for message in status.config_errors)
     assert not edit_in_force(status)
     world.files.remove(world.layout.config)
     world.edit(world.current("hubagent.yaml").decode())
-    assert any(edit_in_force(world.survey.status(world.look())) for _ in range(100)), (
+    assert any(edit_in_force(world.survey.status(world.reconcile())) for _ in range(100)), (
         "put right, still without systemd"
     )
 
 
 def test_while_systemd_does_not_answer_a_good_file_is_said_to_wait(world: World) -> None:
     world.edit("hots: x\n")
-    world.look()
+    world.reconcile()
     world.units.disconnect()
     world.edit(BODY)
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     assert status.config_errors == ()
     assert status.config_sha256 == hashlib.sha256(BODY.encode()).hexdigest()
     assert [problem.reason for problem in status.problems] == [Reason.DBUS, Reason.DBUS]
     assert status.problems[1].message == f"{FILE} is valid, and waits until it can be applied"
     assert in_force(world) == 1
     world.units.reconnect()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert b"7340032" in world.current("nginx/hubagent.conf")
 
 
@@ -174,13 +174,13 @@ def test_every_mistake_is_logged_once(world: World, caplog: pytest.LogCaptureFix
     """With or without systemd; and again when it is made again."""
     for _ in range(2):
         world.edit("hots: x\nnginx: {max_body: -1}\n")
-        world.look()
+        world.reconcile()
         world.units.disconnect()
-        world.look()
+        world.reconcile()
         world.units.reconnect()
-        world.look()
+        world.reconcile()
         world.edit(BODY)
-        world.look()
+        world.reconcile()
     said = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
     assert [message.split(":")[:2] for message in said] == [["refused", f" {FILE}"]] * 4
     assert [message.split(":")[2] for message in said] == ["1", "2", "1", "2"]

@@ -51,13 +51,13 @@ class Machine(World):
 class Scenario:
     prepare: Callable[[], Machine]
     act: Callable[[Machine], object]
-    may_run: frozenset[int | None]  # generations, before the agent has looked again
+    may_run: frozenset[int | None]  # generations, before the agent has checked again
     ends: bytes  # what is in force at the end, in the words of the file; empty where either may be
 
 
 def _settled() -> Machine:
     world = Machine()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
@@ -75,18 +75,18 @@ def _unable() -> Machine:
 
 def _twice() -> Machine:
     world = _edited()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
 SCENARIOS = {
-    Change.FIRST_START: Scenario(Machine, World.look, FRESH_START, CONFIG.encode()),
-    Change.EDIT: Scenario(_edited, World.look, frozenset({1, 2}), EDIT.encode()),
-    Change.TAKEN_BACK: Scenario(_unable, World.look, frozenset({1, 2}), b""),
-    Change.ROLLBACK: Scenario(_twice, lambda world: world.look(rollback_to=1), frozenset({2, 3}), b""),
+    Change.FIRST_START: Scenario(Machine, World.reconcile, FRESH_START, CONFIG.encode()),
+    Change.EDIT: Scenario(_edited, World.reconcile, frozenset({1, 2}), EDIT.encode()),
+    Change.TAKEN_BACK: Scenario(_unable, World.reconcile, frozenset({1, 2}), b""),
+    Change.ROLLBACK: Scenario(_twice, lambda world: world.reconcile(rollback_to=1), frozenset({2, 3}), b""),
     Change.NEW_TOKENS: Scenario(
         _settled,
-        lambda world: world.look(new_tokens=True, allow_disruption=True),
+        lambda world: world.reconcile(new_tokens=True, allow_disruption=True),
         frozenset({1, 2}),
         CONFIG.encode(),
     ),
@@ -105,8 +105,8 @@ def _judge(world: Machine, scenario: Scenario) -> None:
     assert in_force(world) in scenario.may_run
     world.hub_lives = True
     world.reboot_agent()
-    look = world.look()
-    assert look.result in (Result.OK, Result.NOOP, Result.REJECTED), look
+    outcome = world.reconcile()
+    assert outcome.result in (Result.OK, Result.NOOP, Result.REJECTED), outcome
     assert_runs_what_is_in_force(world)
     assert_at_rest(world, Result.NOOP, Result.REJECTED)
     assert world.current("hubagent.yaml") in (
@@ -179,10 +179,10 @@ def test_what_never_serves_is_taken_back_whenever_the_power_failed() -> None:
         world = _unable()
         world.files.cut_power_after(steps)
         with pytest.raises(PowerLost):
-            world.look()
+            world.reconcile()
         world.lose_power(Survivors.EVERYTHING)
         world.reboot_agent()
-        results = [world.look().result for _ in range(4)]
+        results = [world.reconcile().result for _ in range(4)]
         assert results[-1] is Result.REJECTED, (steps, results)
         assert world.current("hubagent.yaml") == CONFIG.encode(), steps
         assert_runs_what_is_in_force(world)
@@ -204,17 +204,17 @@ def _dying(times: int) -> tuple[Machine, list[Killed]]:
 
 def _dies(world: Machine) -> None:
     with pytest.raises(Killed):
-        world.look()
+        world.reconcile()
     world.reboot_agent()
 
 
 def _waits(world: Machine) -> str:
     """What is said of a file that is not tried now; the last good generation runs."""
-    look = world.look()
-    assert look.result is Result.FAILED
+    outcome = world.reconcile()
+    assert outcome.result is Result.FAILED
     assert world.generations.current() == 1
     assert_runs_what_is_in_force(world)
-    (said,) = [problem.message for problem in look.problems if "interrupted" in problem.message]
+    (said,) = [problem.message for problem in outcome.problems if "interrupted" in problem.message]
     return said
 
 
@@ -240,7 +240,7 @@ def test_a_file_under_which_the_agent_ends_again_and_again_waits_ever_longer() -
     world.clock.advance(1201.0)
     assert lives == []
     world.nginx_loads = True
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.current("hubagent.yaml") == EDIT.encode()
 
 
@@ -250,13 +250,13 @@ def test_one_more_try_can_be_asked_for_and_another_file_is_tried_at_once() -> No
         _dies(world)
     _waits(world)
     with pytest.raises(Killed):
-        world.look(retry=True)
+        world.reconcile(retry=True)
     world.reboot_agent()
     _waits(world)
     assert lives == []
     world.nginx_loads = True
     world.edit(EDIT + "# touched\n")
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 def test_a_clock_that_was_put_back_makes_no_pause_longer() -> None:
@@ -266,7 +266,7 @@ def test_a_clock_that_was_put_back_makes_no_pause_longer() -> None:
     _waits(world)
     world.clock.step_wall_clock(-1_000_000.0)
     world.nginx_loads = True
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 def test_nothing_is_lost_that_was_written_before() -> None:

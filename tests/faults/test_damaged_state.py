@@ -51,9 +51,9 @@ KEPT = (
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     world.edit(EDIT)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert in_force(world) == 2
     return world
 
@@ -70,7 +70,7 @@ def test_a_damaged_file_of_ours_is_rebuilt_and_interrupts_nobody(
     world.files.write(STATE / name, content, mode=0o600)
     before = len(world.units.journal)
     world.reboot_agent()
-    assert world.look().result in (Result.OK, Result.NOOP)
+    assert world.reconcile().result in (Result.OK, Result.NOOP)
     assert_runs_what_is_in_force(world)
     assert world.current("hubagent.yaml") == EDIT.encode()
     assert_at_rest(world)
@@ -82,7 +82,7 @@ def test_a_file_of_ours_that_is_gone_is_made_anew(world: World, name: str) -> No
     world.files.remove(STATE / name)
     before = len(world.units.journal)
     world.reboot_agent()
-    assert world.look().result in (Result.OK, Result.NOOP)
+    assert world.reconcile().result in (Result.OK, Result.NOOP)
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
     assert _restarts(world, before) == []
@@ -102,7 +102,7 @@ def test_a_bit_that_flipped_is_found(world: World, name: str, bit: int) -> None:
         flipped[at] ^= 1 << bit
         world.files.write(STATE / name, bytes(flipped), mode=state.mode)
         world.reboot_agent()
-        assert world.look().result in (Result.OK, Result.NOOP)
+        assert world.reconcile().result in (Result.OK, Result.NOOP)
         assert_runs_what_is_in_force(world)
         assert_at_rest(world)
 
@@ -122,9 +122,9 @@ def test_a_generation_of_a_later_version_is_refused_in_words(world: World) -> No
     path = STATE / "generations/1/manifest.json"
     world.files.write(path, json.dumps({"version": 2, "digest": "0", "files": []}).encode(), mode=0o600)
     world.reboot_agent()
-    look = world.look(rollback_to=1)
-    assert look.result is Result.FAILED
-    assert "version: is 2, this hubagent reads 1" in str(look.failure)
+    outcome = world.reconcile(rollback_to=1)
+    assert outcome.result is Result.FAILED
+    assert "version: is 2, this hubagent reads 1" in str(outcome.failure)
     assert in_force(world) == 2
 
 
@@ -132,7 +132,7 @@ def test_a_journal_of_generations_that_are_gone_changes_nothing(world: World) ->
     switch = {"origin": 7, "target": 8, "source_sha256": "0" * 64, "attempt": 1}
     world.files.write(STATE / "switch.json", json.dumps(switch).encode(), mode=0o600)
     world.reboot_agent()
-    assert world.look().result in (Result.OK, Result.NOOP)
+    assert world.reconcile().result in (Result.OK, Result.NOOP)
     assert_at_rest(world)
     assert in_force(world) == 2
 
@@ -141,7 +141,7 @@ def test_an_interrupted_switch_whose_target_was_removed_is_closed(world: World) 
     switch = {"origin": 2, "target": 8, "source_sha256": "0" * 64, "attempt": 1}
     world.files.write(STATE / "switch.json", json.dumps(switch).encode(), mode=0o600)
     world.reboot_agent()
-    assert world.look().result in (Result.OK, Result.NOOP)
+    assert world.reconcile().result in (Result.OK, Result.NOOP)
     assert world.generations.interrupted() is None
     assert in_force(world) == 2
 
@@ -153,14 +153,14 @@ def test_with_a_bad_file_too_the_services_go_on(world: World, file: str) -> None
     world.edit(file)
     before = len(world.units.journal)
     world.reboot_agent()
-    look = world.look()
-    assert look.result is Result.REJECTED
-    assert "damaged" in str(look.problems)
-    assert look.prepared is not None
-    assert str(world.layout.config) in str(look.prepared.intent.errors)
+    outcome = world.reconcile()
+    assert outcome.result is Result.REJECTED
+    assert "damaged" in str(outcome.problems)
+    assert outcome.prepared is not None
+    assert str(world.layout.config) in str(outcome.prepared.intent.errors)
     assert _restarts(world, before) == []
     world.edit(CONFIG)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert_runs_what_is_in_force(world)
 
 
@@ -169,7 +169,7 @@ def test_whole_folders_that_are_gone_are_made_anew(world: World) -> None:
     world.files.remove(STATE / "generations")
     world.reboot_agent()
     for _ in range(2):
-        world.look()
+        world.reconcile()
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
 
@@ -187,7 +187,7 @@ def test_orders_that_nobody_understands_are_dropped(world: World, content: bytes
 @pytest.mark.parametrize("name", ["zeros", "no text", "cut off", "a list", "null", "deep"])
 def test_a_docker_configuration_that_is_no_object_is_left_to_its_owner(world: World, name: str) -> None:
     world.files.write(world.layout.docker_config, NONSENSE[name], mode=0o644)
-    assert world.look().result is Result.NOOP
+    assert world.reconcile().result is Result.NOOP
     state = world.files.read(world.layout.docker_config, max_bytes=2**20)
     assert state is not None
     assert state.content == NONSENSE[name]
@@ -207,9 +207,9 @@ def test_a_password_file_that_is_no_text_is_named(world: World) -> None:
     world.edit(
         CONFIG + f"hub: {{database: 'postgresql://hub@localhost/hub', database_password_file: {path}}}\n"
     )
-    look = world.look()
-    assert look.result is Result.REJECTED
-    assert f"hub.database_password_file: {path} is not text" in str(look.problems)
+    outcome = world.reconcile()
+    assert outcome.result is Result.REJECTED
+    assert f"hub.database_password_file: {path} is not text" in str(outcome.problems)
     assert world.units.verbs(HUB)[-1][0] != "stop"
 
 
@@ -219,12 +219,12 @@ def test_a_damaged_generation_is_never_gone_back_to(world: World) -> None:
     world.lose_power(Survivors.NOTHING)
     world.nginx_loads = False
     world.reboot_agent()
-    assert world.look().result is Result.FAILED
+    assert world.reconcile().result is Result.FAILED
     assert in_force(world) == 3
     world.files.remove(world.layout.config)
-    world.look()
+    world.reconcile()
     assert in_force(world) == 3
     world.nginx_loads = True
     world.edit(EDIT)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert_runs_what_is_in_force(world)

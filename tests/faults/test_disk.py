@@ -60,28 +60,28 @@ def test_a_disk_that_breaks_at_any_write_of_an_edit(fails: tuple[str, ...]) -> N
     at = 0
     while True:
         world = World()
-        assert world.look().result is Result.OK
+        assert world.reconcile().result is Result.OK
         disk = Disk(world.files, fails, at)
         world.through = lambda port, disk=disk, files=world.files: disk if port is files else port
         world.reboot_agent()
         world.edit(EDIT)
-        looks = [world.look() for _ in range(4)]
+        looks = [world.reconcile() for _ in range(4)]
         if not disk.failures:
             break
-        troubled = [look for look in looks if look.result is Result.FAILED]
+        troubled = [outcome for outcome in looks if outcome.result is Result.FAILED]
         assert troubled, "it is said"
-        assert any(problem.reason is Reason.DISK for look in troubled for problem in look.problems)
+        assert any(problem.reason is Reason.DISK for outcome in troubled for problem in outcome.problems)
         assert in_force(world) is not None
         disk.mend()
         for _ in range(2):
-            world.look()
+            world.reconcile()
         assert world.current("hubagent.yaml") == EDIT.encode(), at
         assert_runs_what_is_in_force(world)
         assert_at_rest(world)
         assert world.generations.interrupted() is None
         edited = in_force(world)
         world.edit(CONFIG)
-        assert world.look().result is Result.OK
+        assert world.reconcile().result is Result.OK
         assert {1, edited} <= set(world.generations.served()), "each can be gone back to"
         at += 1
     assert at > 1, "every write counts"
@@ -89,16 +89,16 @@ def test_a_disk_that_breaks_at_any_write_of_an_edit(fails: tuple[str, ...]) -> N
 
 def test_too_little_room_is_said_before_anything_is_written() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     world.files.free = 10 * 1024**2
     world.edit(EDIT)
     before = [entry for entry in world.files.journal if "/generations/" in entry[1]]
-    look = world.look()
-    assert (look.result, look.retry) == (Result.REJECTED, True)
-    assert "10 MiB free" in str(look.failure)
+    outcome = world.reconcile()
+    assert (outcome.result, outcome.retry) == (Result.REJECTED, True)
+    assert "10 MiB free" in str(outcome.failure)
     assert [entry for entry in world.files.journal if "/generations/" in entry[1]] == before
     world.files.free = 10**10
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A large configuration, and ten thousand looks: bounded work, bounded memory."""
+"""A large configuration, and ten thousand checks: bounded work, bounded memory."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Counting:
 
 def test_500_servers_in_100_kb_are_applied_and_looked_at_in_bounded_time() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     text = _large(SERVERS)
     assert 100_000 < len(text) < MAX_BYTES
     world.edit(text)
     begun_s = time.process_time()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert time.process_time() - begun_s < 4.0  # a second on a quiet machine, most of it YAML
     assert_runs_what_is_in_force(world)
     begun_s = time.process_time()
@@ -60,9 +60,9 @@ def test_the_work_of_a_look_does_not_grow_with_the_configuration() -> None:
         world = World(_large(servers))
         world.through = Counting
         world.reboot_agent()
-        world.look()
+        world.reconcile()
         Counting.calls = 0
-        assert world.look().result is Result.NOOP
+        assert world.reconcile().result is Result.NOOP
         counts.append(Counting.calls)
     assert counts[0] == counts[1]
     assert counts[0] < CALLS_OF_A_LOOK
@@ -72,11 +72,11 @@ def test_looks_leave_nothing_behind() -> None:
     world = World()
 
     def look_often() -> int:
-        """Blocks of memory in use after so many looks."""
+        """Blocks of memory in use after so many checks."""
         for _ in range(LOOKS):
             world.clock.advance(20.0)
-            world.survey.status(world.look())
-            for journal in (world.units, world.probe, world.engine, world.tools.certificates):
+            world.survey.status(world.reconcile())
+            for journal in (world.units, world.probe, world.engine, world.ports.certificates):
                 journal.journal.clear()  # type: ignore[attr-defined]  # the fakes remember every call
             world.clock.slept.clear()
         gc.collect()
@@ -90,20 +90,20 @@ def test_looks_leave_nothing_behind() -> None:
 def test_bad_edits_leave_nothing_behind() -> None:
     """Neither on the disk nor in memory."""
     world = World()
-    world.look()
+    world.reconcile()
     files = set(world.files.contents())
     for number in range(300):
         world.edit(f"hots: {number}\n")
-        assert world.look().result is Result.REJECTED
+        assert world.reconcile().result is Result.REJECTED
     assert set(world.files.contents()) == files
 
 
 def test_edits_that_are_taken_back_are_kept_for_a_look_and_no_longer() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     world.taken_ports = {9999}
     for number in range(25):
         world.edit(CONFIG + f'nginx: {{max_body: {number + 1}m}}\nmetrics: {{listen: "127.0.0.1:9999"}}\n')
-        assert world.look().result is Result.ROLLED_BACK
+        assert world.reconcile().result is Result.ROLLED_BACK
     assert len(world.generations.numbers()) <= 10
     assert world.generations.current() == 1

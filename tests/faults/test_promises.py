@@ -1,7 +1,7 @@
-"""The agent among random edits, faults, restarts and jumps of time; its promises hold after every look.
+"""The agent among random edits, faults, restarts and jumps of time; its promises hold after every check.
 
 P1 a bad file never changes a running service. P2 generation N or N+1, never a mix. P3 what fails is taken back to the
-last good generation. P4 the plan is what is done. P5 a second look has nothing to do. And P8: once the world behaves,
+last good generation. P4 the plan is what is done. P5 a second check has nothing to do. And P8: once the world behaves,
 it converges by itself.
 """
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from hubagent.converge.generations import Generations
-from hubagent.converge.outcome import Look, Order, Prepared
+from hubagent.converge.outcome import Order, Outcome, Prepared
 from hubagent.errors import HubagentError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY
 from hubagent.ports import JobResult, UnitVerb
@@ -46,7 +46,7 @@ SERVICES = st.sampled_from([NGINX, HUB, PROXY, FIREWALL])
 
 @dataclass(frozen=True)
 class Before:
-    """What there was before a look."""
+    """What there was before a check."""
 
     generation: int | None
     source: bytes | None
@@ -64,7 +64,7 @@ class Promises(RuleBasedStateMachine):
         self.calm = True
         self.is_spoiled = False  # by hand, a file of the generation in force
         self.text = text
-        assert self.world.look().result is Result.OK
+        assert self.world.reconcile().result is Result.OK
         self._runs()
 
     # What people do.
@@ -114,7 +114,7 @@ class Promises(RuleBasedStateMachine):
         self.world.units.fail(*job)
         self.calm = False
         self.edit_well(text)
-        self.look(leave=False)
+        self.reconcile(leave=False)
 
     @rule(job=JOBS, is_carried_out=st.booleans())
     def a_job_is_lost(self, job: tuple[UnitVerb, str], *, is_carried_out: bool) -> None:
@@ -163,7 +163,7 @@ class Promises(RuleBasedStateMachine):
         self.world.files.heal()
         self.world.files.cut_power_after(steps)
         with contextlib.suppress(PowerLost):
-            self.world.look()
+            self.world.reconcile()
         self.world.lose_power(survivors)
         self.world.reboot_agent()
         self._whole()
@@ -174,7 +174,7 @@ class Promises(RuleBasedStateMachine):
         self.world.through = lambda port: Mortal(port, life)
         self.world.reboot_agent()
         with contextlib.suppress(Killed):
-            self.world.look()
+            self.world.reconcile()
         self.world.through = lambda port: port
         self.world.reboot_agent()
         self._whole()
@@ -189,35 +189,35 @@ class Promises(RuleBasedStateMachine):
         assert (self._generation(), self._changes()) == (before.generation, verbs)
 
     @rule(leave=st.booleans())
-    def look(self, *, leave: bool) -> None:
+    def reconcile(self, *, leave: bool) -> None:
         before = self._before()
-        self._judge(before, self.world.look(allow_disruption=leave), is_plain=not leave)
+        self._judge(before, self.world.reconcile(allow_disruption=leave), is_plain=not leave)
 
     @rule()
     def apply_by_hand(self) -> None:
         before = self._before()
-        self._judge(before, self.world.look(retry=True), is_plain=False)
+        self._judge(before, self.world.reconcile(retry=True), is_plain=False)
 
     @precondition(lambda self: len(self.world.generations.served()) > 1)
     @rule(data=st.data())
     def roll_back(self, data: st.DataObject) -> None:
         wanted = data.draw(st.sampled_from(self.world.generations.served()))
         before = self._before()
-        look = self.world.look(rollback_to=wanted)
-        assert look.result in (Result.OK, Result.NOOP, Result.FAILED, Result.REJECTED, Result.ROLLED_BACK)
-        if look.result is Result.ROLLED_BACK:
+        outcome = self.world.reconcile(rollback_to=wanted)
+        assert outcome.result in (Result.OK, Result.NOOP, Result.FAILED, Result.REJECTED, Result.ROLLED_BACK)
+        if outcome.result is Result.ROLLED_BACK:
             self._went_back(before)
 
     @rule()
     def the_world_behaves_again(self) -> None:
-        """P8: by itself, within a few looks, it is where the file says; or stays where it was for a bad one."""
+        """P8: by itself, within a few checks, it is where the file says; or stays where it was for a bad one."""
         self.world.units.heal()
         self.world.files.heal()
         self.world.engine.start()
         self.world.nginx_loads = True
         self.calm = True
         for _ in range(4):
-            self.world.look(retry=True, allow_disruption=True)
+            self.world.reconcile(retry=True, allow_disruption=True)
         self._whole()
         if self.is_spoiled and not self.is_good:
             return  # neither the file nor the generation can be used, and what runs is better left alone
@@ -236,19 +236,19 @@ class Promises(RuleBasedStateMachine):
             promised = None
         return Before(self._generation(), self._source(), interrupted, promised)
 
-    def _judge(self, before: Before, look: Look, *, is_plain: bool) -> None:
+    def _judge(self, before: Before, outcome: Outcome, *, is_plain: bool) -> None:
         self._whole()
         if not self.is_good and not before.interrupted:  # P1
-            assert look.result in (Result.REJECTED, Result.FAILED)
+            assert outcome.result in (Result.REJECTED, Result.FAILED)
             assert self._source() == before.source
-        if look.result is Result.ROLLED_BACK:
+        if outcome.result is Result.ROLLED_BACK:
             self._went_back(before)
-        if look.result is not Result.OK:
+        if outcome.result is not Result.OK:
             return
         if is_plain and not before.interrupted and before.promised is not None:  # P4
             steps = before.promised.plan.steps
             assert self.world.taken == [(step.component, step.verb.value) for step in steps]
-        if self.calm and not self.world.survey.status(look).pending:
+        if self.calm and not self.world.survey.status(outcome).pending:
             self._runs()
             if self.is_good:
                 assert self._source() == self.text.encode()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.agent.watchdog_clock import BeatingClock
+from hubagent.agent.watchdog_clock import WatchdogClock
 from hubagent.converge.verify import DEADLINE_S, STABLE_S
 from hubagent.layout import HUB, NGINX, PROXY
 from hubagent.ports import ActiveState, HttpAnswer, JobResult, UnitVerb
@@ -25,19 +25,19 @@ DAY_S = 86400.0
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
 def _taken_back(world: World, within_s: float) -> str:
-    """One look goes back to generation 1, within so many seconds, and everything runs it; why, in words."""
+    """One check goes back to generation 1, within so many seconds, and everything runs it; why, in words."""
     begun_s = world.clock.monotonic()
-    look = world.look()
-    assert look.result is Result.ROLLED_BACK, look
+    outcome = world.reconcile()
+    assert outcome.result is Result.ROLLED_BACK, outcome
     assert world.clock.monotonic() - begun_s < within_s
     assert in_force(world) == 1
     assert_runs_what_is_in_force(world)
-    return str(look.failure)
+    return str(outcome.failure)
 
 
 # systemd
@@ -50,7 +50,7 @@ def test_a_job_that_never_ends_is_given_up_and_the_change_taken_back(
     world.units.hang(UnitVerb(verb), name)
     world.edit(text)
     assert "not finished within" in _taken_back(world, 120.0)
-    assert world.look().result is Result.OK, "the machine, not the file, was to blame"
+    assert world.reconcile().result is Result.OK, "the machine, not the file, was to blame"
     assert_runs_what_is_in_force(world)
 
 
@@ -58,7 +58,7 @@ def test_slow_jobs_are_waited_for(world: World) -> None:
     world.units.delay(UnitVerb.RELOAD, NGINX, 25.0)
     world.units.delay(UnitVerb.RESTART, HUB, 80.0)
     world.edit(BOTH)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert_runs_what_is_in_force(world)
 
 
@@ -73,13 +73,13 @@ def test_a_job_that_ends_otherwise_is_taken_back(world: World, result: JobResult
 def test_the_bus_that_goes_in_the_middle_of_an_apply_is_waited_for(world: World) -> None:
     world.edit(BOTH)
     world.units.on(NGINX, lambda _verb: world.units.disconnect())
-    look = world.look()
-    assert (look.result, look.retry) == (Result.FAILED, True)
-    assert any(world.look().result is Result.FAILED for _ in range(3))
+    outcome = world.reconcile()
+    assert (outcome.result, outcome.retry) == (Result.FAILED, True)
+    assert any(world.reconcile().result is Result.FAILED for _ in range(3))
     world.units.reconnect()
     world.units.on(NGINX, lambda _verb: world.units.reconnect())
     for _ in range(3):
-        world.look()
+        world.reconcile()
     assert world.current("hubagent.yaml") == BOTH.encode()
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
@@ -88,9 +88,9 @@ def test_the_bus_that_goes_in_the_middle_of_an_apply_is_waited_for(world: World)
 def test_a_long_verification_feeds_the_watchdog_and_a_hang_does_not() -> None:
     """systemd's WatchdogSec fires for a thread that is stuck, not for one that waits with a deadline."""
     clock, beats = ManualClock(), [0]
-    beating = BeatingClock(clock, lambda: beats.__setitem__(0, beats[0] + 1))
+    watched = WatchdogClock(clock, lambda: beats.__setitem__(0, beats[0] + 1))
     for _ in range(100):
-        beating.sleep(0.6)
+        watched.sleep(0.6)
     assert beats == [100]
     clock.advance(3600.0)
     assert beats == [100]
@@ -111,7 +111,7 @@ def test_a_hub_that_crashes_again_and_again_is_taken_back_and_set_aside(world: W
     world.edit(ADMINS)
     why = _taken_back(world, DEADLINE_S[Component.HUB] + 20)
     assert "did not stay up" in why
-    assert (world.look().result, world.taken) == (Result.REJECTED, []), (
+    assert (world.reconcile().result, world.taken) == (Result.REJECTED, []), (
         "not tried again until the file changes"
     )
 
@@ -134,7 +134,7 @@ def test_a_hub_that_somebody_kills_meanwhile_says_nothing_against_the_edit(
 
     world.units.on(HUB, kill)
     world.edit(ADMINS)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert [verb for verb, _ in world.units.verbs(HUB)].count("restart") == 1
     assert world.units.unit(HUB).restarts == 1
     assert_runs_what_is_in_force(world)
@@ -155,12 +155,12 @@ def test_a_hub_that_is_killed_again_and_again_is_given_up_at_the_deadline(world:
     world.units.on(HUB, kill_each_time)
     world.edit(ADMINS)
     begun_s = world.clock.monotonic()
-    look = world.look()
-    assert (look.result, in_force(world)) == (Result.ROLLED_BACK, 1)
-    assert "within 60 s" in str(look.failure)
+    outcome = world.reconcile()
+    assert (outcome.result, in_force(world)) == (Result.ROLLED_BACK, 1)
+    assert "within 60 s" in str(outcome.failure)
     assert world.clock.monotonic() - begun_s < DEADLINE_S[Component.HUB] + 20
     world.units.restart_by_itself(HUB)  # and nobody kills it any more
-    world.look()
+    world.reconcile()
     assert_runs_what_is_in_force(world)
 
 
@@ -176,7 +176,7 @@ def _restarts_by_itself(world: World) -> None:
 
 def test_a_unit_at_its_start_limit_is_reset_and_started(world: World) -> None:
     world.units.crash(PROXY)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert ("reset-failed", PROXY) in world.units.verbs(PROXY)
     assert_runs_what_is_in_force(world)
 
@@ -190,7 +190,7 @@ def test_a_hub_that_needs_its_time_is_not_given_up(world: World) -> None:
 
     world.probe.serve_by(f"http://{GATEWAY}:8081/hub/api/health", health)
     world.edit(ADMINS)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.clock.monotonic() >= up_at_s + STABLE_S
 
 
@@ -206,11 +206,11 @@ def test_a_hub_that_does_not_put_routes_back_is_named_and_asked_again(
     url = f"http://{GATEWAY}:8081/hub/api/proxy"
     world.probe.serve(url, status, method="POST")
     world.units.run(UnitVerb.RESTART, PROXY, timeout_s=1)
-    look = world.look()
-    assert (look.result, look.retry) == (Result.FAILED, True)
-    assert words in str(look.failure)
+    outcome = world.reconcile()
+    assert (outcome.result, outcome.retry) == (Result.FAILED, True)
+    assert words in str(outcome.failure)
     world.probe.serve_by(url, world._resync, method="POST")
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert_runs_what_is_in_force(world)
 
 
@@ -218,7 +218,7 @@ def test_a_hub_that_hangs_costs_its_deadline_alone(world: World) -> None:
     world.probe.hang(f"http://{GATEWAY}:8081/hub/api/proxy")
     world.units.run(UnitVerb.RESTART, PROXY, timeout_s=1)
     begun_s = world.clock.monotonic()
-    assert world.look().result is Result.FAILED
+    assert world.reconcile().result is Result.FAILED
     assert world.clock.monotonic() - begun_s < 30.0
 
 
@@ -238,7 +238,7 @@ def test_a_token_file_with_another_token_changes_nothing_that_runs(world: World,
     """What runs has the tokens of the generation in force; a hub with another one could not reach the proxy."""
     world.files.write(world.layout.secrets / name, b"0" * 64, mode=0o600)
     before = world.units.verbs()
-    assert world.look().result is Result.NOOP
+    assert world.reconcile().result is Result.NOOP
     assert world.units.verbs() == before
 
 
@@ -250,18 +250,18 @@ def test_docker_that_is_away_is_no_reason_not_to_serve(*, is_new: bool) -> None:
     """Once there was a generation; the very first one needs Docker's network."""
     world = World()
     if not is_new:
-        world.look()
+        world.reconcile()
     world.engine.stop()
     world.reboot_agent()
     world.edit(BODY)
-    look = world.look()
-    assert look.result is (Result.NOOP if is_new else Result.OK)
-    assert look.retry or not is_new
-    status = world.survey.status(look)
+    outcome = world.reconcile()
+    assert outcome.result is (Result.NOOP if is_new else Result.OK)
+    assert outcome.retry or not is_new
+    status = world.survey.status(outcome)
     assert any(problem.reason is Reason.DOCKER for problem in status.problems)
     assert not status.docker_up
     world.engine.start()
-    world.look()
+    world.reconcile()
     assert_runs_what_is_in_force(world)
 
 
@@ -282,14 +282,14 @@ def _certify(world: World, key: str, *, serial: str = "", not_after_s: float = 1
 def certified(world: World) -> World:
     _certify(world, "one")
     world.edit(FILES)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
 def test_a_renewed_certificate_is_a_reload(certified: World) -> None:
     """certbot has written the same two files anew; nobody edited anything."""
     _certify(certified, "two", serial="second")
-    assert certified.look().result is Result.OK
+    assert certified.reconcile().result is Result.OK
     assert certified.taken == [(Component.NGINX, "reload")]
     assert_runs_what_is_in_force(certified)
     assert_at_rest(certified)
@@ -306,12 +306,12 @@ def test_a_certificate_that_cannot_serve_leaves_the_old_one_serving(certified: W
         certified.files.remove(CERTIFICATE)
     else:
         certified.files.put(CERTIFICATE, b"" if fault == "half written" else b"no certificate")
-    look = certified.look()
-    assert (look.result, certified.taken) == (Result.REJECTED, [])
-    assert "/etc/ssl/a." in str(look.problems)
+    outcome = certified.reconcile()
+    assert (outcome.result, certified.taken) == (Result.REJECTED, [])
+    assert "/etc/ssl/a." in str(outcome.problems)
     assert (certified.units.verbs(), certified.served) == (before, served)
     _certify(certified, "three", serial="third")
-    assert certified.look().result is Result.OK
+    assert certified.reconcile().result is Result.OK
 
 
 def test_a_certificate_exchanged_between_test_and_reload_is_noticed(certified: World) -> None:
@@ -326,18 +326,18 @@ def test_a_certificate_exchanged_between_test_and_reload_is_noticed(certified: W
 
     def answer(request: Request) -> HttpAnswer:
         marker = certified._marker(request)
-        facts = certified.tools.certificates.inspect(CERTIFICATE, KEY)
+        facts = certified.ports.certificates.inspect(CERTIFICATE, KEY)
         return HttpAnswer(marker.status, marker.body, facts.fingerprint_sha256)
 
     certified.units.on(NGINX, swap)
     certified.probe.serve_by("https://hub.example.org/-/hubagent", answer)
     certified.edit(FILES + "nginx: {max_body: 7m}\n")
-    look = certified.look()
-    assert look.result in (Result.FAILED, Result.ROLLED_BACK)
-    assert "does not serve the configured certificate" in str(look.failure)
-    assert look.retry
+    outcome = certified.reconcile()
+    assert outcome.result in (Result.FAILED, Result.ROLLED_BACK)
+    assert "does not serve the configured certificate" in str(outcome.failure)
+    assert outcome.retry
     for _ in range(3):
-        certified.look()
+        certified.reconcile()
     assert b"7340032" in certified.current("nginx/hubagent.conf")
     assert_runs_what_is_in_force(certified)
 
@@ -351,17 +351,17 @@ def test_a_clock_that_jumps_in_the_middle_of_an_apply_changes_nothing(world: Wor
     world.units.on(NGINX, lambda _verb: world.clock.step_wall_clock(jump_s))
     world.edit(BOTH)
     begun_s = world.clock.monotonic()
-    look = world.look()
-    assert look.result is Result.OK
+    outcome = world.reconcile()
+    assert outcome.result is Result.OK
     assert world.clock.monotonic() - begun_s < 10
     assert_runs_what_is_in_force(world)
 
 
 @pytest.mark.parametrize("jump_s", [DAY_S, -DAY_S])
 def test_after_a_jump_of_the_clock_things_are_as_they_were(world: World, jump_s: float) -> None:
-    world.survey.status(world.look())
+    world.survey.status(world.reconcile())
     world.clock.step_wall_clock(jump_s)
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     assert (status.problems, world.taken) == ((), [])
     world.nginx_loads = False
     world.edit(BODY)
@@ -372,11 +372,11 @@ def test_after_a_jump_of_the_clock_things_are_as_they_were(world: World, jump_s:
 def test_what_was_set_aside_stays_so_whatever_the_clock_says(world: World) -> None:
     world.nginx_loads = False
     world.edit(BODY)
-    assert [world.look().result for _ in range(2)] == [Result.ROLLED_BACK] * 2
+    assert [world.reconcile().result for _ in range(2)] == [Result.ROLLED_BACK] * 2
     for jump_s in (-DAY_S, 2 * DAY_S):
         world.clock.step_wall_clock(jump_s)
         world.reboot_agent()
-        assert world.look().result is Result.REJECTED
+        assert world.reconcile().result is Result.REJECTED
         assert in_force(world) == 1
 
 
@@ -384,5 +384,5 @@ def test_a_suspended_machine_goes_on_where_it_was(world: World) -> None:
     """CLOCK_MONOTONIC stood still; the wall clock is eight hours on, and a verification is under way."""
     world.units.on(HUB, lambda _verb: world.clock.step_wall_clock(8 * 3600.0))
     world.edit(ADMINS)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.units.unit(HUB).active is ActiveState.ACTIVE

@@ -60,9 +60,9 @@ def assert_runs_what_is_in_force(world: World) -> None:
 
 
 def assert_at_rest(world: World, *results: Result) -> None:
-    """Another look finds nothing to do, and does nothing."""
+    """Another check finds nothing to do, and does nothing."""
     before = len(world.units.journal)
-    look = world.look()
-    assert look.result in (results or (Result.NOOP,)), look
+    outcome = world.reconcile()
+    assert outcome.result in (results or (Result.NOOP,)), outcome
     assert world.taken == []
     assert [call for call in world.units.journal[before:] if call[0] in CHANGING] == []

@@ -18,11 +18,11 @@ from hubagent import wire
 from hubagent.helper import mount_table
 from hubagent.helper.cgroups import Cgroups
 from hubagent.helper.folder import SlotFolder
-from hubagent.helper.restorable import Loans
+from hubagent.helper.restorable import Restorable
 from hubagent.helper.roots import HomesFolder
 from hubagent.helper.server import Server
 from hubagent.helper.slots import Slots
-from hubagent.helper.yielding import GivingWay
+from hubagent.helper.yielding import Yielding
 from tests.fuzz import frames
 
 SLOT, OTHER = "0123456789ab", "ba9876543210"
@@ -48,10 +48,10 @@ class Homes:
         self._folder.establish()
         self._slots = Slots(self._folder, homes=HomesFolder(self._volumes), servers_file=servers)
         self._path = self._root / "socket"
-        loans = Loans(self._root / "run/loans")
+        loans = Restorable(self._root / "run/loans")
         loans.give_back_all()
         # No control groups: with them there would be processes in them to let stand still.
-        server = Server(self._path, self._slots, GivingWay(Cgroups(None, None), loans))
+        server = Server(self._path, self._slots, Yielding(Cgroups(None, None), loans))
         stop, self._stop = socket.socketpair()
         threading.Thread(target=server.serve, args=(stop.fileno(),), daemon=True).start()
         self._stop_end = stop

@@ -29,7 +29,7 @@ def main() -> None:
     warm = companions.Companions(
         tuple(beside),
         unused_s=settings["unused_s"],
-        look_s=0.1,
+        poll_s=0.1,
         folder=Path(settings["directory"]).parent,
         is_short=(Path(settings["directory"]).parent / "short").exists,
     )

@@ -19,8 +19,8 @@ from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.backoff import Backoff
 from hubagent.hub import reports
 from hubagent.hub.agent_client import AgentClient
-from hubagent.hub.arrivals import Reporter
 from hubagent.hub.reports import Reports
+from hubagent.hub.sign_in_hook import Reporter
 
 NO_PAUSES = Backoff(0.0, 0.0)
 DEADLINE_S = 60.0

@@ -63,13 +63,13 @@ class Upstream:
     def close(self) -> None:
         self.release()
         self.down()
-        self.run(self._turns())
+        self.run(self._busy_guard())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DEADLINE_S)
         self._loop.close()
 
     @staticmethod
-    async def _turns() -> None:
+    async def _busy_guard() -> None:
         for _ in range(3):  # a closed transport ends in the loop's next turns
             await asyncio.sleep(0)
 

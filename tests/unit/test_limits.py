@@ -53,7 +53,7 @@ def _metric(status: Status, name: str, **labels: str) -> float | None:
 def world() -> World:
     world = World()
     world.units.add(AGENT, ActiveState.ACTIVE)
-    world.look()
+    world.reconcile()
     return world
 
 
@@ -62,14 +62,14 @@ def world() -> World:
 def test_free_disk(world: World, free: int) -> None:
     verdict = limits.DISK_FREE_BYTES.verdict(free)
     world.files.free = free
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     said = _of(status, Reason.DISK)
     assert len(said) == (verdict > Verdict.FINE)
     assert all(("nearly full" in words) == (verdict is Verdict.CRITICAL) for words in said)
     now_s = world.clock.time()
     assert ("(disk): " in status_text(status, now_s=now_s)) == bool(said)
     assert _tone(view(status, now_s=now_s), "Free disk") is verdict
-    findings = {one.check: one.ok for one in examine(world.tools, world.reconciler, status)}
+    findings = {one.check: one.ok for one in examine(world.ports, world.reconciler, status)}
     assert findings["disk"] == (verdict is Verdict.FINE)
     assert ("problem: disk" in findings) == bool(said)
     assert _metric(status, "hubagent_disk_free_bytes") == free
@@ -87,12 +87,12 @@ def test_the_end_of_the_certificate(world: World, left_s: int) -> None:
     facts = dataclasses.replace(in_force.certificate, not_after_s=now_s + left_s)
     certificate, said = world.survey.certificate(dataclasses.replace(in_force, certificate=facts), now_s)
     status = dataclasses.replace(
-        world.survey.status(world.look()), certificate=certificate, problems=said, disk_free_bytes=None
+        world.survey.status(world.reconcile()), certificate=certificate, problems=said, disk_free_bytes=None
     )
     assert len(said) == (verdict > Verdict.FINE)
     assert status.degraded == bool(said)
     assert _tone(view(status, now_s=now_s), "Certificate") is verdict
-    findings = {one.check: one.ok for one in examine(world.tools, world.reconciler, status)}
+    findings = {one.check: one.ok for one in examine(world.ports, world.reconciler, status)}
     assert ("problem: certificate" in findings) == bool(said)
     assert _metric(status, "hubagent_certificate_expiry_timestamp_seconds") == now_s + left_s
     assert _metric(status, "hubagent_problems", reason="certificate") == len(said)
@@ -101,13 +101,13 @@ def test_the_end_of_the_certificate(world: World, left_s: int) -> None:
 @settings(deadline=None, max_examples=40)
 @given(age_s=AGE_S)
 def test_the_age_of_the_last_look(world: World, age_s: int) -> None:
-    too_old = bool(limits.LAST_LOOK_AGE_S.verdict(age_s))
+    too_old = bool(limits.LAST_CHECK_AGE_S.verdict(age_s))
     now_s = world.clock.time()
-    status = dataclasses.replace(world.survey.status(world.look()), looked_at_s=now_s - age_s)
+    status = dataclasses.replace(world.survey.status(world.reconcile()), looked_at_s=now_s - age_s)
     text = " ".join(status_text(status, now_s=now_s).split())
     assert ("has not checked" in text) == too_old
-    assert ("has not checked" in view(status, now_s=now_s).looked) == too_old
-    agent = next(one for one in examine(world.tools, world.reconciler, status) if one.check == "agent")
+    assert ("has not checked" in view(status, now_s=now_s).checked) == too_old
+    agent = next(one for one in examine(world.ports, world.reconciler, status) if one.check == "agent")
     assert ("recently" in agent.found) == too_old
     assert _metric(status, "hubagent_last_look_timestamp_seconds") == now_s - age_s
 
@@ -132,7 +132,7 @@ RULES = (
         "HubagentCertificateExpiresNow",
         counts=1,
     ),
-    Rule(limits.LAST_LOOK_AGE_S, "hubagent_last_look_timestamp_seconds", "HubagentNotLooking", counts=-1),
+    Rule(limits.LAST_CHECK_AGE_S, "hubagent_last_look_timestamp_seconds", "HubagentNotLooking", counts=-1),
     Rule(limits.PROXY_MEMORY_BYTES, "hubagent_proxy_resident_memory_bytes", "HubagentProxyGrows"),
     Rule(limits.PROXY_OPEN_FILES, "hubagent_proxy_open_fds", "HubagentProxyGrows"),
     Rule(limits.NGINX_OLD_WORKERS, "hubagent_nginx_old_workers", "HubagentNginxWorkersPileUp"),

@@ -14,7 +14,7 @@ from typing import Final
 from hubagent.errors import DeliveryError
 
 _TAKEN_WITHIN_S: Final = 60.0
-_LOOK_S: Final = 0.02
+_POLL_S: Final = 0.02
 
 
 def deliver(descriptor: int, content: bytes, *, within_s: float = _TAKEN_WITHIN_S) -> None:
@@ -52,4 +52,4 @@ def _wait_until_read(descriptor: int, how_much: int, within_s: float) -> None:
             raise DeliveryError("the reader of standard output exited before that")
         if time.monotonic() >= end_s:
             raise DeliveryError(f"nobody read standard output within {within_s:.0f} s")
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)

@@ -1,6 +1,6 @@
 """What small files held when they were read last, valid while their inodes say that nobody wrote them since.
 
-A look reads some twenty files that change once a month. Device, inode, size, mtime and ctime together tell a
+A reconciliation reads some twenty files that change once a month. Device, inode, size, mtime and ctime together tell a
 rewrite from no rewrite: a rename brings another inode, and every write in place moves the ctime, which no
 program can set. Three things could hide a write all the same, and each is ruled out here:
 

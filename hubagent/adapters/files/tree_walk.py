@@ -19,7 +19,7 @@ _GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL
 
 
 class Walk:
-    """One look through a folder that is open as `top`."""
+    """One walk through a folder that is open as `top`."""
 
     def __init__(self, root: Path, top: int, skip: Callable[[str], bool]) -> None:
         self._root = root

@@ -1,8 +1,8 @@
 """Tells that the configuration file may have changed.
 
-Events of its folder (inotify by watchdog) make it quick; a look at the file's identity every few seconds
+Events of its folder (inotify by watchdog) make it quick; a check of the file's identity every few seconds
 makes it true: events miss edits behind a symbolic link, a folder that was made anew, network file systems,
-and a queue that ran over. Looking costs one stat, no reading.
+and a queue that ran over. A check costs one stat, no reading.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class PemCertificateStore:
         self._known: tuple[bytes, CertificateFacts] | None = None
 
     def inspect(self, certificate: Path, key: Path) -> CertificateFacts:
-        """Asked at every look, so what these very bytes certify is remembered (as a hash: one is a key)."""
+        """Asked at every check, so what these very bytes certify is remembered (as a hash: one is a key)."""
         pair = self._read(certificate), self._read(key)
         both = b"".join(hashlib.sha256(content).digest() for content in pair)
         if self._known is None or self._known[0] != both:

@@ -31,7 +31,7 @@ _PIPE_BYTES: Final = 64 * 1024
 
 _FOLDER: Final = "socket"
 _PAUSE_S: Final = 0.005
-"""Between two looks for a guest that does not listen yet; it is done in 50 ms where everything is cached."""
+"""Between two tries to reach a guest that does not listen yet; it is done in 50 ms where everything is cached."""
 
 _OPEN_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_YET: Final = {errno.ENOENT, errno.ECONNREFUSED, errno.EAGAIN}

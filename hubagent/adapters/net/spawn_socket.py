@@ -38,8 +38,8 @@ REQUEST_S: Final = 3.0
 IDLE_S: Final = 30.0
 """So long, and at most twice as long, more workers stay than were needed at once (seconds)."""
 
-_LOOK_S: Final = 0.5
-"""Between two looks of a worker that waits whether it is still needed (seconds)."""
+_POLL_S: Final = 0.5
+"""Between two checks of a worker that waits whether it is still needed (seconds)."""
 
 _STOP_S: Final = 5.0
 """So long `stop` waits for what is being answered: for all of it (seconds)."""
@@ -190,7 +190,7 @@ class SpawnServer:
         """A connection; None when there was none for a moment, or the server stops."""
         if not self._stopping.is_set():
             with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=_LOOK_S)
+                return self._queue.get(timeout=_POLL_S)
         return None
 
     def _serve(self, connection: socket.socket) -> None:

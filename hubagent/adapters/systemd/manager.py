@@ -1,7 +1,7 @@
 """systemd over D-Bus (org.freedesktop.systemd1(5)).
 
 A verb is done when systemd says how its job ended (JobRemoved): a unit's state alone cannot tell a failed
-reload from a good one. Everything else that arrives by signal is only a hint to look again.
+reload from a good one. Everything else that arrives by signal is only a hint to ask again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from hubagent.ports import JobResult, UnitState, UnitVerb
 _LOG = logging.getLogger(__name__)
 
 _CALL_TIMEOUT_S: Final = 10.0
-_LOOK_AFTER_JOB_S: Final = 1.0
-_LOOK_TIMEOUT_S: Final = 2.0
+_ASK_AGAIN_S: Final = 1.0
+_ASK_TIMEOUT_S: Final = 2.0
 _SIGNAL_ON_ITS_WAY_S: Final = 0.5
 
 _METHODS: Final = {
@@ -105,7 +105,7 @@ class SystemdUnitManager:
     def _wait(self, waiter: JobWaiter, job: str, deadline: float, what: str, timeout_s: float) -> JobResult:
         """Until the signal arrives, or the job is gone without one, or the deadline has passed."""
         while (left_s := deadline - time.monotonic()) > 0:
-            result = waiter.wait(min(left_s, _LOOK_AFTER_JOB_S))
+            result = waiter.wait(min(left_s, _ASK_AGAIN_S))
             self._on_wait()
             if result is None and not self._is_queued(job):
                 result = waiter.wait(_SIGNAL_ON_ITS_WAY_S) or JobResult.LOST.value
@@ -121,7 +121,7 @@ class SystemdUnitManager:
         """Whether systemd still has the job; True when it cannot be asked now."""
         try:
             properties = objects.properties(self._connection.bus(), job)
-            guarded(job, lambda: properties.Get(objects.JOB, "State", timeout=_LOOK_TIMEOUT_S))
+            guarded(job, lambda: properties.Get(objects.JOB, "State", timeout=_ASK_TIMEOUT_S))
         except BusError as error:
             return error.remote_name != "org.freedesktop.DBus.Error.UnknownObject"
         return True
@@ -131,7 +131,7 @@ class SystemdUnitManager:
         try:
             manager = objects.manager(self._connection.bus())
             number = int(job.rpartition("/")[2])
-            guarded(f"cannot cancel {job}", lambda: manager.CancelJob(number, timeout=_LOOK_TIMEOUT_S))
+            guarded(f"cannot cancel {job}", lambda: manager.CancelJob(number, timeout=_ASK_TIMEOUT_S))
         except BusError as error:
             _LOG.warning("%s", str(error))
 

@@ -1,6 +1,6 @@
 """Units' states, read whole and remembered while systemd says that nothing happened to them.
 
-A unit has some 300 properties: reading them costs the agent about 2 ms of CPU each time, and a look at the
+A unit has some 300 properties: reading them costs the agent about 2 ms of CPU each time, and a check of the
 machine reads several units. One property alone, the time of the unit's last change, costs a seventh of that,
 and no change of state leaves it as it was.
 """

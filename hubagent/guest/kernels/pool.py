@@ -23,7 +23,7 @@ PAUSE_S: Final = 3.0
 RETRY_S: Final = (5.0, 20.0, 60.0, 300.0)
 """After so many failures in a row of one kernel; then no more (seconds)."""
 
-LOOK_S: Final = 60.0
+POLL_S: Final = 60.0
 """How often the pool looks for spares that died (seconds)."""
 
 
@@ -196,4 +196,4 @@ class Pool:
     def _wait_s(self) -> float:
         now_s = time.monotonic()
         due = [due_s - now_s for due_s in self._due_s.values() if due_s > now_s]
-        return max(0.01, min([*due, LOOK_S]))
+        return max(0.01, min([*due, POLL_S]))

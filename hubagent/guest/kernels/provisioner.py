@@ -18,7 +18,7 @@ from .companion import VARIABLE, running
 
 _UNDERSTOOD: Final = frozenset({"cwd", "env", "kernel_id", "extra_arguments"})
 _BOUND_S: Final = 1.0
-_LOOK_S: Final = 0.002
+_POLL_S: Final = 0.002
 _LISTENS: Final = "0A"  # st in /proc/net/tcp, proc(5)
 _PORTS: Final = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
@@ -65,7 +65,7 @@ class WaitingKernelProvisioner(LocalProvisioner):  # type: ignore[misc]
         while time.monotonic() < deadline_s and self.process and self.process.poll() is None:
             if ports <= _listening():
                 return
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_POLL_S)
 
 
 def _listening() -> set[str]:

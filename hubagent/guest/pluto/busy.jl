@@ -12,10 +12,10 @@ runs(notebook) = any(cell -> cell.running || cell.queued, notebook.cells)
 function report(session)
     isempty(FILE) && return
     since = Dict{Any,Float64}()
-    Timer(_ -> look(session, since), 0.0; interval = EVERY)
+    Timer(_ -> check(session, since), 0.0; interval = EVERY)
 end
 
-function look(session, since)
+function check(session, since)
     try
         busy = Set(id for (id, notebook) in session.notebooks if runs(notebook))
         filter!(pair -> pair.first in busy, since)

@@ -7,7 +7,7 @@ from typing import cast
 from jupyterhub.handlers import BaseHandler
 from jupyterhub.user import User
 
-from hubagent.hub.native import NativeAccounts
+from hubagent.hub.account_protocol import NativeAccounts
 
 
 class Page(BaseHandler):  # type: ignore[misc]  # jupyterhub's handlers are untyped

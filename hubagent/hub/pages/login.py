@@ -10,9 +10,9 @@ from jupyterhub.user import User
 from tornado.httputil import url_concat
 
 from hubagent.hub import sign_in_probe
+from hubagent.hub.login_errors import LoginRefusedError, PasswordChangeNeededError
 from hubagent.hub.pages.base import Page
 from hubagent.hub.pages.pending import PendingPassword
-from hubagent.hub.refusals import LoginRefusedError, PasswordChangeNeededError
 
 
 class LoginPage(LoginHandler, Page):  # type: ignore[misc]  # jupyterhub's handlers are untyped

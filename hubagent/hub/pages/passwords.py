@@ -7,10 +7,10 @@ from jupyterhub.user import User
 from tornado import web
 
 from hubagent.hub.accounts import Account
+from hubagent.hub.login_errors import LoginRefusedError
 from hubagent.hub.pages.base import Page
 from hubagent.hub.pages.pending import PendingPassword
 from hubagent.hub.passwords import TooBusyError
-from hubagent.hub.refusals import LoginRefusedError
 
 
 class NewPasswordPage(Page):

@@ -1,4 +1,4 @@
-"""The watchdog is fed by progress alone, and a look can be left at every one of its steps."""
+"""The watchdog is fed by progress alone, and a check can be left at every one of its steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubagent.agent.watchdog_clock import BeatingClock, Progress, beating
+from hubagent.agent.watchdog_clock import Progress, WatchdogClock, with_watchdog
 from hubagent.errors import StopRequested
 from hubagent.layout import HUB, HUB_TEST, NGINX, NGINX_TEST
 from hubagent.ports import UnitVerb
@@ -28,12 +28,12 @@ class Watched(World):
 
     def reboot_agent(self) -> None:
         self.beats: list[float] = []
-        self.progress = Progress(self._beat, self.clock.monotonic)
+        self.progress = Progress(self._feed, self.clock.monotonic)
         self.units.on_wait = self.progress
-        self.with_tools = lambda tools: beating(tools, self._step)
+        self.with_ports = lambda ports: with_watchdog(ports, self._step)
         super().reboot_agent()
 
-    def _beat(self) -> None:
+    def _feed(self) -> None:
         self.beats.append(self.clock.monotonic())
 
     def _step(self) -> None:
@@ -67,7 +67,7 @@ def _longest_silence_s(world: Watched, since_s: float) -> float:
 def test_a_look_in_which_everything_takes_long_feeds_the_watchdog() -> None:
     """Two tests in a row starved it once."""
     world = Watched()
-    world.look()
+    world.reconcile()
     for unit, seconds in ((NGINX_TEST, 19.0), (HUB_TEST, 39.0)):
         world.units.delay(UnitVerb.START, unit.format(2), seconds)
     world.units.delay(UnitVerb.RELOAD, NGINX, 29.0)
@@ -76,20 +76,20 @@ def test_a_look_in_which_everything_takes_long_feeds_the_watchdog() -> None:
     world.through = lambda port: Slow(port, world.clock, 2.0)
     world.reboot_agent()
     begun_s = world.clock.monotonic()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.clock.monotonic() - begun_s > 3 * WATCHDOG_S
     assert _longest_silence_s(world, begun_s) < WATCHDOG_S / 6
 
 
 def test_a_test_that_runs_out_of_its_longest_time_feeds_the_watchdog() -> None:
     world = Watched()
-    world.look()
+    world.reconcile()
     world.edit(EVERYTHING)
     for number in range(2, 9):
         world.units.hang(UnitVerb.START, HUB_TEST.format(number), times=9)
     begun_s = world.clock.monotonic()
     for _ in range(12):
-        world.look()
+        world.reconcile()
         world.clock.sleep(1.0)
     assert world.clock.monotonic() - begun_s > 100.0
     assert _longest_silence_s(world, begun_s) < WATCHDOG_S / 6
@@ -98,7 +98,7 @@ def test_a_test_that_runs_out_of_its_longest_time_feeds_the_watchdog() -> None:
 def test_a_call_that_does_not_come_back_feeds_nothing() -> None:
     clock, beats = ManualClock(), list[float]()
     progress = Progress(lambda: beats.append(clock.monotonic()), clock.monotonic)
-    BeatingClock(clock, progress).sleep(5.0)
+    WatchdogClock(clock, progress).sleep(5.0)
     assert len(beats) == 1
     clock.advance(3600.0)
     assert len(beats) == 1
@@ -125,14 +125,14 @@ def test_told_to_end_at_any_step_of_a_look_it_ends_there_and_the_next_start_goes
     for step in itertools.count(1):
         world = Watched()
         if not first:
-            world.look()
+            world.reconcile()
             world.edit(EVERYTHING)
         ended = 0
         for _ in range(5):
             world.stop_at = step
             before_s = world.clock.monotonic()
             try:
-                world.look()
+                world.reconcile()
             except StopRequested:
                 ended += 1
                 assert world.clock.monotonic() - before_s < 60.0
@@ -140,8 +140,8 @@ def test_told_to_end_at_any_step_of_a_look_it_ends_there_and_the_next_start_goes
             world.stop_at = None
             world.reboot_agent()
         for _ in range(3):
-            look = world.look()
-        assert look.result is Result.NOOP, (step, look)
+            outcome = world.reconcile()
+        assert outcome.result is Result.NOOP, (step, outcome)
         assert world.current("hubagent.yaml") == (CONFIG if first else EVERYTHING).encode()
         assert world.files.read(world.layout.state / "quarantine.json", max_bytes=999) is None
         if not ended:
@@ -156,26 +156,26 @@ def test_told_to_end_at_any_step_of_a_look_it_ends_there_and_the_next_start_goes
 )
 def test_told_to_end_while_systemd_is_at_work_it_does_not_wait_for_that(verb: UnitVerb, unit: str) -> None:
     world = Watched()
-    world.look()
+    world.reconcile()
     world.edit(EVERYTHING)
     world.units.hang(verb, unit)
     world.clock.later(3.0, world.progress.stop)
     begun_s = world.clock.monotonic()
     with pytest.raises(StopRequested):
-        world.look()
+        world.reconcile()
     assert world.clock.monotonic() - begun_s < 10.0
     world.reconciler.broken_off()
     world.units.heal()
     world.reboot_agent()
-    assert [world.look().result for _ in range(2)][-1] in (Result.OK, Result.NOOP)
-    assert world.look().result is Result.NOOP
+    assert [world.reconcile().result for _ in range(2)][-1] in (Result.OK, Result.NOOP)
+    assert world.reconcile().result is Result.NOOP
 
 
 def test_every_port_is_among_those_that_beat() -> None:
     """A port that is added later, too."""
     world, beats = World(), list[int]()
-    tools = beating(world.tools, lambda: beats.append(1))
+    ports = with_watchdog(world.ports, lambda: beats.append(1))
     plain = {"layout", "templates"}
-    for field in dataclasses.fields(tools):
-        same = getattr(tools, field.name) is getattr(world.tools, field.name)
+    for field in dataclasses.fields(ports):
+        same = getattr(ports, field.name) is getattr(world.ports, field.name)
         assert same is (field.name in plain), field.name

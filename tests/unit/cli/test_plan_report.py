@@ -22,7 +22,7 @@ def test_a_file_that_cannot_be_planned_is_not_called_done() -> None:
 
 def test_a_plan_stands_before_its_problems() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     world.edit(CONFIG + "nginx: {max_body: 7M}\n")
     plan = world.reconciler.preview(Order()).plan
     problem = Problem(None, Reason.DOCKER, "the network\x1b[31m is not as it was made")
@@ -33,6 +33,6 @@ def test_a_plan_stands_before_its_problems() -> None:
 
 def test_without_problems_it_is_the_plan_alone() -> None:
     world = World()
-    world.look()
+    world.reconcile()
     shown = preview_text(world.reconciler.preview(Order()).plan, (), colour=False)
     assert ALL_IS_WELL in shown

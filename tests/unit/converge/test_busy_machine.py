@@ -7,7 +7,7 @@ import pytest
 from hubagent.cli.status_report import status_text
 from hubagent.converge.allowance import Allowance
 from hubagent.converge.observe import UNITS
-from hubagent.converge.outcome import Look
+from hubagent.converge.outcome import Outcome
 from hubagent.errors import TemporaryError
 from hubagent.layout import HUB_TEST, NGINX_TEST
 from hubagent.ports import ActiveState, HttpAnswer, JobResult, UnitVerb
@@ -29,14 +29,14 @@ TESTS = [(ADMINS, HUB_TEST, 40, 320), (BODY, NGINX_TEST, 20, 160)]
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
-def _not_blamed(world: World, look: Look) -> str:
+def _not_blamed(world: World, outcome: Outcome) -> str:
     """Nothing counts against the file; what is said of it."""
-    status = world.survey.status(look)
-    assert look.result in (Result.FAILED, Result.ROLLED_BACK), look
+    status = world.survey.status(outcome)
+    assert outcome.result in (Result.FAILED, Result.ROLLED_BACK), outcome
     assert edit_in_force(status)
     assert status.config_errors == ()
     told = {problem.reason for problem in status.problems}
@@ -53,7 +53,7 @@ def test_a_test_that_takes_long_is_told_so_and_gets_more_time(
     world.edit(text)
     world.units.delay(UnitVerb.START, unit.format(2), 1.5 * first_s)
     world.units.delay(UnitVerb.START, unit.format(2), 1.5 * first_s)
-    words = _not_blamed(world, world.look())
+    words = _not_blamed(world, world.reconcile())
     assert (
         f"took longer than {first_s} s, as happens on a busy machine; next try with {2 * first_s} s" in words
     )
@@ -61,9 +61,9 @@ def test_a_test_that_takes_long_is_told_so_and_gets_more_time(
     assert "refuses" not in words
     assert ("stop", unit.format(2)) in world.units.verbs(), "it burns no processor any more"
     assert world.units.unit(unit.format(2)).active is ActiveState.INACTIVE, "and is no failed unit"
-    look = world.look()
-    assert (look.result, world.generations.current()) == (Result.OK, 2)
-    assert world.look().result is Result.NOOP
+    outcome = world.reconcile()
+    assert (outcome.result, world.generations.current()) == (Result.OK, 2)
+    assert world.reconcile().result is Result.NOOP
 
 
 @pytest.mark.parametrize(("text", "unit", "first_s", "most_s"), TESTS)
@@ -78,10 +78,10 @@ def test_a_test_that_never_ends_is_bounded_and_repairs_go_on(
     for _ in range(60):
         world.units.change(PROXY, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
         begun_s = world.clock.monotonic()
-        look = world.look()
+        outcome = world.reconcile()
         longest_s = max(longest_s, world.clock.monotonic() - begun_s)
         repaired += (Component.PROXY, "start") in world.taken
-        words = _not_blamed(world, look)
+        words = _not_blamed(world, outcome)
         assert "next try" in words
         world.clock.advance(20.0)
     assert most_s <= longest_s < most_s + 15
@@ -93,9 +93,9 @@ def test_a_test_that_never_ends_is_bounded_and_repairs_go_on(
 def test_a_first_install_on_a_busy_machine_comes_up() -> None:
     world = World()
     world.units.delay(UnitVerb.START, HUB_TEST.format(1), 150.0, times=3)
-    looks = [world.look() for _ in range(4)]
-    assert [look.result for look in looks] == [Result.FAILED, Result.FAILED, Result.OK, Result.NOOP]
-    assert all(look.retry for look in looks[:2])
+    looks = [world.reconcile() for _ in range(4)]
+    assert [outcome.result for outcome in looks] == [Result.FAILED, Result.FAILED, Result.OK, Result.NOOP]
+    assert all(outcome.retry for outcome in looks[:2])
 
 
 def test_what_was_needed_once_is_given_again(world: World) -> None:
@@ -120,12 +120,12 @@ def test_a_test_that_was_killed_says_nothing_against_the_file(
         world.files.write(world.layout.run / log, b"nginx: [emerg] of yesterday\n", mode=0o600)
     world.edit(text)
     world.units.fail(UnitVerb.START, unit.format(2), ended=ended)
-    look = world.look()
-    assert (look.result, look.retry) == (Result.FAILED, True)
-    assert "yesterday" not in str(look.failure)
-    assert edit_in_force(world.survey.status(look))
+    outcome = world.reconcile()
+    assert (outcome.result, outcome.retry) == (Result.FAILED, True)
+    assert "yesterday" not in str(outcome.failure)
+    assert edit_in_force(world.survey.status(outcome))
     assert world.units.unit(unit.format(2)).active is not ActiveState.FAILED, "no failed unit is left"
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 @pytest.mark.parametrize(
@@ -134,16 +134,16 @@ def test_a_test_that_was_killed_says_nothing_against_the_file(
 def test_a_test_that_was_not_made_says_nothing_against_the_file(world: World, result: JobResult) -> None:
     world.edit(ADMINS)
     world.units.fail(UnitVerb.START, HUB_TEST.format(2), result)
-    look = world.look()
-    assert (look.result, look.retry) == (Result.FAILED, True)
-    assert edit_in_force(world.survey.status(look))
-    assert world.look().result is Result.OK
+    outcome = world.reconcile()
+    assert (outcome.result, outcome.retry) == (Result.FAILED, True)
+    assert edit_in_force(world.survey.status(outcome))
+    assert world.reconcile().result is Result.OK
 
 
 def test_a_test_that_an_ended_agent_left_behind_is_not_taken_for_ours(world: World) -> None:
     world.edit(ADMINS)
     world.units.change(HUB_TEST.format(2), active=ActiveState.ACTIVATING, sub="start")
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert [verb for verb, _ in world.units.verbs(HUB_TEST.format(2))] == ["stop", "reset-failed", "start"]
 
 
@@ -173,12 +173,12 @@ def test_a_service_that_answers_late_gets_more_time(
 
     world.units.on(UNITS[component], slow)
     world.edit(text)
-    look = world.look()
-    assert look.result is Result.ROLLED_BACK
-    words = _not_blamed(world, look)
+    outcome = world.reconcile()
+    assert outcome.result is Result.ROLLED_BACK
+    words = _not_blamed(world, outcome)
     assert f"within {first_s} s, as happens on a busy machine; next try with" in words
-    assert look.retry
-    assert world.look().result is Result.OK
+    assert outcome.retry
+    assert world.reconcile().result is Result.OK
 
 
 @pytest.mark.parametrize(("text", "name", "verb"), [(BODY, NGINX, "reload"), (ADMINS, HUB, "restart")])
@@ -188,18 +188,18 @@ def test_a_job_that_takes_long_gets_more_time(world: World, text: str, name: str
     world.units.delay(UnitVerb(verb), name, 0.0)  # of the way back
     world.units.delay(UnitVerb(verb), name, seconds)
     world.edit(text)
-    look = world.look()
-    assert look.result is Result.ROLLED_BACK
-    assert "not finished within" in _not_blamed(world, look)
-    assert world.look().result is Result.OK
+    outcome = world.reconcile()
+    assert outcome.result is Result.ROLLED_BACK
+    assert "not finished within" in _not_blamed(world, outcome)
+    assert world.reconcile().result is Result.OK
 
 
 def test_a_unit_at_its_own_time_limit_says_nothing_against_the_file(world: World) -> None:
     world.edit(ADMINS)
     world.units.fail(UnitVerb.RESTART, HUB, ended="timeout")
-    look = world.look()
-    assert look.result is Result.ROLLED_BACK
-    assert "as happens on a busy machine" in _not_blamed(world, look)
+    outcome = world.reconcile()
+    assert outcome.result is Result.ROLLED_BACK
+    assert "as happens on a busy machine" in _not_blamed(world, outcome)
 
 
 def test_a_hub_that_never_answers_is_tried_ever_less_often(world: World) -> None:
@@ -215,31 +215,31 @@ def test_a_hub_that_never_answers_is_tried_ever_less_often(world: World) -> None
     world.edit(ADMINS)
     begun_s, tries = world.clock.monotonic(), 0
     while world.clock.monotonic() < begun_s + 4 * 3600:
-        look = world.look()
-        tries += look.result is Result.ROLLED_BACK
-        _not_blamed(world, look)
+        outcome = world.reconcile()
+        tries += outcome.result is Result.ROLLED_BACK
+        _not_blamed(world, outcome)
         world.clock.advance(20.0)
     assert 4 <= tries <= 12
     hung[0] = False
-    assert world.look(retry=True).result is Result.OK, "`hubagent apply` does not wait"
+    assert world.reconcile(retry=True).result is Result.OK, "`hubagent apply` does not wait"
 
 
 def test_another_edit_does_not_wait_for_the_one_before(world: World) -> None:
     world.edit(ADMINS)
     for _ in range(2):
         world.units.hang(UnitVerb.START, HUB_TEST.format(2))
-        world.look()
-    assert world.look().result is Result.FAILED
+        world.reconcile()
+    assert world.reconcile().result is Result.FAILED
     world.edit(BODY)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 def test_a_repair_that_takes_long_says_nothing_against_the_file(world: World) -> None:
     world.units.change(HUB, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
     world.units.hang(UnitVerb.START, HUB)
-    look = world.look()
-    assert look.result is Result.FAILED
-    _not_blamed(world, look)
+    outcome = world.reconcile()
+    assert outcome.result is Result.FAILED
+    _not_blamed(world, outcome)
 
 
 def test_the_test_of_another_package_that_takes_long_leaves_the_hub_alone_and_is_made_again(
@@ -255,12 +255,12 @@ def test_the_test_of_another_package_that_takes_long_leaves_the_hub_alone_and_is
         + b"\n",
     )  # type: ignore[union-attr]
     world.units.delay(UnitVerb.START, HUB_TEST.format(1), 60.0)
-    look = world.look()
-    assert (look.result, look.retry, world.taken) == (Result.NOOP, True, [])
-    assert "took longer than 40 s" in look.problems[0].message
-    assert look.problems[0].reason is Reason.BUSY
+    outcome = world.reconcile()
+    assert (outcome.result, outcome.retry, world.taken) == (Result.NOOP, True, [])
+    assert "took longer than 40 s" in outcome.problems[0].message
+    assert outcome.problems[0].reason is Reason.BUSY
     world.units.delay(UnitVerb.START, HUB_TEST.format(1), 60.0)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 @pytest.mark.parametrize("component", [Component.HUB, Component.PROXY, Component.NGINX])
@@ -276,10 +276,10 @@ def test_what_a_service_says_of_its_own_end_is_told(world: World, component: Com
         '  File "app.py", line 1, in start',
         said,
     ]
-    look = world.look()
-    assert "OperationalError: no such column users.extra" in str(look.failure)
-    assert token not in str(look.failure)
-    assert "\x1b" not in str(look.failure)
+    outcome = world.reconcile()
+    assert "OperationalError: no such column users.extra" in str(outcome.failure)
+    assert token not in str(outcome.failure)
+    assert "\x1b" not in str(outcome.failure)
 
 
 def test_people_and_scripts_are_told_that_it_is_tried_again(world: World) -> None:
@@ -290,16 +290,16 @@ def test_people_and_scripts_are_told_that_it_is_tried_again(world: World) -> Non
 
     world.probe.serve_by(HEALTH, health)
     world.edit(ADMINS)
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     text = status_text(status, now_s=world.clock.time(), width=200)
     assert "rolled back for now and is retried automatically" in text
     assert status.is_late
     world.units.hang(UnitVerb.START, HUB_TEST.format(2), times=9)
-    world.look()
-    status = world.survey.status(world.look())
+    world.reconcile()
+    status = world.survey.status(world.reconcile())
     text = status_text(status, now_s=world.clock.time(), width=200)
     assert "refused" not in text
     assert "retried" in text
     assert status.is_late
     world.edit("hots: x\n")
-    assert not world.survey.status(world.look()).is_late
+    assert not world.survey.status(world.reconcile()).is_late

@@ -14,8 +14,8 @@ from tests.unit.converge.world import World
 def _connections(users: int | None, have: int | None) -> Finding:
     world = World()
     world.machine.nginx_limit = have
-    status = dataclasses.replace(world.survey.status(world.look()), figures=Figures(hub_users=users))
-    findings = examine(world.tools, world.reconciler, status)
+    status = dataclasses.replace(world.survey.status(world.reconcile()), figures=Figures(hub_users=users))
+    findings = examine(world.ports, world.reconciler, status)
     return next(one for one in findings if one.check == "nginx connections")
 
 
@@ -44,9 +44,9 @@ def test_a_name_that_leads_nowhere_is_found(
     addresses: dict[str, bool] | None, is_ok: bool, said: str
 ) -> None:
     world = World()
-    world.look()
+    world.reconcile()
     world.machine.names["hub.example.org"] = addresses
-    finding = next(one for one in examine(world.tools, world.reconciler, None) if one.check == "host")
+    finding = next(one for one in examine(world.ports, world.reconciler, None) if one.check == "host")
     assert finding.ok is is_ok
     assert said in finding.found
     assert bool(finding.remedy) is not is_ok

@@ -19,7 +19,7 @@ LOGIN = "https://hub.example.org/hub/login?from=hubagent"
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     world.pages.probes = 0
     return world
 
@@ -27,7 +27,7 @@ def world() -> World:
 def _status(world: World) -> Status:
     """After a time in which everything is asked again."""
     world.clock.advance(20.0)
-    return world.survey.status(world.look())
+    return world.survey.status(world.reconcile())
 
 
 def _problem(status: Status, reason: Reason) -> Problem:
@@ -39,7 +39,7 @@ def _healthy(status: Status) -> dict[Component, bool]:
     return {one.component: one.healthy for one in status.components}
 
 
-# What is said at every look
+# What is said at every check
 
 
 def test_a_machine_that_people_can_come_into_is_not_degraded(world: World) -> None:
@@ -104,9 +104,9 @@ def test_a_certificate_that_nginx_kept_is_put_right_by_a_reload(world: World) ->
     world.other_certificate = "ee" * 32
     world.units.on(NGINX, lambda _verb: setattr(world, "other_certificate", ""))
     world.clock.advance(20.0)
-    look = world.look()
-    assert (look.result, world.taken) == (Result.OK, [(Component.NGINX, "reload")])
-    assert not world.survey.status(look).degraded
+    outcome = world.reconcile()
+    assert (outcome.result, world.taken) == (Result.OK, [(Component.NGINX, "reload")])
+    assert not world.survey.status(outcome).degraded
     assert_at_rest(world)
 
 
@@ -114,7 +114,7 @@ def test_a_certificate_that_no_reload_puts_right_is_told_and_left(world: World) 
     """Another server block has our name. Reloads without end would leave a worker each, for every websocket."""
     world.other_certificate = "ee" * 32
     world.clock.advance(20.0)
-    assert world.look().result is Result.FAILED
+    assert world.reconcile().result is Result.FAILED
     for _ in range(3):
         status = _status(world)
         assert "another certificate" in _problem(status, Reason.CERTIFICATE).message
@@ -123,7 +123,7 @@ def test_a_certificate_that_no_reload_puts_right_is_told_and_left(world: World) 
     assert not _status(world).degraded
     world.other_certificate = "dd" * 32
     world.clock.advance(20.0)
-    assert world.look().result is Result.FAILED, "another one is worth another try"
+    assert world.reconcile().result is Result.FAILED, "another one is worth another try"
 
 
 def test_a_database_that_cannot_be_used_is_told_in_its_own_words(world: World) -> None:
@@ -152,14 +152,14 @@ def test_a_hub_from_before_it_could_say_so_is_judged_by_what_it_answers(world: W
     assert "answers 500" in _problem(_status(world), Reason.DATABASE).message
     world.pages.info = 200
     world.edit(ADMINS)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 def test_the_token_goes_to_the_hub_alone_and_never_through_the_front(world: World) -> None:
     """On port 443 somebody else may listen."""
     _status(world)
     world.edit(ADMINS)
-    world.look()
+    world.reconcile()
     for request in world.probe.journal:
         if request.url.startswith("https:"):
             assert "Authorization" not in request.headers
@@ -183,7 +183,7 @@ def test_who_has_taken_the_hubs_port_is_told_and_never_sees_the_token(world: Wor
 
 def test_an_edit_of_the_hub_is_verified_by_signing_in(world: World) -> None:
     world.edit(ADMINS)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert (world.pages.probes, world.pages.is_signed_in) == (1, False)
 
 
@@ -207,10 +207,10 @@ def test_a_hub_that_nobody_could_use_is_taken_back_with_its_own_error(
     world.units.on(HUB, start)
     world.pages.error = "UndefinedError: 'nothing' is undefined"
     world.edit(ADMINS)
-    look = world.look()
-    assert (look.result, in_force(world)) == (Result.ROLLED_BACK, 1)
-    assert words in str(look.failure)
-    assert "UndefinedError: 'nothing' is undefined" in str(look.failure)
+    outcome = world.reconcile()
+    assert (outcome.result, in_force(world)) == (Result.ROLLED_BACK, 1)
+    assert words in str(outcome.failure)
+    assert "UndefinedError: 'nothing' is undefined" in str(outcome.failure)
     assert_runs_what_is_in_force(world)
     assert not world.pages.is_signed_in
     assert_at_rest(world, Result.REJECTED)
@@ -220,14 +220,14 @@ def test_an_edit_that_touches_no_hub_signs_nobody_in(world: World) -> None:
     before = len(world.probe.journal)
     for edit in ("nginx: {max_body: 7m}\n", "servers: {julia: {memory: 3G}}\n"):
         world.edit(CONFIG + edit)
-        assert world.look().result is Result.OK
+        assert world.reconcile().result is Result.OK
     assert not [one for one in world.probe.journal[before:] if "/hub/login" in one.url or "probe" in one.url]
 
 
 def test_other_authenticators_accounts_are_not_tried(world: World) -> None:
     world.edit(CONFIG + "hub: {authenticator: github}\n")
     world.pages.form = b"<a>Sign in with GitHub</a>"
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert world.pages.probes == 0
     assert not _status(world).degraded
 
@@ -237,8 +237,8 @@ def test_what_stands_in_front_of_the_hub_is_no_fault_of_an_edit_of_the_hub(world
     world.clock.advance(60.0)
     world.take_port(8000)
     world.edit(ADMINS)
-    look = world.look()
-    assert look.result is Result.OK
+    outcome = world.reconcile()
+    assert outcome.result is Result.OK
     assert world.pages.probes == 1
     assert _problem(_status(world), Reason.PORT).component is Component.PROXY
     assert world.units.verbs(PROXY)[-1:] != [("restart", PROXY)]

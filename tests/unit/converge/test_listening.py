@@ -18,13 +18,13 @@ WHO = "python3 (pid 4711, demo.service)"
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     world.clock.advance(60.0)
     return world
 
 
 def _status(world: World) -> Status:
-    return world.survey.status(world.look())
+    return world.survey.status(world.reconcile())
 
 
 def _said(status: Status, reason: Reason) -> list[str]:
@@ -41,19 +41,19 @@ def test_a_proxy_without_its_port_is_restarted_as_soon_as_the_port_is_free(world
     assert f"{PROXY} runs without its port 127.0.0.1:{port}, which is held by {WHO}" in message
     assert (status.result, world.units.verbs(PROXY)) == (Result.NOOP, before)
     world.free_port(port)
-    look = world.look()
-    assert look.result is Result.OK
+    outcome = world.reconcile()
+    assert outcome.result is Result.OK
     assert world.taken == [(Component.PROXY, "restart"), (Component.PROXY, "resync")]
-    assert not world.survey.status(look).degraded
-    assert world.look().result is Result.NOOP
+    assert not world.survey.status(outcome).degraded
+    assert world.reconcile().result is Result.NOOP
 
 
 def test_a_closed_port_is_repaired_whatever_the_file_says_of_drift(world: World) -> None:
     """Nobody edited anything."""
     world.edit(CONFIG + "apply: {drift: warn}\n")
-    world.look()
+    world.reconcile()
     world.close_port(PROXY_PORT)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     assert (Component.PROXY, "restart") in world.taken
 
 
@@ -65,23 +65,23 @@ def test_websockets_that_go_through_the_proxy_still_are_not_dropped_unasked(worl
     assert [step.component for step in status.pending] == [Component.PROXY]
     assert "3 open connections" in _said(status, Reason.PORT)[0]
     assert world.units.verbs(PROXY) == before
-    assert world.look(allow_disruption=True).result is Result.OK
+    assert world.reconcile(allow_disruption=True).result is Result.OK
     assert not _status(world).degraded
 
 
 def test_a_proxy_that_has_just_been_started_may_take_its_time(world: World) -> None:
     world.units.restart_by_itself(PROXY)
     world.close_port(PROXY_PORT)
-    assert world.look().result is Result.NOOP
+    assert world.reconcile().result is Result.NOOP
     world.clock.advance(20.0)
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
 
 
 def test_another_address_with_the_same_port_is_nobodys_business(world: World) -> None:
     world.machine.sockets.append(Listener(PROXY_PORT, "192.0.2.1", 0))
     world.machine.sockets.append(Listener(8081, "127.0.0.1", 0))
     assert not _status(world).degraded
-    findings = doctor.examine(world.tools, world.reconciler, None)
+    findings = doctor.examine(world.ports, world.reconciler, None)
     assert next(one for one in findings if one.check == "ports").ok
 
 
@@ -101,10 +101,10 @@ def test_a_service_that_does_not_start_for_a_held_port_says_who_has_it(
     world.take_port(port, WHO)
     world.units.change(UNITS[component], active=ActiveState.INACTIVE, main_pid=0)
     world.units.fail(UnitVerb.START, UNITS[component])
-    look = world.look()
-    assert look.result is Result.FAILED
-    assert f"port {port} is held by {WHO}" in str(look.failure)
-    findings = {one.check: one for one in doctor.examine(world.tools, world.reconciler, None)}
+    outcome = world.reconcile()
+    assert outcome.result is Result.FAILED
+    assert f"port {port} is held by {WHO}" in str(outcome.failure)
+    findings = {one.check: one for one in doctor.examine(world.ports, world.reconciler, None)}
     assert f"port {port} is held by {WHO}" in findings["ports"].found
 
 
@@ -112,4 +112,4 @@ def test_a_hub_that_starts_and_does_not_get_its_port_says_who_has_it(world: Worl
     world.take_port(8081, WHO)
     world.units.change(UNITS[Component.HUB], active=ActiveState.INACTIVE, main_pid=0)
     world.probe.serve(f"http://{GATEWAY}:8081/hub/api/health", 404)
-    assert f"port 8081 is held by {WHO}" in str(world.look().failure)
+    assert f"port 8081 is held by {WHO}" in str(world.reconcile().failure)

@@ -54,7 +54,7 @@ def test_servers_are_those_that_somebody_has() -> None:
         container(4, slot="today", state="exited"),
         container(5),  # proves an image
     ]
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     assert [(server.user, server.container) for server in status.servers] == [
         ("ada", "name1"),
         ("bob", "name2"),
@@ -66,9 +66,9 @@ def test_servers_are_those_that_somebody_has() -> None:
 def test_a_pool_in_which_nothing_can_be_made_is_a_problem() -> None:
     pools = Pools(PoolStatus("julia", 2, ready=1, last_failure="one has died"))
     world = World(WARM, pools=pools)
-    assert Reason.POOL not in {problem.reason for problem in world.survey.status(world.look()).problems}
+    assert Reason.POOL not in {problem.reason for problem in world.survey.status(world.reconcile()).problems}
     pools.pools = (PoolStatus("julia", 2, last_failure="no image"),)
-    (problem,) = (one for one in world.survey.status(world.look()).problems if one.reason is Reason.POOL)
+    (problem,) = (one for one in world.survey.status(world.reconcile()).problems if one.reason is Reason.POOL)
     assert problem.message.startswith("servers.julia.warm: ")
     assert problem.message.endswith("no image")
 
@@ -76,35 +76,35 @@ def test_a_pool_in_which_nothing_can_be_made_is_a_problem() -> None:
 def test_a_pool_whose_claims_fail_is_a_problem_though_slots_are_ready() -> None:
     pools = Pools(PoolStatus("julia", 2, ready=2, claims_fail="the last 3 claims failed: no home"))
     world = World(WARM, pools=pools)
-    (problem,) = (one for one in world.survey.status(world.look()).problems if one.reason is Reason.POOL)
+    (problem,) = (one for one in world.survey.status(world.reconcile()).problems if one.reason is Reason.POOL)
     assert problem.message.endswith("so every start is cold: the last 3 claims failed: no home")
 
 
 def test_a_hub_that_cannot_ask_for_servers_is_a_problem_until_it_can() -> None:
     pools = Pools()
     world = World(WARM, pools=pools)
-    assert Reason.SPAWN not in {problem.reason for problem in world.survey.status(world.look()).problems}
+    assert Reason.SPAWN not in {problem.reason for problem in world.survey.status(world.reconcile()).problems}
     pools.trouble = "/run/hubagent/spawn.sock: there is no user jupyterhub; reinstall hubagent"
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     assert [problem.message for problem in status.problems if problem.reason is Reason.SPAWN] == [
         f"no server can be started: {pools.trouble}"
     ]
     pools.trouble = ""
-    assert not world.survey.status(world.look()).degraded
+    assert not world.survey.status(world.reconcile()).degraded
 
 
 def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -> None:
     world = World(CONFIG)
-    world.look()
+    world.reconcile()
     notice = Path("/run/jupyterhub/notice")
     world.files.write(notice, "hub.database: what came later is in Zürich\n".encode(), mode=0o644)
-    (problem,) = world.survey.status(world.look()).problems
+    (problem,) = world.survey.status(world.reconcile()).problems
     assert (problem.reason, problem.message) == (
         Reason.SETTINGS,
         "hub.database: what came later is in Zürich",
     )
     world.files.write(notice, b"", mode=0o644)
-    assert not world.survey.status(world.look()).degraded
+    assert not world.survey.status(world.reconcile()).degraded
 
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 home is waiting"), (3, "3 homes are waiting")])
@@ -119,11 +119,11 @@ def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, w
 def test_an_entry_that_no_server_starts_with_is_a_problem_of_its_own() -> None:
     pools = Pools()
     world = World(WARM, pools=pools)
-    world.survey.status(world.look())
+    world.survey.status(world.reconcile())
     pools.trials["gpu"] = 'could not select device driver "nvidia"'
-    status = world.survey.status(world.look())
+    status = world.survey.status(world.reconcile())
     assert [problem.message for problem in status.problems if problem.reason is Reason.SERVER] == [
         'servers.gpu: no server starts with these settings: could not select device driver "nvidia"'
     ]
     pools.trials.clear()
-    assert not world.survey.status(world.look()).degraded
+    assert not world.survey.status(world.reconcile()).degraded

@@ -29,14 +29,14 @@ def apply(world: World, text: str) -> dict[str, object]:
     """All that stands in the generation and in the status afterwards, but for what is drawn by lot."""
     text = text or "{}\n"
     world.edit(text)
-    look = world.look(allow_disruption=True)
-    assert look.result in (Result.OK, Result.NOOP), look
-    assert world.look().result is Result.NOOP
-    status = world.survey.status(world.look())
+    outcome = world.reconcile(allow_disruption=True)
+    assert outcome.result in (Result.OK, Result.NOOP), outcome
+    assert world.reconcile().result is Result.NOOP
+    status = world.survey.status(world.reconcile())
     assert status.certificate is not None
     desired = world.generations.desired()
     assert desired is not None
-    assert desired.source == text.encode() or look.result is Result.NOOP
+    assert desired.source == text.encode() or outcome.result is Result.NOOP
     return {
         "url": status.url,
         "names": status.certificate.names,
@@ -100,8 +100,8 @@ def test_what_is_taken_back_finds_its_certificate_untouched() -> None:
     }
     world.nginx_loads = False
     world.edit("host: other.example.org\n")
-    assert world.look().result is Result.ROLLED_BACK
+    assert world.reconcile().result is Result.ROLLED_BACK
     after = {name: world.files.read(world.layout.tls / name, max_bytes=2**20) for name in before}
     assert after == before
     world.edit("host: hub.example.org\n")
-    assert world.look().result is Result.NOOP
+    assert world.reconcile().result is Result.NOOP

@@ -24,7 +24,7 @@ TOGETHER = [(Component.PROXY, "restart"), (Component.HUB, "restart"), (Component
 @pytest.fixture
 def world() -> World:
     world = World()
-    assert world.look().result is Result.OK
+    assert world.reconcile().result is Result.OK
     return world
 
 
@@ -43,13 +43,13 @@ def _kept(world: World) -> tuple[str, ...]:
 
 def test_ordered_they_are_replaced_in_proxy_and_hub_and_routes_come_back(world: World) -> None:
     before = _tokens(world)
-    assert world.look(new_tokens=True, allow_disruption=True).result is Result.OK
+    assert world.reconcile(new_tokens=True, allow_disruption=True).result is Result.OK
     assert world.taken == TOGETHER
     assert not set(before) & set(_tokens(world))
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
     world.reboot_agent()
-    world.look()
+    world.reconcile()
     assert [component for component, _ in world.taken] == [Component.METRICS]
     assert _kept(world) == _tokens(world)
 
@@ -67,7 +67,7 @@ def test_a_plan_says_what_users_would_notice_and_changes_nothing(world: World) -
 
 def test_without_leave_to_drop_websockets_nothing_is_replaced(world: World) -> None:
     """Least of all in the hub alone, which then could not reach the proxy."""
-    assert world.look(new_tokens=True).result is Result.NOOP
+    assert world.reconcile(new_tokens=True).result is Result.NOOP
     assert world.taken == []
     assert_runs_what_is_in_force(world)
 
@@ -76,11 +76,13 @@ def test_without_leave_to_drop_websockets_nothing_is_replaced(world: World) -> N
 def test_what_does_not_come_up_with_them_goes_back_to_the_old_ones(world: World, name: str) -> None:
     before = _tokens(world)
     world.units.fail(UnitVerb.RESTART, name, JobResult.FAILED)
-    assert world.look(new_tokens=True, allow_disruption=True).result is Result.ROLLED_BACK
+    assert world.reconcile(new_tokens=True, allow_disruption=True).result is Result.ROLLED_BACK
     assert _tokens(world) == before
     assert_runs_what_is_in_force(world)
     assert_at_rest(world)
-    assert world.look(new_tokens=True, allow_disruption=True).result is Result.OK, "it can be asked for again"
+    assert world.reconcile(new_tokens=True, allow_disruption=True).result is Result.OK, (
+        "it can be asked for again"
+    )
     assert not set(before) & set(_tokens(world))
 
 
@@ -91,19 +93,19 @@ def test_a_proxy_that_does_not_take_the_new_one_is_noticed(world: World) -> None
         world.proxy_token = token
 
     world.units.on(PROXY, keep)
-    look = world.look(new_tokens=True, allow_disruption=True)
-    assert look.result is Result.ROLLED_BACK
-    assert "does not take the token of its API" in str(look.failure)
+    outcome = world.reconcile(new_tokens=True, allow_disruption=True)
+    assert outcome.result is Result.ROLLED_BACK
+    assert "does not take the token of its API" in str(outcome.failure)
     assert_runs_what_is_in_force(world)
 
 
 def test_a_rollback_does_not_bring_an_old_one_back(world: World) -> None:
     """Nor does it need the proxy's restart."""
     world.edit(BODY)
-    assert world.look().result is Result.OK
-    assert world.look(new_tokens=True, allow_disruption=True).result is Result.OK
+    assert world.reconcile().result is Result.OK
+    assert world.reconcile(new_tokens=True, allow_disruption=True).result is Result.OK
     after = _tokens(world)
-    assert world.look(rollback_to=1).result is Result.OK
+    assert world.reconcile(rollback_to=1).result is Result.OK
     assert (Component.PROXY, "restart") not in world.taken
     assert world.current("hubagent.yaml") == CONFIG.encode()
     assert _tokens(world) == after
@@ -113,7 +115,7 @@ def test_a_rollback_does_not_bring_an_old_one_back(world: World) -> None:
 
 def test_an_edit_can_come_with_them(world: World) -> None:
     world.edit(BODY)
-    assert world.look(new_tokens=True, allow_disruption=True).result is Result.OK
+    assert world.reconcile(new_tokens=True, allow_disruption=True).result is Result.OK
     assert world.taken == [TOGETHER[0], (Component.NGINX, "reload"), *TOGETHER[1:]]
     assert_runs_what_is_in_force(world)
 
@@ -135,7 +137,7 @@ def test_the_command_wants_leave_to_drop_websockets() -> None:
 
 
 def test_no_token_is_in_what_is_printed_or_readable(world: World) -> None:
-    world.look(new_tokens=True, allow_disruption=True)
+    world.reconcile(new_tokens=True, allow_disruption=True)
     for file in world.generations.desired().files:  # type: ignore[union-attr]
         if file.mode & 0o004:
             assert not any(token.encode() in file.content for token in _tokens(world)), file.path
@@ -145,9 +147,9 @@ def test_no_token_is_in_what_is_printed_or_readable(world: World) -> None:
 def test_nothing_is_replaced_while_one_of_the_two_is_masked(world: World, name: str) -> None:
     """It may run all the same, and would go on with the old one."""
     world.units.mask(name)
-    look = world.look(new_tokens=True, allow_disruption=True)
-    assert look.result is Result.REJECTED
-    assert f"{name} is masked: `systemctl unmask` it first" in look.problems[-1].message
+    outcome = world.reconcile(new_tokens=True, allow_disruption=True)
+    assert outcome.result is Result.REJECTED
+    assert f"{name} is masked: `systemctl unmask` it first" in outcome.problems[-1].message
     assert world.taken == []
-    assert world.look().result is Result.NOOP
+    assert world.reconcile().result is Result.NOOP
     assert_runs_what_is_in_force(world)

@@ -1,4 +1,4 @@
-"""Many hints become one look, and none is lost."""
+"""Many hints become one check, and none is lost."""
 
 from __future__ import annotations
 

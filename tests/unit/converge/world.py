@@ -16,12 +16,12 @@ from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Look, Order
+from hubagent.converge.outcome import Order, Outcome
+from hubagent.converge.ports import Ports
 from hubagent.converge.preflight import Preflight
 from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.survey import Pools, Survey
-from hubagent.converge.tools import Tools
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
 from hubagent.layout import (
@@ -87,7 +87,7 @@ class World:
         self.through: Callable[[Any], Any] = (
             lambda port: port
         )  # what the next agent reaches the machine through
-        self.with_tools: Callable[[Tools], Tools] = lambda tools: tools  # and how it uses it
+        self.with_ports: Callable[[Ports], Ports] = lambda ports: ports  # and how it uses it
         self.clock = clock or ManualClock()
         self.files = files or MemoryFileStore()
         self.units = FakeUnitManager(
@@ -128,7 +128,7 @@ class World:
         """A new agent process on the same machine."""
         self.served_metrics = None
         self.metrics = Metrics(now=self.clock.time)
-        reached = Tools(
+        reached = Ports(
             units=self.through(self.units),
             engine=self.through(self.engine),
             files=self.through(self.files),
@@ -139,18 +139,18 @@ class World:
             layout=self.layout,
             templates=TEMPLATES,
         )
-        self.tools = tools = self.with_tools(reached)
-        self.generations = Generations(tools.files, self.layout)
-        observer = Observer(tools, self.generations, version="1.0")
+        self.ports = ports = self.with_ports(reached)
+        self.generations = Generations(ports.files, self.layout)
+        observer = Observer(ports, self.generations, version="1.0")
         self.reconciler = Reconciler(
-            tools,
+            ports,
             generations=self.generations,
-            quarantine=Quarantine(tools.files, self.layout),
+            quarantine=Quarantine(ports.files, self.layout),
             observer=observer,
-            candidates=Candidates(self.generations, Preflight(tools)),
+            candidates=Candidates(self.generations, Preflight(ports)),
             applier=Applier(
-                tools,
-                Verifier(tools, observer),
+                ports,
+                Verifier(ports, observer),
                 move_metrics=self._move_metrics,
                 on_step=self._on_step,
                 on_job=self.metrics.unit_job,
@@ -159,7 +159,7 @@ class World:
             served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(
-            tools,
+            ports,
             self.generations,
             observer,
             version=hubagent.__version__,
@@ -168,7 +168,7 @@ class World:
         )
 
     def lose_power(self, survivors: Survivors) -> None:
-        """The machine goes off and boots again; the agent has not looked yet."""
+        """The machine goes off and boots again; the agent has not checked yet."""
         self.files.reboot(survivors)
         for name in UNITS.values():
             self.units.change(name, active=ActiveState.INACTIVE, sub="dead", main_pid=0)
@@ -178,13 +178,13 @@ class World:
             if path.startswith("/run/"):
                 self.files.put_folder(path)
 
-    def look(self, **order: object) -> Look:
+    def reconcile(self, **order: object) -> Outcome:
         self.steps = []
-        return self.reconciler.look(Order(**order))  # type: ignore[arg-type]
+        return self.reconciler.reconcile(Order(**order))  # type: ignore[arg-type]
 
     @property
     def taken(self) -> list[tuple[Component, str]]:
-        """Steps of the last look that worked, as (component, verb)."""
+        """Steps of the last check that worked, as (component, verb)."""
         return [(component, verb) for component, verb, done in self.steps if done]
 
     def current(self, path: str) -> bytes:

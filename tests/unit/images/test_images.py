@@ -116,7 +116,7 @@ def test_a_recipe_is_built_proven_and_only_then_used() -> None:
     world = World(server(build=BUILD))
     named: list[str | None] = []
     world.engine.on_line = lambda: named.append(world.engine.image_id(JULIA))
-    world.images.look()
+    world.images.check()
     tag = world.tag(world.servers[0])
     built = world.engine.image_id(tag)
     assert built is not None
@@ -137,19 +137,19 @@ def test_a_recipe_is_built_proven_and_only_then_used() -> None:
 def test_nothing_is_done_twice() -> None:
     world = World(server(build=BUILD), server("pulled", "registry.example.org/x:1"))
     world.engine.add("registry.example.org/x:1")
-    world.images.look()
+    world.images.check()
     journal, proven = list(world.engine.journal), list(world.proven)
-    world.images.look()
+    world.images.check()
     world.restart()
-    world.images.look()
-    world.images.look(asked=True)
+    world.images.check()
+    world.images.check(asked=True)
     assert (world.engine.journal, world.proven) == (journal, proven)
     assert {one.state for one in world.images.status()} == {ImageState.PRESENT}
 
 
 def test_the_proof_runs_the_guest_without_a_network_and_leaves_nothing() -> None:
     world = World(server(build=BUILD))
-    world.images.look()
+    world.images.check()
     (spec,) = world.specs
     assert spec.network == "none"
     assert spec.command == ("/bin/sh", "/opt/hubagent/start")
@@ -168,30 +168,30 @@ def test_a_killed_agents_proof_is_cleared_away() -> None:
     world.guests.prepare("0123456789ab", wire.GuestSettings(mode="prove"))
     labels = {LABEL_GUEST: "0123456789ab", LABEL_PROOF: "sha256:1"}
     world.containers.create(container("hubagent-proof-0123456789ab", "x:1", labels))
-    world.images.look()
+    world.images.check()
     assert world.containers.containers == {}
     assert "0123456789ab" in world.guests.forgotten
 
 
 def test_a_changed_recipe_is_built_beside_the_one_that_serves() -> None:
     world = World(server(build=BUILD))
-    world.images.look()
+    world.images.check()
     first = world.engine.image_id(JULIA)
     world.servers = (server(build=OTHER),)
     during: list[tuple[str | None, bool]] = []
     world.engine.on_line = lambda: during.append((world.engine.image_id(JULIA), world.status().usable))
-    world.images.look()
+    world.images.check()
     assert set(during) == {(first, True)}
     assert world.engine.image_id(JULIA) == world.engine.image_id(world.tag(world.servers[0])) != first
 
 
 def test_a_failed_build_leaves_the_old_image_and_says_where_it_stopped() -> None:
     world = World(server(build=BUILD))
-    world.images.look()
+    world.images.check()
     first = world.engine.image_id(JULIA)
     world.engine.breaks["debian:nosuch"] = "E: Unable to locate package nosuch"
     world.servers = (server(build=dataclasses.replace(BUILD, base="debian:nosuch")),)
-    world.images.look()
+    world.images.check()
     assert world.engine.image_id(JULIA) == first
     status = world.status()
     assert (status.state, status.usable) == (ImageState.FAILED, True)
@@ -208,26 +208,26 @@ def test_a_failed_build_waits_longer_each_time_and_not_for_whoever_asks() -> Non
     begun = world.clock.monotonic()
     while world.clock.monotonic() - begun < 6 * 3600:
         before = len(world.engine.calls("build"))
-        world.images.look()
+        world.images.check()
         if len(world.engine.calls("build")) > before:
             tries.append(world.clock.monotonic() - begun)
         world.clock.advance(60)
     pauses = [after - before for before, after in itertools.pairwise(tries)]
     assert pauses == sorted(pauses)
     assert (pauses[0], pauses[-1]) == (60, 3600)
-    world.images.look()
+    world.images.check()
     count = len(world.engine.calls("build"))
-    world.images.look(asked=True)
+    world.images.check(asked=True)
     assert len(world.engine.calls("build")) == count + 1
 
 
 def test_another_recipe_is_tried_at_once() -> None:
     world = World(server(build=BUILD))
     world.engine.breaks[BUILD.base] = "broken"
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.FAILED
     world.servers = (server(build=dataclasses.replace(BUILD, base="debian:trixie")),)
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.PRESENT
 
 
@@ -238,28 +238,28 @@ def test_a_build_that_nobody_wants_any_more_is_given_up() -> None:
         world.servers = (server(build=OTHER),)
 
     world.engine.on_line = edit
-    world.images.look()
+    world.images.check()
     assert world.engine.image_id(JULIA) is None
-    world.images.look()
+    world.images.check()
     assert world.engine.image_id(JULIA) == world.engine.image_id(world.tag(world.servers[0]))
     assert len(world.engine.calls("build")) == 2
 
 
 def test_an_image_that_does_not_work_is_not_used() -> None:
     world = World(server(build=BUILD))
-    world.images.look()
+    world.images.check()
     first = world.engine.image_id(JULIA)
     world.servers = (server(build=OTHER),)
     world.broken.add(f"sha256:{2:064x}")
-    world.images.look()
+    world.images.check()
     assert world.engine.image_id(JULIA) == first
     status = world.status()
     assert (status.state, status.usable) == (ImageState.FAILED, True)
     assert "No module named 'jupyterhub'" in status.detail
-    world.images.look()
+    world.images.check()
     assert len(world.proven) == 2  # not again and again
     world.broken.clear()
-    world.images.look(asked=True)
+    world.images.check(asked=True)
     assert world.engine.image_id(JULIA) == f"sha256:{2:064x}"
     assert world.status().state is ImageState.PRESENT
 
@@ -267,7 +267,7 @@ def test_an_image_that_does_not_work_is_not_used() -> None:
 def test_something_doubtful_is_better_than_nothing() -> None:
     world = World(server(build=BUILD))
     world.broken.add(f"sha256:{1:064x}")
-    world.images.look()
+    world.images.check()
     assert world.engine.image_id(JULIA) == f"sha256:{1:064x}"
     assert world.images.proof(f"sha256:{1:064x}") is None
     assert (world.status().state, world.status().usable) == (ImageState.FAILED, True)
@@ -276,7 +276,7 @@ def test_something_doubtful_is_better_than_nothing() -> None:
 def test_a_server_that_never_answers_ends_its_proof() -> None:
     world = World(server(build=BUILD))
     world.hangs = True
-    world.images.look()
+    world.images.check()
     assert "no server answered within" in world.status().detail
     assert world.containers.containers == {}
 
@@ -289,7 +289,7 @@ def test_an_absent_image_is_pulled_and_proven_before_its_name_is_given() -> None
     world.engine.registry["registry.example.org/x:1"] = "sha256:aa"
     named: list[str | None] = []
     world.engine.on_line = lambda: named.append(world.engine.image_id("registry.example.org/x:1"))
-    world.images.look()
+    world.images.check()
     assert named == [None, None]
     assert world.engine.image_id("registry.example.org/x:1") == world.engine.image_id(
         "registry.example.org/x@sha256:aa"
@@ -301,21 +301,21 @@ def test_an_absent_image_is_pulled_and_proven_before_its_name_is_given() -> None
 def test_a_moved_tag_is_followed_when_asked_and_only_once_it_works() -> None:
     world = World(server(image="registry.example.org/x:1"))
     world.engine.registry["registry.example.org/x:1"] = "sha256:aa"
-    world.images.look()
+    world.images.check()
     first = world.engine.image_id("registry.example.org/x:1")
     world.engine.registry["registry.example.org/x:1"] = "sha256:bb"
-    world.images.look()
+    world.images.check()
     assert world.engine.image_id("registry.example.org/x:1") == first  # nobody asked
     world.broken.add(f"sha256:{2:064x}")
-    world.images.look(asked=True)
+    world.images.check(asked=True)
     assert world.engine.image_id("registry.example.org/x:1") == first
     for _ in range(3):
-        world.images.look()
+        world.images.check()
         assert world.status().state is ImageState.FAILED  # until somebody asks again
         assert "does not work" in world.status().detail
         assert world.status().usable
     world.broken.clear()
-    world.images.look(asked=True)
+    world.images.check(asked=True)
     assert world.engine.image_id("registry.example.org/x:1") == f"sha256:{2:064x}"
     assert world.status().state is ImageState.PRESENT
     assert len(world.engine.calls("pull")) == 2
@@ -324,7 +324,7 @@ def test_a_moved_tag_is_followed_when_asked_and_only_once_it_works() -> None:
 def test_a_local_image_needs_no_registry() -> None:
     world = World(server(image="mine"))
     mine = world.engine.add("mine")
-    world.images.look(asked=True)
+    world.images.check(asked=True)
     assert world.status().state is ImageState.PRESENT
     assert world.images.proof(mine) == PROOF
     assert world.engine.calls("pull") == []
@@ -332,7 +332,7 @@ def test_a_local_image_needs_no_registry() -> None:
 
 def test_an_image_that_is_nowhere_is_named() -> None:
     world = World(server(image="nowhere"))
-    world.images.look()
+    world.images.check()
     status = world.status()
     assert (status.state, status.usable) == (ImageState.FAILED, False)
     assert status.detail == (
@@ -343,15 +343,15 @@ def test_an_image_that_is_nowhere_is_named() -> None:
 def test_a_name_that_was_moved_by_hand_to_a_bad_image_is_not_chosen() -> None:
     world = World(server(image="mine"))
     good = world.engine.add("mine")
-    world.images.look()
+    world.images.check()
     assert world.images.choice(world.servers[0]) == "mine"
     bad = world.engine.add("mine")
     world.broken.add(bad)
-    world.images.look()
+    world.images.check()
     assert world.images.choice(world.servers[0]) == good
     assert world.status().state is ImageState.FAILED
     better = world.engine.add("mine")
-    world.images.look()
+    world.images.check()
     assert world.images.choice(world.servers[0]) == "mine"
     assert world.engine.image_id("mine") == better
 
@@ -363,7 +363,7 @@ def _series(world: World, count: int, after: Callable[[int], None] = lambda numb
     made = []
     for number in range(count):
         world.servers = (server(build=dataclasses.replace(BUILD, apt=(f"package{number}",))),)
-        world.images.look()
+        world.images.check()
         made.append(world.engine.image_id(JULIA) or "")
         after(number)
         world.clock.advance(10)
@@ -390,7 +390,7 @@ def test_an_image_with_a_container_is_kept() -> None:
     assert set(world.engine.images) == {made[0], *made[-3:]}
     world.containers.remove("jupyter-ada")
     world.clock.advance(600)
-    world.images.look()
+    world.images.check()
     assert set(world.engine.images) == set(made[-3:])
 
 
@@ -410,7 +410,7 @@ def test_pulled_images_go_too() -> None:
     other = world.engine.add("somebody/elses")
     for digest in ("aa", "bb", "cc", "dd", "ee"):
         world.engine.registry["registry.example.org/x:1"] = f"sha256:{digest}"
-        world.images.look(asked=True)
+        world.images.check(asked=True)
     assert len(world.engine.images) == 4
     assert other in world.engine.images
 
@@ -420,12 +420,12 @@ def test_pulled_images_go_too() -> None:
 
 def test_without_docker_nothing_is_said_and_nothing_lost() -> None:
     world = World(server(build=BUILD))
-    world.images.look()
+    world.images.check()
     world.engine.stop_engine()
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.PRESENT
     world.engine.start_engine()
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.PRESENT
     assert len(world.engine.calls("build")) == 1
 
@@ -433,34 +433,34 @@ def test_without_docker_nothing_is_said_and_nothing_lost() -> None:
 def test_a_full_disk_is_reported_before_a_build() -> None:
     world = World(server(build=BUILD))
     world.files.free = 10**8
-    world.images.look()
+    world.images.check()
     assert world.engine.calls("build") == []
     assert "only 95 MiB are free" in world.status().detail
     world.files.free = 10**11
     world.clock.advance(60)
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.PRESENT
 
 
 def test_a_proof_that_cannot_be_kept_is_tried_again() -> None:
     world = World(server(build=BUILD))
     world.files.fail("write", f"{world.layout.images}/{1:064x}.json", "disk full")
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.FAILED
     assert world.engine.image_id(JULIA) is None
-    world.images.look()
+    world.images.check()
     assert world.status().state is ImageState.PRESENT
 
 
 def test_what_is_kept_can_be_spoiled() -> None:
     world = World(server(build=BUILD))
-    world.images.look()
+    world.images.check()
     built = world.engine.image_id(JULIA)
     assert built is not None
     world.files.put(f"{world.layout.images}/{built.removeprefix('sha256:')}.json", "{}")
     world.files.put(f"{world.layout.images}/rollouts.json", "[1]")
     world.restart()
-    world.images.look()
+    world.images.check()
     assert world.images.proof(built) == PROOF
     assert len(world.proven) == 2
     assert len(world.engine.calls("build")) == 1
@@ -468,23 +468,23 @@ def test_what_is_kept_can_be_spoiled() -> None:
 
 def test_one_servers_trouble_is_not_anothers() -> None:
     world = World(server("bad", "x", dataclasses.replace(BUILD, julia="7.3")), server("good", "y", BUILD))
-    world.images.look()
+    world.images.check()
     assert "Julia 7.3 is not known" in world.status("bad").detail
     assert world.status("good").state is ImageState.PRESENT
 
 
 def test_a_server_that_is_gone_is_no_longer_reported() -> None:
     world = World(server("a", "x", BUILD), server("b", "y", BUILD))
-    world.images.look()
+    world.images.check()
     world.servers = world.servers[:1]
-    world.images.look()
+    world.images.check()
     assert [one.server for one in world.images.status()] == ["a"]
 
 
 def test_the_agents_own_files_can_be_missing() -> None:
     world = World(server(build=BUILD))
     world.inputs.fault = StorageError("/usr/share/hubagent/image: has no Dockerfile; reinstall hubagent")
-    world.images.look()
+    world.images.check()
     assert "reinstall hubagent" in world.status().detail
 
 

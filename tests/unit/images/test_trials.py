@@ -79,8 +79,8 @@ class World:
     def edit(self, *servers: Server, hub: Hub | None = None) -> None:
         self.config = Config(servers=servers, hub=hub or Hub())
 
-    def look(self, *, asked: bool = False) -> dict[str, str]:
-        self.trials.look(asked=asked)
+    def check(self, *, asked: bool = False) -> dict[str, str]:
+        self.trials.check(asked=asked)
         return dict(self.trials.failed())
 
     @property
@@ -106,7 +106,7 @@ def test_each_entry_is_tried_once_with_all_its_settings_and_nothing_stays() -> N
     mount = Mount(PurePosixPath("/srv/course"), PurePosixPath("/course"), MountMode.READ_ONLY)
     declared = entry(mounts=(mount,), environment={"A": "b"}, memory_bytes=2**30, processes=99)
     world = World(declared, entry("other"))
-    assert world.look() == {}
+    assert world.check() == {}
     spec, other = world.specs
     assert (spec.environment, spec.memory_bytes, spec.processes, spec.network) == (
         {"JULIA_CPU_THREADS": "2", "A": "b"},
@@ -121,16 +121,16 @@ def test_each_entry_is_tried_once_with_all_its_settings_and_nothing_stays() -> N
     assert spec.cpu_shares == CPU_SHARES
     assert other.labels[LABEL_TRIAL] == "other"
     assert world.is_clean
-    world.look()
+    world.check()
     world.restart()
-    assert world.look() == {}
+    assert world.check() == {}
     assert len(world.specs) == 2, "what was tried is remembered"
 
 
 def test_a_trial_is_in_no_list_of_servers_slots_or_homes() -> None:
     """Those go by labels."""
     world = World(entry())
-    world.look()
+    world.check()
     (spec,) = world.specs
     assert not {LABEL_SERVER, LABEL_USER, LABEL_SLOT, LABEL_PROOF} & spec.labels.keys()
     assert spec.volume_labels == {LABEL_TRIAL: "julia"}
@@ -152,17 +152,17 @@ def test_what_was_changed_is_tried_again_and_only_that(change: dict[str, object]
     world.containers.images["other"] = dataclasses.replace(
         world.containers.images["hubagent/julia"], id="sha256:2"
     )
-    world.look()
+    world.check()
     world.edit(entry(**change), entry("other"))
-    world.look()
+    world.check()
     assert [spec.labels[LABEL_TRIAL] for spec in world.specs] == ["julia", "other", "julia"]
 
 
 def test_settings_of_docker_for_all_servers_are_tried_with_each() -> None:
     world = World(entry(), entry("other"))
-    world.look()
+    world.check()
     world.edit(entry(), entry("other"), hub=Hub(traits=GPU))
-    world.look()
+    world.check()
     assert [spec.labels[LABEL_TRIAL] for spec in world.specs[2:]] == ["julia", "other"]
     assert all("device_requests" in spec.extra_host for spec in world.specs[2:])
 
@@ -171,22 +171,22 @@ def test_folders_that_are_not_there_are_found_and_forgiven_when_they_are() -> No
     mount = Mount(PurePosixPath("/srv/course"), PurePosixPath("/course"), MountMode.READ_ONLY)
     world = World(entry(mounts=(mount,)), entry("other"))
     world.containers.missing_folders.add("/srv/course")
-    assert "bind source path does not exist: /srv/course" in world.look()["julia"]
+    assert "bind source path does not exist: /srv/course" in world.check()["julia"]
     assert world.is_clean
     assert world.told == 1
     world.containers.missing_folders.clear()
-    assert "julia" in world.look(), "not tried at every look"
-    assert world.look(asked=True) == {}
+    assert "julia" in world.check(), "not tried at every check"
+    assert world.check(asked=True) == {}
     assert world.told == 2
 
 
 def test_a_server_that_ends_is_told_with_its_last_words() -> None:
     world = World(entry(environment={"PYTHONHOME": "/nowhere"}))
     world.fault = lambda spec: "Fatal Python error: no encodings" if "PYTHONHOME" in spec.environment else ""
-    assert "no encodings" in world.look()["julia"]
+    assert "no encodings" in world.check()["julia"]
     assert world.is_clean
     world.edit(entry())
-    assert world.look() == {}
+    assert world.check() == {}
 
 
 def test_failures_are_tried_again_ever_more_rarely() -> None:
@@ -194,41 +194,41 @@ def test_failures_are_tried_again_ever_more_rarely() -> None:
     world.fault = lambda _spec: "no"
     tries = []
     for _ in range(40):
-        world.look()
+        world.check()
         tries.append(len(world.specs))
         world.clock.advance(60.0)
     assert tries[-1] < 8
     world.fault = lambda _spec: ""
     world.clock.advance(3600.0)
-    assert world.look() == {}
+    assert world.check() == {}
 
 
 def test_an_image_that_is_not_there_or_not_proven_is_waited_for() -> None:
     world = World(entry())
     world.proven = False
-    assert (world.look(), world.specs) == ({}, [])
+    assert (world.check(), world.specs) == ({}, [])
     world.proven = True
     world.containers.images.clear()
-    assert (world.look(), world.specs) == ({}, [])
+    assert (world.check(), world.specs) == ({}, [])
 
 
 def test_docker_that_is_away_says_nothing_against_an_entry() -> None:
     world = World(entry())
     world.containers.stop_engine()
     with pytest.raises(ContainerError):
-        world.look()
+        world.check()
     world.containers.start_engine()
-    assert world.look() == {}
+    assert world.check() == {}
 
 
 def test_an_entry_that_is_gone_is_no_problem_any_more() -> None:
     world = World(entry(), entry("other"))
     world.fault = lambda _spec: "no"
-    assert set(world.look()) == {"julia", "other"}
+    assert set(world.check()) == {"julia", "other"}
     world.edit(entry())
-    assert set(world.look()) == {"julia"}
+    assert set(world.check()) == {"julia"}
     world.config = None
-    assert world.look() == {}
+    assert world.check() == {}
 
 
 def test_what_a_killed_agent_left_is_removed() -> None:
@@ -238,16 +238,16 @@ def test_what_a_killed_agent_left_is_removed() -> None:
     )
     world.containers.create(spec)
     world.restart()
-    world.look()
+    world.check()
     assert world.is_clean
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"julia": 1}'])
 def test_a_damaged_note_costs_a_trial_more(content: bytes) -> None:
     world = World(entry())
-    world.look()
+    world.check()
     world.files.write(Layout().trials, content, mode=0o600)
     world.restart()
-    assert world.look() == {}
+    assert world.check() == {}
     assert len(world.specs) == 2
     assert set(json.loads(world.files.text(str(Layout().trials)))) == {"julia"}

@@ -399,14 +399,14 @@ class TestOrders:
         changes: list[str] = []
         decisions = Decisions(world.files, LAYOUT)
         clerk = Clerk(world.desk, decisions, on_change=lambda: changes.append("changed"))
-        clerk.look()
+        clerk.poll()
         clerk.start()
         asking = Decisions(world.files, LAYOUT)
         order, wrong = Decision("1", Verb.KEEP, "ada"), Decision("2", Verb.KEEP, "eve")
         for decision in (order, wrong):
             asking.send(decision)
         world.files.write(LAYOUT.run / "homes-requests" / "3.order.json", b"{", mode=0o600)
-        clerk.look()
+        clerk.poll()
         wait_until(lambda: len(changes) == 2, lambda: "both answers", timeout_s=10.0)
         clerk.stop(timeout_s=10.0)
         assert asking.answered(order) == Answer(

@@ -228,7 +228,7 @@ def test_a_slot_that_dies_while_it_is_claimed() -> None:
         world.homes.in_use.add(slot.id)  # so that its guest is not forgotten yet, and answers the claim
         world.pool.wake()
         world.clock.advance(1)
-        world.look()
+        world.step()
     running.join(timeout=30)
     (answer,) = answers
     assert isinstance(answer, wire.Refused)
@@ -308,7 +308,7 @@ def steps_of_a_claim() -> int:
     world = ready()
     life = Life()
     world.restart(life)
-    world.look()
+    world.step()
     before = life.taken
     assert isinstance(world.claim("ada"), wire.Started)
     return life.taken - before
@@ -320,9 +320,9 @@ def test_killed_between_any_two_steps(step: int, *, slot_dies_too: bool) -> None
     world = ready()
     probe = Life()
     world.restart(probe)
-    world.look()
+    world.step()
     world.restart(Life(probe.taken + step))
-    world.look()
+    world.step()
     try:
         answer = world.claim("ada")
     except Killed:
@@ -331,7 +331,7 @@ def test_killed_between_any_two_steps(step: int, *, slot_dies_too: bool) -> None
         for container in world.containers.containers.values():
             container.end(137)
     world.restart()
-    world.look()
+    world.step()
     assert Phase.CLAIMING not in world.phases(), "nobody knows how far it got"
     again = world.claim("ada")
     if slot_dies_too:
@@ -451,7 +451,7 @@ def test_it_is_found_out_anew_after_docker_was_away() -> None:
     world = World(Warm(ready=1))
     world.settle()
     world.containers.stop_engine()
-    world.look(3)
+    world.step(3)
     world.containers.start_engine()
     world.homes.missing.add(f"{HOMES}/{VOLUME}/_data")
     world.pass_time(10)

@@ -21,7 +21,7 @@ def world() -> World:
     world = World(Warm(ready=1, max=4))
     world.settle()
     world.configure(Warm(ready=2, max=4))
-    world.look()
+    world.step()
     world.guests.listen(_warming(world).id, _NOT_READY)
     return world
 
@@ -35,7 +35,7 @@ def test_a_slot_stands_still_from_a_click_until_its_page_has_loaded(world: World
     slot = _warming(world)
     assert isinstance(world.claim(), wire.Started)
     assert set(world.homes.frozen) == {slot.container}
-    world.look()
+    world.step()
     assert set(world.homes.frozen) == {slot.container}
     world.pass_time(PAUSE_AFTER_START_S + 0.5)
     assert not world.homes.frozen
@@ -59,7 +59,7 @@ def test_nobody_asks_a_slot_that_stands_still(world: World) -> None:
     slot = _warming(world)
     world.claim()
     world.guests.pinged.clear()
-    world.look()
+    world.step()
     assert slot.id not in world.guests.pinged
 
 
@@ -71,7 +71,7 @@ def test_users_who_never_stop_coming_do_not_keep_a_slot_from_getting_ready(world
             delay_s = 0.2
             stood_s += delay_s if slot.container in world.homes.frozen else 0.0
             world.clock.advance(delay_s)
-            world.look()
+            world.step()
     assert stood_s == pytest.approx(STAND_STILL_AT_MOST_S, abs=0.5)
 
 
@@ -83,7 +83,7 @@ def test_a_slot_begun_in_spite_of_users_is_not_stopped(world: World) -> None:
     for number in range(300):
         with world.pool.cold_start(f"user{number}", ""):
             world.clock.advance(0.2)
-            world.look()
+            world.step()
         if {slot.id for slot in world.slots.all()} - begun:
             break
     slot = _warming(world)
@@ -97,11 +97,11 @@ def test_a_slot_whose_container_starts_during_a_click_stands_still(world: World)
     world.settle()
     world.configure(Warm(ready=3, max=4))
     with world.containers.hold("start"):
-        look = together_with(world.look)
+        step = together_with(world.step)
         wait_until(lambda: bool(world.containers.calls("create")) and world.phases()[Phase.CREATING] == 1)
         world.claim()
         assert not world.homes.frozen
-    look.join(timeout=30)
+    step.join(timeout=30)
     assert set(world.homes.frozen) == {_warming(world).container}
 
 
@@ -116,7 +116,7 @@ def test_what_is_offered_never_stands_still(world: World, monkeypatch: pytest.Mo
         weigh(container, cpu_shares=cpu_shares)
 
     monkeypatch.setattr(world.containers, "weigh", weigh_beside_a_click)
-    world.look()
+    world.step()
     assert [one.id for one in world.ready()] == [slot.id]
     assert slot.container not in world.homes.frozen
     assert isinstance(world.claim("bob"), wire.Started)
@@ -127,7 +127,7 @@ def test_what_is_given_up_does_not_stand_still(world: World) -> None:
     with world.pool.cold_start("ada", ""):
         assert world.homes.frozen
         world.configure(None)
-        world.look()
+        world.step()
         assert not world.homes.frozen
 
 

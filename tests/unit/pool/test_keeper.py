@@ -91,7 +91,7 @@ def test_guests_preload_what_the_image_was_seen_to_need() -> None:
 def test_slots_are_made_one_by_one() -> None:
     world = World(Warm(ready=5))
     for _ in range(40):
-        world.clock.advance(world.look())
+        world.clock.advance(world.step())
         under_way = world.phases()[Phase.CREATING] + world.phases()[Phase.WARMING]
         assert under_way <= policy.AT_ONCE
     assert len(world.ready()) == 5
@@ -152,7 +152,7 @@ def test_a_claimed_slot_is_replaced() -> None:
 def test_a_failure_is_told_waited_out_and_leaves_nothing(fault: Callable[[World], None]) -> None:
     world = World()
     fault(world)
-    world.look()
+    world.step()
     assert not world.phases()[Phase.CREATING]
     (status,) = world.pool.status()
     assert status.last_failure
@@ -203,7 +203,7 @@ def warming(detail: str = "warming kernel julia", **server: object) -> tuple[Wor
     world = World(Warm(ready=1), **server)
     never = wire.Pong(ready=False, detail=detail, kernels={}, pluto=False)
     world.guests.pong_of_new(never)
-    world.look()
+    world.step()
     (slot,) = world.slots.all()
     return world, slot
 
@@ -213,7 +213,7 @@ def compute(world: World, seconds: float, *, share: float) -> None:
     end_s = world.clock.monotonic() + seconds
     while world.clock.monotonic() < end_s:
         before_s = world.clock.monotonic()
-        world.clock.advance(world.look())
+        world.clock.advance(world.step())
         for container in world.containers.containers.values():
             container.processor_s += share * (world.clock.monotonic() - before_s)
 
@@ -395,7 +395,7 @@ def test_another_name_of_the_same_image_changes_nothing() -> None:
 
 def test_a_container_that_ends_while_it_warms_up() -> None:
     world = World(Warm(ready=1))
-    world.look()
+    world.step()
     (slot,) = world.slots.all()
     world.guests.die(slot.id)
     end(world, slot.name)
@@ -457,7 +457,7 @@ def test_one_busy_moment_is_forgiven() -> None:
     world.guests.die(slot.id)
     calls = len(world.containers.calls("memory_bytes"))
     world.clock.advance(health.HEALTH_S + 1)
-    world.look()
+    world.step()
     world.guests.listen(slot.id, pong)
     world.pass_time(3 * health.HEALTH_S)
     assert [one.id for one in world.ready()] == [slot.id]
@@ -483,7 +483,7 @@ def test_memory_pressure_takes_the_newest_slots_and_never_a_user() -> None:
     by_age = world.ready()
     assert len(by_age) == 4
     world.memory = Memory(total=64 * GIB, available=3 * GIB)
-    world.look()
+    world.step()
     assert set(by_age[:3]) >= set(world.ready())
     world.pass_time(300)
     assert not world.ready()
@@ -538,7 +538,7 @@ def test_an_edit_that_is_taken_back_finds_its_slots() -> None:
     before = world.ready()
     world.configure(Warm(ready=2), memory_bytes=GIB)
     world.pool.wake()
-    world.look()
+    world.step()
     assert len(world.slots.all()) == 3
     world.configure(Warm(ready=2))
     world.settle()
@@ -594,7 +594,7 @@ def test_what_the_hub_removed_is_let_go_of_at_once() -> None:
     answer = started(world)
     world.containers.remove(answer.id)
     world.pool.gone(answer.id)
-    world.look()
+    world.step()
     assert not world.homes.attached
     assert world.leftovers() == {}
 
@@ -731,11 +731,11 @@ def test_once_docker_is_back_everything_is_looked_at_again() -> None:
     world.containers.stop_engine()
     world.pool.wake()
     world.clock.advance(keeper.TRUTH_AT_MOST_EVERY_S)
-    world.look()
+    world.step()
     world.containers.start_engine()
     world.containers.remove(lost.container)
     world.clock.advance(keeper.TRUTH_AT_MOST_EVERY_S)
-    world.look()
+    world.step()
     assert world.slots.get(lost.id) is None
 
 
@@ -743,7 +743,7 @@ def test_an_absent_homes_helper_is_told_of() -> None:
     world = World()
     for _ in range(20):
         world.homes.fail("slots", "the homes helper does not answer")
-    world.look(3)
+    world.step(3)
     (status,) = world.pool.status()
     assert status.is_in_trouble
     assert "homes helper" in (status.last_failure or "")
@@ -769,7 +769,7 @@ def test_killed_between_any_two_steps_of_filling(step: int) -> None:
     with pytest.raises(Killed):
         world.settle()
     world.restart()
-    world.look()
+    world.step()
     assert not world.counts.evictions, "that was nobody's fault"
     world.pass_time(cleanup.UNKNOWN_S + 60)
     assert len(world.ready()) == 1
@@ -796,7 +796,7 @@ def _leaving(world: World, life: Life) -> int:
     world.configure(Warm(ready=0))
     world.settle()
     world.restart(life)
-    world.look()
+    world.step()
     leave(world)
     return life.taken
 
@@ -862,7 +862,7 @@ def test_a_claim_does_not_wait_for_the_keeper() -> None:
     with world.containers.hold("list"):
         world.pool.wake()
         world.clock.advance(2)
-        looking = together_with(world.look)
+        looking = together_with(world.step)
         assert isinstance(world.claim(), wire.Started)
     looking.join(timeout=30)
 

@@ -112,10 +112,10 @@ def pool() -> Iterator[World]:
     world.settle()
     world.configure(Warm(ready=2, max=4))
     with world.containers.hold("start"):
-        look = together_with(world.look)
+        step = together_with(world.step)
         wait_until(lambda: bool(world.homes.idle))
         yield world
-    look.join(timeout=30)
+    step.join(timeout=30)
     assert not world.homes.idle
     assert world.phases()[Phase.WARMING] == 1
 

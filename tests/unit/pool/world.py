@@ -162,12 +162,12 @@ class World:
     def slots(self) -> Slots:
         return self.pool.slots
 
-    def look(self, times: int = 1) -> float:
+    def step(self, times: int = 1) -> float:
         """Looks of the keeper, so far apart as it asks for; seconds until the next."""
         delay_s = 0.0
         for _ in range(times):
             self.clock.advance(delay_s)
-            delay_s = self.pool.keeper.look()
+            delay_s = self.pool.keeper.step()
         return delay_s
 
     def settle(self, *, at_most: int = 300) -> None:
@@ -175,7 +175,7 @@ class World:
         quiet = 0
         for _ in range(at_most):
             before = self.slots.all()
-            self.clock.advance(self.look())
+            self.clock.advance(self.step())
             under_way = {Phase.CREATING, Phase.WARMING, Phase.DEAD}
             still = self.slots.all() == before and not any(slot.phase in under_way for slot in before)
             quiet = quiet + 1 if still else 0
@@ -187,7 +187,7 @@ class World:
         """With as many looks as are due meanwhile."""
         end_s = self.clock.monotonic() + seconds
         while self.clock.monotonic() < end_s:
-            self.clock.advance(min(self.look(), end_s - self.clock.monotonic()))
+            self.clock.advance(min(self.step(), end_s - self.clock.monotonic()))
 
     def phases(self) -> Counter[Phase]:
         return Counter(slot.phase for slot in self.slots.all())

@@ -39,7 +39,7 @@ def series(metrics: Metrics) -> dict[str, float]:
 def busy() -> Metrics:
     """With everything that can be counted counted once."""
     metrics = Metrics(now=lambda: samples.NOW_S)
-    metrics.look_finished(Result.OK, 0.12)
+    metrics.reconcile_finished(Result.OK, 0.12)
     metrics.step_finished(RELOAD, True)
     metrics.step_finished(RELOAD, False)
     metrics.rollback(Component.NGINX)
@@ -105,7 +105,7 @@ def test_events_are_counted() -> None:
 )
 def test_only_success_moves_the_time_of_the_last_success(result: Result, *, succeeds: bool) -> None:
     metrics = Metrics(now=lambda: 5.0)
-    metrics.look_finished(result, 0.01)
+    metrics.reconcile_finished(result, 0.01)
     assert series(metrics)["hubagent_reconcile_last_success_timestamp_seconds"] == (5.0 if succeeds else 0.0)
 
 
@@ -116,7 +116,7 @@ def test_the_first_job_and_the_first_step_are_an_increase() -> None:
     taken = []
     for edit in ("", "nginx: {max_body: 7m}", "hub: {admins: [ada]}", "servers: {julia: {memory: 1G}}"):
         world.edit(f"{CONFIG}{edit}\n")
-        world.look()
+        world.reconcile()
         taken += world.steps
     jobs = {name for name, count in series(world.metrics).items() if "unit_jobs_total" in name and count}
     steps = {
@@ -296,7 +296,7 @@ def test_counting_from_many_threads_loses_nothing() -> None:
     def work() -> None:
         for _ in range(500):
             metrics.watch_error()
-            metrics.look_finished(Result.NOOP, 0.001)
+            metrics.reconcile_finished(Result.NOOP, 0.001)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:

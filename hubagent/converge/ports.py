@@ -18,7 +18,7 @@ from hubagent.render.generation import Templates
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class Ports:
     units: UnitManager
     engine: ContainerRuntime
     files: FileStore

@@ -17,7 +17,7 @@ from hubagent.adapters.docker.containers import DockerContainers
 from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.net.guests import SocketGuests
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_USER
-from hubagent.pool.cleanup import ABANDONED_S, Leaving
+from hubagent.pool.cleanup import ABANDONED_S, Cleanup
 from hubagent.pool.ports import ContainerFacts, ContainerSpec
 from hubagent.pool.slots import Slots
 from tests.contract.real_docker import SLEEP, Engine
@@ -42,7 +42,7 @@ class World:
     containers: DockerContainers
     guests: SocketGuests
     clock: ManualClock
-    leaving: Leaving
+    cleanup: Cleanup
     image: str
 
     def start(self, home: str = "") -> tuple[str, str]:
@@ -70,8 +70,8 @@ class World:
         """The keeper looks, as it does every half minute."""
         for _ in range(int(seconds / 30)):
             self.clock.advance(30.0)
-            self.leaving.look()
-            self.leaving.remove_dead()
+            self.cleanup.collect()
+            self.cleanup.remove_dead()
 
     def remove_all(self) -> None:
         for facts in self.containers.list(label=LABEL_GUEST):
@@ -85,8 +85,8 @@ class World:
 def world(engine: Engine, tmp_path: Path) -> Iterator[World]:
     containers, guests, clock = Own(engine.url), SocketGuests(tmp_path / "guests"), ManualClock()
     slots = Slots(LocalFileStore(), tmp_path / "guests")
-    leaving = Leaving(slots, containers=containers, homes=FakeHomes(), guests=guests, clock=clock)
-    world = World(containers, guests, clock, leaving, engine.image)
+    cleanup = Cleanup(slots, containers=containers, homes=FakeHomes(), guests=guests, clock=clock)
+    world = World(containers, guests, clock, cleanup, engine.image)
     yield world
     world.remove_all()
     containers.close()
@@ -99,7 +99,7 @@ def test_an_ended_one_goes_after_its_time_with_its_folder_and_without_the_home(w
         ended, its_guest = world.start(home)
         stays, other_guest = world.start()
         world.containers.stop(ended, timeout_s=1)
-        world.leaving.look()
+        world.cleanup.collect()
         world.pass_time(ABANDONED_S - 30)
         assert world.is_there(ended), "the hub asks why it ended"
         world.pass_time(30)
@@ -120,7 +120,7 @@ def test_one_that_runs_again_or_is_paused_stays(world: World, engine: Engine) ->
     with engine.sdk() as sdk:
         sdk.pause(paused)
         try:
-            world.leaving.look()
+            world.cleanup.collect()
             world.pass_time(ABANDONED_S - 30)
             world.containers.start(again)
             world.pass_time(2 * ABANDONED_S)

@@ -12,8 +12,8 @@ import pytest
 from hubagent.helper import cgroups
 from hubagent.helper.cgroups import Cgroups
 from hubagent.helper.refusal import RefusalError
-from hubagent.helper.restorable import Loans
-from hubagent.helper.yielding import GivingWay
+from hubagent.helper.restorable import Restorable
+from hubagent.helper.yielding import Yielding
 from tests.contract.small_groups import CONTAINER, FREEZER, UNIFIED, SmallGroups, small_groups
 
 
@@ -29,23 +29,21 @@ def notes(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def giving_way(groups: SmallGroups, notes: Path) -> GivingWay:
+def yielding(groups: SmallGroups, notes: Path) -> Yielding:
     return _next_helper(groups, notes)
 
 
-def _next_helper(groups: SmallGroups, notes: Path) -> GivingWay:
-    loans = Loans(notes)
+def _next_helper(groups: SmallGroups, notes: Path) -> Yielding:
+    loans = Restorable(notes)
     loans.give_back_all()
-    return GivingWay(Cgroups(groups.cpu, groups.freezer), loans)
+    return Yielding(Cgroups(groups.cpu, groups.freezer), loans)
 
 
-def test_dockers_services_are_idle_for_a_while(
-    groups: SmallGroups, giving_way: GivingWay, notes: Path
-) -> None:
+def test_dockers_services_are_idle_for_a_while(groups: SmallGroups, yielding: Yielding, notes: Path) -> None:
     (groups.services[1] / "cpu.shares").write_text("2048")
-    with giving_way.docker():
+    with yielding.docker():
         assert groups.idle() == ["1", "1"]
-        with giving_way.docker():
+        with yielding.docker():
             assert groups.idle() == ["1", "1"]
         assert groups.idle() == ["1", "1"]  # somebody is within
     assert groups.idle() == ["0", "0"]
@@ -53,59 +51,57 @@ def test_dockers_services_are_idle_for_a_while(
     assert not list(notes.iterdir())
 
 
-def test_what_an_admin_has_made_idle_stays_so(groups: SmallGroups, giving_way: GivingWay) -> None:
+def test_what_an_admin_has_made_idle_stays_so(groups: SmallGroups, yielding: Yielding) -> None:
     (groups.services[0] / "cpu.idle").write_text("1")
-    with giving_way.docker():
+    with yielding.docker():
         assert groups.idle() == ["1", "1"]
     assert groups.idle() == ["1", "0"]
 
 
-def test_docker_need_not_run(groups: SmallGroups, giving_way: GivingWay) -> None:
+def test_docker_need_not_run(groups: SmallGroups, yielding: Yielding) -> None:
     for group in groups.services:
         group.rmdir()
-    with giving_way.docker():
+    with yielding.docker():
         pass
     for group in groups.services:
         group.mkdir()
 
 
-def test_docker_may_end_meanwhile(groups: SmallGroups, giving_way: GivingWay, notes: Path) -> None:
-    with giving_way.docker():
+def test_docker_may_end_meanwhile(groups: SmallGroups, yielding: Yielding, notes: Path) -> None:
+    with yielding.docker():
         groups.services[0].rmdir()
     groups.services[0].mkdir()
     assert groups.idle() == ["0", "0"]
     assert not list(notes.iterdir())
 
 
-def test_a_container_stands_still_for_a_while(
-    groups: SmallGroups, giving_way: GivingWay, notes: Path
-) -> None:
+def test_a_container_stands_still_for_a_while(groups: SmallGroups, yielding: Yielding, notes: Path) -> None:
     groups.run()
     assert not groups.stands_still()
-    with giving_way.container(CONTAINER):
+    with yielding.container(CONTAINER):
         groups.await_still(still=True)
-        with giving_way.container(CONTAINER):
+        with yielding.container(CONTAINER):
             pass
         assert groups.stands_still()
     groups.await_still(still=False)
     assert not list(notes.iterdir())
 
 
-def test_what_an_admin_has_stopped_stays_so(groups: SmallGroups, giving_way: GivingWay) -> None:
+def test_what_an_admin_has_stopped_stays_so(groups: SmallGroups, yielding: Yielding) -> None:
     groups.run()
     file, still = ("freezer.state", "FROZEN") if FREEZER in groups.freezer.parents else ("cgroup.freeze", "1")
     (groups.container / file).write_text(still)
     groups.await_still(still=True)
-    with giving_way.container(CONTAINER):
+    with yielding.container(CONTAINER):
         pass
     assert groups.stands_still()
 
 
-def test_a_container_of_dockers_own_groups_is_found(groups: SmallGroups, giving_way: GivingWay) -> None:
+def test_a_container_of_dockers_own_groups_is_found(groups: SmallGroups, yielding: Yielding) -> None:
     other = "f" * 64
     group = groups.freezer / "docker" / other
     group.mkdir(parents=True)
-    with giving_way.container(other):
+    with yielding.container(other):
         names = {name for name, _, _ in cgroups.FREEZERS}
         found = [(group / name).read_text().strip() for name in names if (group / name).exists()]
         assert found in (["1"], ["FROZEN"])
@@ -114,14 +110,14 @@ def test_a_container_of_dockers_own_groups_is_found(groups: SmallGroups, giving_
 @pytest.mark.parametrize(
     "container", ["", "0" * 63, "0" * 65, "A" * 64, f"../docker-{CONTAINER}", "0" * 63 + "\n"]
 )
-def test_a_container_is_known_by_its_id(giving_way: GivingWay, container: str) -> None:
-    with pytest.raises(RefusalError, match="64 hex digits") as refused, giving_way.container(container):
+def test_a_container_is_known_by_its_id(yielding: Yielding, container: str) -> None:
+    with pytest.raises(RefusalError, match="64 hex digits") as refused, yielding.container(container):
         pass
     assert refused.value.reason == "message"
 
 
-def test_a_container_without_a_group_is_refused(giving_way: GivingWay) -> None:
-    with pytest.raises(RefusalError, match="no control group") as refused, giving_way.container("0" * 64):
+def test_a_container_without_a_group_is_refused(yielding: Yielding) -> None:
+    with pytest.raises(RefusalError, match="no control group") as refused, yielding.container("0" * 64):
         pass
     assert refused.value.reason == "absent"
 
@@ -155,20 +151,20 @@ def test_a_note_that_was_not_finished_is_of_nothing_that_was_changed(
 
 
 def test_where_notes_cannot_be_kept_nothing_is_changed(
-    groups: SmallGroups, giving_way: GivingWay, notes: Path
+    groups: SmallGroups, yielding: Yielding, notes: Path
 ) -> None:
     notes.rmdir()
-    with pytest.raises(RefusalError, match="nothing could be changed"), giving_way.docker():
+    with pytest.raises(RefusalError, match="nothing could be changed"), yielding.docker():
         pass
     assert groups.idle() == ["0", "0"]
 
 
-def test_many_at_once_leave_nothing(groups: SmallGroups, giving_way: GivingWay) -> None:
+def test_many_at_once_leave_nothing(groups: SmallGroups, yielding: Yielding) -> None:
     groups.run()
 
     def hold() -> None:
         for _ in range(20):
-            with giving_way.docker(), giving_way.container(CONTAINER):
+            with yielding.docker(), yielding.container(CONTAINER):
                 assert groups.idle() == ["1", "1"]
 
     threads = [threading.Thread(target=hold) for _ in range(8)]
@@ -211,9 +207,9 @@ def test_version_2_has_other_names(tmp_path: Path, notes: Path) -> None:
     group.mkdir(parents=True)
     (group / "cpu.idle").write_text("0\n")
     (group / "cpu.weight").write_text("250\n")
-    loans = Loans(notes)
+    loans = Restorable(notes)
     loans.give_back_all()
-    with GivingWay(Cgroups(tmp_path, None), loans).docker():
+    with Yielding(Cgroups(tmp_path, None), loans).docker():
         assert (group / "cpu.idle").read_text() == "1"
         (group / "cpu.weight").write_text("0")  # as the kernel says then
     assert (group / "cpu.idle").read_text() == "0"

@@ -12,7 +12,7 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.servers import Server
 from hubagent.pool.accounts import Account
-from hubagent.pool.home_prefetch import Arrivals, homes_ahead
+from hubagent.pool.home_prefetch import HomePrefetch, homes_ahead
 from hubagent.pool.volumes import Home
 from tests.fakes import FakeContainers
 from tests.unit.pool.volumes import volumes_on
@@ -28,16 +28,16 @@ def containers() -> FakeContainers:
 
 
 @pytest.fixture
-def arrivals(containers: FakeContainers) -> Iterator[Arrivals]:
-    one = Arrivals(lambda: Config(servers=(JULIA,)), volumes_on(containers).home_of)
+def prefetch(containers: FakeContainers) -> Iterator[HomePrefetch]:
+    one = HomePrefetch(lambda: Config(servers=(JULIA,)), volumes_on(containers).home_of)
     one.start()
     yield one
     one.stop()
 
 
-def test_a_newcomer_finds_a_home(containers: FakeContainers, arrivals: Arrivals) -> None:
+def test_a_newcomer_finds_a_home(containers: FakeContainers, prefetch: HomePrefetch) -> None:
     for user in ("ada", "grace"):
-        arrivals.expect(Account(user))
+        prefetch.expect(Account(user))
     wait_until(
         lambda: len(containers.volumes) == 2 and not containers.containers,
         lambda: "two homes, finished",
@@ -46,10 +46,10 @@ def test_a_newcomer_finds_a_home(containers: FakeContainers, arrivals: Arrivals)
     assert sorted(containers.volumes) == ["jupyterhub-user-ada", "jupyterhub-user-grace"]
 
 
-def test_a_home_that_is_there_is_left_alone(containers: FakeContainers, arrivals: Arrivals) -> None:
+def test_a_home_that_is_there_is_left_alone(containers: FakeContainers, prefetch: HomePrefetch) -> None:
     containers.volumes["jupyterhub-user-ada"] = {}
-    arrivals.expect(Account("ada"))
-    arrivals.expect(Account("grace"))
+    prefetch.expect(Account("ada"))
+    prefetch.expect(Account("grace"))
     wait_until(
         lambda: "jupyterhub-user-grace" in containers.volumes, lambda: "the second home", timeout_s=10.0
     )
@@ -57,11 +57,11 @@ def test_a_home_that_is_there_is_left_alone(containers: FakeContainers, arrivals
 
 
 def test_a_failure_is_left_to_the_start_and_stops_nobody_else(
-    containers: FakeContainers, arrivals: Arrivals
+    containers: FakeContainers, prefetch: HomePrefetch
 ) -> None:
     containers.fail("create")
-    arrivals.expect(Account("ada"))
-    arrivals.expect(Account("grace"))
+    prefetch.expect(Account("ada"))
+    prefetch.expect(Account("grace"))
     wait_until(
         lambda: list(containers.volumes) == ["jupyterhub-user-grace"],
         lambda: "the second home",
@@ -79,7 +79,7 @@ def test_it_ends_when_told_whoever_waits() -> None:
         go_on.wait(10.0)
         return Home("", "")
 
-    one = Arrivals(lambda: Config(servers=(JULIA,)), slow)
+    one = HomePrefetch(lambda: Config(servers=(JULIA,)), slow)
     one.start()
     for number in range(50):
         one.expect(Account(f"student{number}"))
