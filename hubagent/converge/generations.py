@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from hubagent.layout import HUB_USER, Layout
 from hubagent.ports import FileStore
 from hubagent.render import manifest
 from hubagent.render.generation import Desired
+from hubagent.state.model import Component
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class InForce:
     number: int
     digest: str
     damaged: tuple[str, ...]  # files that are not as they were written
+    markers: Mapping[Component, str]  # what a consumer answers that has loaded it; empty when that cannot be told
 
 
 class Generations:
@@ -98,14 +101,16 @@ class Generations:
         try:
             digest, files = manifest.expected(self._read(self.folder(number) / "manifest.json"))
         except StorageError:
-            return InForce(number, "", ("manifest.json",))
+            return InForce(number, "", ("manifest.json",), {})
         damaged = tuple(
             path
             for path, sha256 in files.items()
             if hashlib.sha256(self._read_or_empty(self.folder(number) / path)).hexdigest() != sha256
         )
         written = self.whole(number)
-        return InForce(number, written.digest if written else digest, damaged)
+        if written is None:
+            return InForce(number, digest, damaged, {})
+        return InForce(number, written.digest, damaged, written.markers)
 
     def stage(self, desired: Desired, number: int) -> None:
         """Write generation `number` whole and durable; nothing points at it yet."""

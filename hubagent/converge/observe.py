@@ -60,6 +60,7 @@ class Observer:
         return Observed(
             generation=in_force.number if in_force else None,
             digest=in_force.digest if in_force else None,
+            markers=in_force.markers if in_force else {},
             damaged=in_force.damaged if in_force else (),
             statics={path: self._content(Path(path)) for path in statics},
             units=units,

@@ -134,8 +134,9 @@ def _component_steps(
         elif component in observed.outdated:
             yield Step(component, verb, level, f"{unit.name} {observed.outdated[component]}")
         return
-    if loaded is None and observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0):
-        return  # somebody has just started it; it will load what is in force, and the next checks see to it
+    is_starting = observed.monotonic_s - unit.active_since_s < _STARTING_S.get(component, 0.0)
+    if loaded is None and is_starting and observed.markers.get(component) == wanted:
+        return  # somebody has just started it; it loads what is in force, and the next checks see to it
     yield Step(component, verb, level, news.get(component) or f"{unit.name} {reason}")
 
 

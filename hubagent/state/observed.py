@@ -33,6 +33,7 @@ class Observed:
 
     generation: int | None  # that `current` points at
     digest: str | None  # of that generation, as it was written
+    markers: Mapping[Component, str]  # of that generation: what a consumer answers that has loaded it
     damaged: tuple[str, ...]  # files of it that were changed by hand since
     statics: Mapping[str, bytes | None]  # files outside the generations, by path
     units: Mapping[Component, UnitState]

@@ -159,3 +159,12 @@ def test_a_hub_that_is_still_starting_is_not_restarted(age_s: float, expected: l
     starting = with_unit(observed, Component.HUB, active_since_s=1000.0 - age_s)
     silent = dataclasses.replace(starting, loaded={**observed.loaded, Component.HUB: None})
     assert verbs(planned(Config(), silent)) == expected
+
+
+def test_a_hub_that_is_still_starting_with_older_settings_is_restarted() -> None:
+    """It has read the older ones already: among them the token that the agent would ask it with afterwards."""
+    observed = in_shape(BEFORE, monotonic_s=1000.0)
+    starting = with_unit(observed, Component.HUB, active_since_s=995.0)
+    silent = dataclasses.replace(starting, loaded={**observed.loaded, Component.HUB: None})
+    steps = verbs(planned(Config(hub=Hub(admins=(Username("admin"), Username("ada")))), silent))
+    assert (Component.HUB, Verb.RESTART) in steps

@@ -49,6 +49,7 @@ def in_shape(generation: Desired, /, **changed: object) -> Observed:
     observed = Observed(
         generation=7,
         digest=generation.digest,
+        markers=dict(generation.markers),
         damaged=(),
         statics=dict(STATICS),
         units={component: running(name) for component, name in UNITS.items()},
