@@ -50,7 +50,7 @@ class Accountable(Authenticator):  # type: ignore[misc]  # jupyterhub is untyped
 
     def delete_user(self, user: Any) -> Any:
         """JupyterHub's hook."""
-        self.reporter.gone(user)
+        self.reporter.leaving(user)
         return super().delete_user(user)
 
     def get_handlers(self, app: JupyterHub) -> list[tuple[str, type[web.RequestHandler]]]:

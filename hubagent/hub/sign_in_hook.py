@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from jupyterhub.auth import Authenticator
+from sqlalchemy import event, inspect
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import InstanceState, Session, object_session
 
 from hubagent import wire
 from hubagent.hub.account_identity import person
@@ -48,6 +50,7 @@ class Reporter:
         self._gathered: dict[int, Any] = {}  # users, by number
         self._gathering: asyncio.Event | None = None  # until they have been told
         self._arriving: set[str] = set()
+        self._leaving: dict[int, tuple[InstanceState[Any], wire.Person]] = {}  # by number
 
     def arriving(self, name: str) -> None:
         """Somebody comes in for the first time; the account is made next."""
@@ -76,10 +79,24 @@ class Reporter:
             with suppress(TimeoutError):
                 await asyncio.wait_for(told.wait(), RENAME_S)
 
-    def gone(self, user: Any) -> None:
-        who = person(user)
+    def leaving(self, user: Any) -> None:
+        """This user is being deleted. The agent hears of it once the database has taken that: an account that stays
+        keeps its home."""
+        row = getattr(user, "orm_user", None) or user
+        self._leaving[row.id] = inspect(row), person(user)
+        session = object_session(row)
+        if not event.contains(session, "after_commit", self._committed):
+            event.listen(session, "after_commit", self._committed)
+
+    def _committed(self, _: Session) -> None:
+        for number, (state, who) in tuple(self._leaving.items()):
+            if state.was_deleted:
+                del self._leaving[number]
+                self._gone(number, who)
+
+    def _gone(self, number: int, who: wire.Person) -> None:
         log.info("%s was deleted; the home stays on the machine, for an administrator's decision", who.user)
-        self._gathered.pop(user.id, None)
+        self._gathered.pop(number, None)
         self._tell(wire.Gone(who.user, who.account), f"that {who.user} was deleted")
 
     async def _tell_gathered(self) -> None:

@@ -79,6 +79,13 @@ def _user(session: Session, name: str) -> orm.User:
     return user
 
 
+def _delete(session: Session, told: Reporter, user: orm.User) -> None:
+    """As JupyterHub does it: the authenticator is asked first."""
+    told.leaving(user)
+    session.delete(user)
+    session.commit()
+
+
 def _run(scenario: Coroutine[Any, Any, None]) -> None:
     asyncio.run(scenario)
 
@@ -98,7 +105,7 @@ def test_an_agent_that_was_away_hears_all_of_it_in_order(
         told = listener.reporter()
         told.arrived(ada)
         told.arrived(grace)
-        told.gone(ada)
+        _delete(session, told, ada)
         told.exists(grace)
         await _logged(caplog, "is tried again")
         listener.start()
@@ -106,6 +113,30 @@ def test_an_agent_that_was_away_hears_all_of_it_in_order(
 
     _run(scenario())
     assert listener.heard == [("Expect", "ada"), ("Expect", "grace"), ("Gone", "ada"), ("Known", "grace")]
+
+
+def test_who_is_not_deleted_after_all_is_not_told_to_be(listener: Listener, session: Session) -> None:
+    """The database may fail in that moment; the home of an account that stays needs nobody's decision."""
+    ada, grace = _user(session, "ada"), _user(session, "grace")
+    listener.start()
+
+    async def scenario() -> None:
+        told = listener.reporter()
+        told.leaving(ada)
+        session.delete(ada)
+        session.flush()
+        session.rollback()
+        _user(session, "mary")  # others go on
+        _delete(session, told, grace)
+        await listener.hears(1)
+        _delete(session, told, ada)
+        await listener.hears(2)
+        _user(session, "joan")
+        told.arrived(_user(session, "emmy"))
+        await listener.hears(3)
+
+    _run(scenario())
+    assert listener.heard == [("Gone", "grace"), ("Gone", "ada"), ("Expect", "emmy")]
 
 
 def test_what_the_agent_cannot_do_now_is_told_again(listener: Listener, session: Session) -> None:
@@ -117,7 +148,7 @@ def test_what_the_agent_cannot_do_now_is_told_again(listener: Listener, session:
 
     async def scenario() -> None:
         told = listener.reporter()
-        told.gone(ada)
+        _delete(session, told, ada)
         told.exists(_user(session, "grace"))
         await listener.hears(2)
 
@@ -136,7 +167,7 @@ def test_what_the_agent_never_takes_does_not_hold_up_the_rest(
     async def scenario() -> None:
         told = listener.reporter()
         told.exists(ada)
-        told.gone(grace)
+        _delete(session, told, grace)
         await listener.hears(1)
         listener.refuse = lambda _: ""
         told.exists(grace)
