@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -55,7 +56,7 @@ class TinyServer:
 
     def _answer(self, connection: socket.socket) -> None:
         request = b""
-        while b"\r\n\r\n" not in request and (more := connection.recv(65536)):
+        while not _is_whole(request) and (more := connection.recv(65536)):
             request += more
         self.requests.append(request)
         for part in self._parts:
@@ -63,3 +64,10 @@ class TinyServer:
                 connection.sendall(part)
             elif self._closing.wait(part):
                 return
+
+
+def _is_whole(request: bytes) -> bool:
+    """Head and body have come: the client may send them apart."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"^content-length: *(\d+)\r?$", head, re.IGNORECASE | re.MULTILINE)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
