@@ -110,7 +110,7 @@ class UserServers:
             memory=read_memory,
             program=_digest(GUEST_PROGRAM),
             precedence=precedence,
-            recorder=_Telling(recorder, on_change),
+            recorder=_NotifyingRecorder(recorder, on_change),
         )
         cold = ColdStarts(
             containers=containers,
@@ -273,7 +273,7 @@ def home_desk(
     )
 
 
-class _Telling:
+class _NotifyingRecorder:
     """Counts, and then says that something has changed."""
 
     def __init__(self, recorder: PoolRecorder, on_change: Callable[[], None]) -> None:

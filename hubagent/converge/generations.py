@@ -51,7 +51,9 @@ class InForce:
     number: int
     digest: str
     damaged: tuple[str, ...]  # files that are not as they were written
-    markers: Mapping[Component, str]  # what a consumer answers that has loaded it; empty when that cannot be told
+    markers: Mapping[
+        Component, str
+    ]  # what a consumer answers that has loaded it; empty when that cannot be told
 
 
 class Generations:

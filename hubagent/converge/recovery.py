@@ -47,9 +47,7 @@ class Recovery:
         )
         if switch.origin is None or self._generations.whole(switch.origin) is not None:
             self._generations.abort(switch, "interrupted")
-        known = self._quarantine.interruptions(
-            switch.source_sha256
-        )  # another may have held it
+        known = self._quarantine.interruptions(switch.source_sha256)  # another may have held it
         if switch.attempt >= _AT_ONCE and switch.attempt > known:
             reason = f"the agent was interrupted {switch.attempt} times while it applied this file"
             pause_s = _PAUSES.delay_s(switch.attempt - _AT_ONCE + 1)

@@ -17,16 +17,16 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.guest import (
-    additions,
-    becoming,
     companions,
     kept_files,
     kept_folders,
     own_packages,
+    server_extensions,
+    takeover,
     user_packages,
 )
-from hubagent.guest.answering import Answering, address, answers
-from hubagent.guest.waiting import Waiting
+from hubagent.guest.control_socket import ControlSocket
+from hubagent.guest.reply import Reply, address, answers
 
 _FOLDER: Final = Path(wire.GUEST_FOLDER)
 _ENDED: Final = 128 + signal.SIGTERM
@@ -84,12 +84,12 @@ def _home_of_account() -> str:
 
 
 def _cold(settings: wire.GuestSettings, image_home: Path) -> int:
-    message, answering = _wait(Waiting(_FOLDER / wire.GUEST_SOCKET, _ready))
-    fault = becoming.enter(message)
+    message, reply = _wait(ControlSocket(_FOLDER / wire.GUEST_SOCKET, _ready))
+    fault = takeover.enter(message)
     if fault:
-        return _refuse(answering, "home", fault)
+        return _refuse(reply, "home", fault)
     _furnish(message, image_home)
-    return _execute(message, answering, settings)
+    return _execute(message, reply, settings)
 
 
 def _warm(settings: wire.GuestSettings, image_home: Path) -> int:
@@ -106,14 +106,14 @@ def _warm(settings: wire.GuestSettings, image_home: Path) -> int:
         detail = "; ".join((*preloaded.faults, *([other.detail] if other.detail else [])))
         return wire.Pong(other.ready, detail[:4000], other.kernels, other.pluto)
 
-    message, answering = _wait(Waiting(_FOLDER / wire.GUEST_SOCKET, pong))
-    changed = becoming.changed(message.environment)
-    fault = becoming.enter(message)
+    message, reply = _wait(ControlSocket(_FOLDER / wire.GUEST_SOCKET, pong))
+    changed = takeover.changed(message.environment)
+    fault = takeover.enter(message)
     if fault:
-        return _refuse(answering, "home", fault)
+        return _refuse(reply, "home", fault)
     _furnish(message, image_home)
-    script = scripts.find(becoming.found(message.command[0], message.home))
-    reason = becoming.why_not_here(changed, preloaded.reads, modules)
+    script = scripts.find(takeover.found(message.command[0], message.home))
+    reason = takeover.why_not_here(changed, preloaded.reads, modules)
     try:
         address(message.environment)
     except ValueError as error:
@@ -121,31 +121,31 @@ def _warm(settings: wire.GuestSettings, image_home: Path) -> int:
     if script is None or reason:
         _say(f"starting {message.command[0]} anew: {reason or 'not a program of the warm interpreter'}")
         beside.end()
-        return _execute(message, answering, settings)
+        return _execute(message, reply, settings)
     own_packages.forget(message.home)
     environment, theirs = dict(os.environ), own_packages.are_there(message.home)
     ended = wire.Refused("guest", f"{message.command[0]} ended before it answered")
     try:
-        becoming.refresh()
+        takeover.refresh()
         _leave()
         sys.argv[:] = [str(script), *message.command[1:]]
         for line in beside.before_server(message.environment):
             _say(line)
-        additions.announce(os.environ)
-        answering.watch(message.environment)
+        server_extensions.announce(os.environ)
+        reply.watch(message.environment)
         server.run(script, tuple(sys.argv[1:]))
     except BaseException as error:  # whatever a stranger's module does, SystemExit included
-        if answering.answered or not theirs:
-            answering.say(ended)
+        if reply.answered or not theirs:
+            reply.say(ended)
             raise
         _say("".join(traceback.format_exception(error)).rstrip())
-    if answering.answered or not theirs:
-        answering.say(ended)
+    if reply.answered or not theirs:
+        reply.say(ended)
         return 0
     beside.end()
     os.environ.clear()
     os.environ.update(environment)
-    return _execute_without_their_own(message, answering, settings)
+    return _execute_without_their_own(message, reply, settings)
 
 
 def _furnish(message: wire.Become, image_home: Path) -> None:
@@ -171,12 +171,12 @@ def _prove() -> int:
     return 0
 
 
-def _wait(waiting: Waiting) -> tuple[wire.Become, Answering]:
+def _wait(control: ControlSocket) -> tuple[wire.Become, Reply]:
     """Until the guest is claimed. A process that is the first of its container ignores SIGTERM by itself."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(_ENDED))
-    message, connection = waiting.become()
+    message, connection = control.become()
     signal.signal(signal.SIGTERM, before)
-    return message, Answering(connection)
+    return message, Reply(connection)
 
 
 def _leave() -> None:
@@ -185,13 +185,13 @@ def _leave() -> None:
     sys.path[:] = [entry for entry in sys.path if entry != own]
 
 
-def _execute(message: wire.Become, answering: Answering, settings: wire.GuestSettings) -> int:
+def _execute(message: wire.Become, reply: Reply, settings: wire.GuestSettings) -> int:
     _announce(settings)
-    program = becoming.found(message.command[0], message.home)
+    program = takeover.found(message.command[0], message.home)
     if program is None:
         text = f"{message.command[0]}: no such program in this image"
-        return _refuse(answering, "guest", text, becoming.NOT_FOUND)
-    answering.say(wire.Done())
+        return _refuse(reply, "guest", text, takeover.NOT_FOUND)
+    reply.say(wire.Done())
     own_packages.forget(message.home)
     try:
         where = address(message.environment)
@@ -199,38 +199,36 @@ def _execute(message: wire.Become, answering: Answering, settings: wire.GuestSet
         where = None
     try:
         if where is not None and own_packages.are_there(message.home):
-            becoming.forget_coerced_locale()
+            takeover.forget_coerced_locale()
             status = own_packages.first_try(program, message.command, partial(answers, *where))
-            return _execute_without_their_own(message, answering, settings) if status is None else status
-        becoming.execute(program, message.command)
+            return _execute_without_their_own(message, reply, settings) if status is None else status
+        takeover.execute(program, message.command)
     except OSError as error:
-        return _failed(f"{program}: {error.strerror}", becoming.NOT_EXECUTABLE)
+        return _failed(f"{program}: {error.strerror}", takeover.NOT_EXECUTABLE)
 
 
-def _execute_without_their_own(
-    message: wire.Become, answering: Answering, settings: wire.GuestSettings
-) -> int:
+def _execute_without_their_own(message: wire.Become, reply: Reply, settings: wire.GuestSettings) -> int:
     _say(
         f"{message.command[0]} ended before it answered; once more without the user's own packages and settings"
     )
     own_packages.leave_out(os.environ, message.home)
     _announce(settings)
-    program = becoming.found(message.command[0], message.home) or message.command[0]
-    answering.say(wire.Done())
+    program = takeover.found(message.command[0], message.home) or message.command[0]
+    reply.say(wire.Done())
     try:
-        becoming.execute(program, message.command)
+        takeover.execute(program, message.command)
     except OSError as error:
-        return _failed(f"{program}: {error.strerror}", becoming.NOT_EXECUTABLE)
+        return _failed(f"{program}: {error.strerror}", takeover.NOT_EXECUTABLE)
 
 
 def _announce(settings: wire.GuestSettings) -> None:
-    additions.announce(os.environ)
+    server_extensions.announce(os.environ)
     if settings.pluto:
-        os.environ[additions.PLUTO] = "0"
+        os.environ[server_extensions.PLUTO] = "0"
 
 
-def _refuse(answering: Answering, reason: str, text: str, status: int = 1) -> int:
-    answering.say(wire.Refused(reason, text))
+def _refuse(reply: Reply, reason: str, text: str, status: int = 1) -> int:
+    reply.say(wire.Refused(reason, text))
     return _failed(text, status)
 
 

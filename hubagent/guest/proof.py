@@ -20,10 +20,10 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.guest import server
-from hubagent.guest.answering import address, answers
+from hubagent.guest.fake_hub import Hub
 from hubagent.guest.imports import Watch, watching
 from hubagent.guest.preload import NEVER
-from hubagent.guest.stand_in import Hub
+from hubagent.guest.reply import address, answers
 
 READY_S: Final = 120.0
 """How long a server may take for its first answer (seconds); precompiled files may be missing."""

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from tests.machine.rig import CommandFailed, Machine
-from tests.machine.rig.places import cache
+from tests.machine.rig.paths import cache
 
 REQUIREMENTS = Path(__file__).with_name("salt-requirements.txt")
 _INSIDE = "/srv/bench/salt-venv"

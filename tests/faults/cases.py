@@ -1173,7 +1173,9 @@ THE_POOL = Chapter(
                     "what_fails_half_way_is_undone",
                     "a_full_run_is_said_and_passes",
                 ),
-                *_tests("tests/guest/test_waiting.py", "no_home", "another_home_than_the_one_attached"),
+                *_tests(
+                    "tests/guest/test_control_socket.py", "no_home", "another_home_than_the_one_attached"
+                ),
                 *_tests("tests/guest/test_kept.py", "a_home_that_takes_nothing_has_a_server"),
                 *_tests(
                     POOL,
@@ -1225,7 +1227,9 @@ THE_POOL = Chapter(
                     "more_than_can_wait_are_sent_away",
                 ),
                 *_tests(
-                    "tests/guest/test_waiting.py", "what_is_no_message", "peers_that_leave_or_say_nothing"
+                    "tests/guest/test_control_socket.py",
+                    "what_is_no_message",
+                    "peers_that_leave_or_say_nothing",
                 ),
             ),
         ),

@@ -26,7 +26,7 @@ SIGNING_IN = "tests/hub/test_signing_in.py"
 WEB_AUTH = "tests/unit/web/test_auth.py"
 LIMITS = "tests/unit/web/test_server_limits.py"
 GUEST = "tests/guest/test_server.py"
-WAITING = "tests/guest/test_waiting.py"
+WAITING = "tests/guest/test_control_socket.py"
 
 SERVICES: Final = Chapter(
     "Services and the machine's users",

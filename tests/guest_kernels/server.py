@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from hubagent.guest import additions, companions
+from hubagent.guest import companions, server_extensions
 from hubagent.guest.kernels.companion import Kernels
 from hubagent.guest.pluto.companion import Pluto
 
@@ -52,7 +52,7 @@ def main() -> None:
     os.chdir(settings["directory"])
     faults = warm.before_server(dict(os.environ))
     assert not faults, faults
-    additions.announce(os.environ)
+    server_extensions.announce(os.environ)
     own = Path.home() / ".jupyter/jupyter_server_config.json"
     own.parent.mkdir(exist_ok=True)
     without = dict.fromkeys(("jupyterlab", "jupyter_lsp", "notebook_shim"), False)

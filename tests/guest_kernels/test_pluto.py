@@ -14,7 +14,7 @@ import requests
 import websocket
 
 from hubagent import wire
-from hubagent.guest import additions, kept_folders, pluto
+from hubagent.guest import kept_folders, pluto, server_extensions
 from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state
 from tests.waiting import wait_until
 
@@ -168,7 +168,7 @@ def test_one_that_was_opened_is_started_again_as_long_as_it_takes(warm: Server) 
 def test_a_running_cell_is_activity_for_as_long_as_it_may_be(
     image: Mapping[str, str], tmp_path: Path, how: str
 ) -> None:
-    offered = {additions.PLUTO: "0"} if how == "cold" else {}
+    offered = {server_extensions.PLUTO: "0"} if how == "cold" else {}
     environment = {**image, "OF_THE_USER": "ada", wire.KEEP_BUSY: "8", **offered}
     with server(tmp_path, kernels={}, pluto=how == "warm", environment=environment, image=image) as running:
         if how == "warm":
@@ -265,7 +265,7 @@ def test_ends_with_the_server(warm: Server) -> None:
 
 
 def test_a_cold_server_starts_it_when_it_is_first_opened(image: Mapping[str, str], tmp_path: Path) -> None:
-    environment = {**image, "OF_THE_USER": "ada", additions.PLUTO: "0"}
+    environment = {**image, "OF_THE_USER": "ada", server_extensions.PLUTO: "0"}
     with server(tmp_path, kernels={}, environment=environment, image=image) as running:
         running.claim()
         assert not running.children()

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.machine.rig import Machine, Suite, caches, places, roots
+from tests.machine.rig import Machine, Suite, caches, paths, root_filesystems
 from tests.machine.rig.locks import locked
 from tests.machine.rig.sources import Sources, discover
 
@@ -47,7 +47,7 @@ def _archive(sources: Sources) -> Path:
         sources.authorities,
     ]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-    archive = places.images() / f"base-{key}.tar"
+    archive = paths.images() / f"base-{key}.tar"
     if not archive.exists():
         with locked(archive.with_name(f"{archive.name}.lock")):
             if not archive.exists():
@@ -59,7 +59,7 @@ def _build(sources: Sources, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         files = Path(work, "files")
-        hooks = roots.trust(sources, files)
+        hooks = root_filesystems.trust(sources, files)
         apt = files / "etc/apt"
         for name, text in {
             "sources.list.d/bullseye.list": f"deb {sources.archive} bullseye main\n",
@@ -73,7 +73,7 @@ def _build(sources: Sources, archive: Path) -> None:
         half = archive.with_name(f"half-{archive.name}")
         half.unlink(missing_ok=True)
         options = [f"--customize-hook=sync-in {files} /", *hooks]
-        roots.bootstrap(
+        root_filesystems.bootstrap(
             Suite.BOOKWORM, _PACKAGES, sources, half, options=options, environment=sources.environment
         )
     half.rename(archive)

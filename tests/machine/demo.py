@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 from tests.machine.hub import Hub, stand_in
-from tests.machine.rig import NOTEBOOK, Flavour, HostUnfit, Machine, RigError, Suite, host, ledger, places
+from tests.machine.rig import NOTEBOOK, Flavour, HostUnfit, Machine, RigError, Suite, host, paths, registry
 from tests.machine.rig.progress import Stages
 
 TOP = Path(__file__).resolve().parents[2]
@@ -92,7 +92,7 @@ def up(suite: Suite, flavour: Flavour) -> int:
 
 def down() -> int:
     """Remove the machine and everything of it on this host."""
-    print("The demonstration is gone." if _remove() else f"There is no demonstration in {places.machines()}.")
+    print("The demonstration is gone." if _remove() else f"There is no demonstration in {paths.machines()}.")
     return 0
 
 
@@ -123,10 +123,10 @@ hubagent status:
 
 def _remove() -> bool:
     """Whether there was one. Nothing that somebody with another cache calls by the same name is touched."""
-    if not (places.machines() / NAME).exists():
+    if not (paths.machines() / NAME).exists():
         return False
-    ledger.remove(NAME)
-    ledger.sweep()
+    registry.remove(NAME)
+    registry.sweep()
     return True
 
 
@@ -143,7 +143,7 @@ def _is_warm(hub: Hub) -> bool:
 
 
 def _running() -> bool:
-    record = ledger.load(NAME)
+    record = registry.load(NAME)
     return record is not None and record.leader is not None and record.leader.alive()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.rig import HostUnfit, Machine, RigError, Suite, caches, cgroups, ledger, network, places
+from tests.machine.rig import HostUnfit, Machine, RigError, Suite, caches, cgroups, network, paths, registry
 from tests.machine.rig.process import run, wait_until
 
 TOP = Path(__file__).resolve().parents[2]
@@ -20,7 +20,7 @@ _OWNER = """\
 import os, signal, sys
 from tests.machine.rig import Machine
 machine = Machine.boot("bookworm", name=sys.argv[1])
-print("up", machine._undertaker.pid, flush=True)
+print("up", machine._reaper.pid, flush=True)
 signal.pause()
 """
 
@@ -36,16 +36,16 @@ def traces(name: str) -> list[str]:
     """Everything on this host that a machine of this name could have left."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return [
-        *(f"namespace {space}" for space in network.namespaces() if space == f"{places.PREFIX}{name}"),
+        *(f"namespace {space}" for space in network.namespaces() if space == f"{paths.PREFIX}{name}"),
         *(
             f"rule {rule}"
             for rule in network.rules()
-            if f"{places.PREFIX}{name} " in rule.replace('"', "") + " "
+            if f"{paths.PREFIX}{name} " in rule.replace('"', "") + " "
         ),
         *(f"cgroup {group}" for group in cgroups.groups(name)),
         *(f"process {pid}" for pid in _processes(name)),
         *(f"mount {line}" for line in mounts if f"/{name}/" in line),
-        *(f"file {path}" for path in places.machines().glob(name)),
+        *(f"file {path}" for path in paths.machines().glob(name)),
         *(f"file {path}" for path in Path("/run").rglob(f"*{name}*")),
     ]
 
@@ -96,10 +96,8 @@ def test_a_closed_machine_leaves_nothing() -> None:
     assert not any(f" {interface} " in rule for rule in network.rules())
 
 
-@pytest.mark.parametrize(
-    "undertaker_dies", [False, True], ids=["owner killed", "owner and undertaker killed"]
-)
-def test_a_killed_owner_leaves_nothing(*, undertaker_dies: bool) -> None:
+@pytest.mark.parametrize("reaper_dies", [False, True], ids=["owner killed", "owner and reaper killed"])
+def test_a_killed_owner_leaves_nothing(*, reaper_dies: bool) -> None:
     name = f"killed-{os.getpid()}"
     with subprocess.Popen(
         [sys.executable, "-c", _OWNER, name],
@@ -109,28 +107,28 @@ def test_a_killed_owner_leaves_nothing(*, undertaker_dies: bool) -> None:
         start_new_session=True,
     ) as owner:
         assert owner.stdout is not None
-        word, undertaker = owner.stdout.readline().split()
+        word, reaper = owner.stdout.readline().split()
         assert word == "up"
         assert traces(name)
-        if undertaker_dies:
-            os.kill(int(undertaker), signal.SIGKILL)
+        if reaper_dies:
+            os.kill(int(reaper), signal.SIGKILL)
         owner.kill()
-    if undertaker_dies:
+    if reaper_dies:
         assert traces(name), "nobody cleaned up yet"
-        assert name in ledger.sweep()
+        assert name in registry.sweep()
     wait_until(lambda: not traces(name), 30, f"no trace of {name}")
 
 
 def test_a_sweep_takes_only_what_is_left_over(machine: Machine) -> None:
-    (places.machines() / "half-made").mkdir()
+    (paths.machines() / "half-made").mkdir()
     network.create("half-made")
-    assert "half-made" in ledger.sweep()
+    assert "half-made" in registry.sweep()
     assert traces("half-made") == []
     assert machine.run(["true"]).ok
 
 
 def test_old_caches_go_and_used_ones_stay(machine: Machine) -> None:
-    old, fresh = places.roots() / "old-root", places.roots() / "fresh-root"
+    old, fresh = paths.roots() / "old-root", paths.roots() / "fresh-root"
     for folder in (old, fresh):
         (folder / "etc").mkdir(parents=True)
     os.utime(old, (0, 0))
@@ -145,7 +143,7 @@ def test_old_caches_go_and_used_ones_stay(machine: Machine) -> None:
         os.utime(below, (kept.st_atime, kept.st_mtime))
         fresh.joinpath("etc").rmdir()
         fresh.rmdir()
-        (places.roots() / "old-root.lock").unlink()
+        (paths.roots() / "old-root.lock").unlink()
 
 
 # -- what a host must have

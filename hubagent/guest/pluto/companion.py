@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from hubagent import wire
-from hubagent.guest import additions
+from hubagent.guest import server_extensions
 from hubagent.guest.kernels.recipes import Recipe
 from hubagent.guest.kernels.spare import Spare
 from hubagent.guest.pluto import offer
@@ -75,7 +75,7 @@ class Pluto:
             if self._spare and self._listens:
                 self._adopt(self._spare)
             _running = self
-            os.environ[additions.PLUTO] = str(self.port)
+            os.environ[server_extensions.PLUTO] = str(self.port)
 
     def opened(self) -> bool:
         """See offer.Running: one that is dead now is left to the server, which starts it anew."""
@@ -162,7 +162,7 @@ class Pluto:
         return spare.process.wait()
 
     def _adopt(self, spare: Spare) -> None:
-        spare.hand_over((), self._home, additions.without(os.environ), close=False)
+        spare.hand_over((), self._home, server_extensions.without(os.environ), close=False)
 
     def _recipe(self, julia: str) -> Recipe:
         return Recipe(

@@ -4,7 +4,7 @@ from .errors import CommandFailed, CommandTimeout, HostUnfit, RigError, WaitTime
 from .images import JULIA, NOTEBOOK, Image
 from .machine import Machine
 from .process import Completed, wait_until
-from .roots import Flavour, Suite
+from .root_filesystems import Flavour, Suite
 
 __all__ = [
     "JULIA",

@@ -6,11 +6,11 @@ import argparse
 import subprocess
 import sys
 
-from . import caches, host, ledger
+from . import caches, host, registry
 from .errors import RigError
 from .images import NOTEBOOK
 from .machine import Machine
-from .roots import Suite
+from .root_filesystems import Suite
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def _check(_: argparse.Namespace) -> int:
 
 
 def _list(_: argparse.Namespace) -> int:
-    for record in ledger.records():
+    for record in registry.records():
         state = (
             "left over"
             if record.left_over
@@ -69,9 +69,9 @@ def _prepare(chosen: argparse.Namespace) -> int:
 
 
 def _clean(chosen: argparse.Namespace) -> int:
-    removed = ledger.sweep()
-    for name in [record.name for record in ledger.records()] if chosen.all else chosen.name:
-        ledger.remove(name)
+    removed = registry.sweep()
+    for name in [record.name for record in registry.records()] if chosen.all else chosen.name:
+        registry.remove(name)
         removed.append(name)
     removed += [path.name for path in caches.prune()]
     print(f"removed: {' '.join(removed) or 'nothing'}")

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from . import ledger, places
+from . import paths, registry
 from .locks import locked
 from .process import run
 
@@ -23,12 +23,12 @@ def used(path: Path) -> Path:
 def prune(unused_s: float = UNUSED_S) -> list[Path]:
     """Remove what was not used for so many seconds and lies under no machine; returns what went."""
     under = {
-        place for record in ledger.records() for place in (record.root, record.images) if place is not None
+        place for record in registry.records() for place in (record.root, record.images) if place is not None
     }
     before = time.time() - unused_s
     old = [
         path
-        for folder in (places.roots(), places.images())
+        for folder in (paths.roots(), paths.images())
         for path in sorted(folder.glob("*"))
         if path.suffix != ".lock" and str(path) not in under and path.stat().st_mtime < before
     ]

@@ -12,7 +12,7 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from . import places
+from . import paths
 from .process import wait_until
 
 MOUNT: Final = Path("/sys/fs/cgroup")
@@ -35,7 +35,7 @@ def create(machine: str) -> list[Path]:
     """Make the machine's cgroups; the caller moves the first process in."""
     made = []
     for folder, own in hierarchies().items():
-        group = _outside_of_machines(own) / f"{places.PREFIX}{machine}"
+        group = _outside_of_machines(own) / f"{paths.PREFIX}{machine}"
         group.mkdir(exist_ok=True)
         if folder == "cpuset":  # empty until told otherwise, and then nothing may enter
             for name in ("cpuset.cpus", "cpuset.mems"):
@@ -54,14 +54,14 @@ def _below(folder: Path, pattern: str) -> list[Path]:
 
 def groups(machine: str | None = None) -> list[Path]:
     """The cgroups of one machine, or of all machines of the rig."""
-    name = f"{places.PREFIX}{machine or '*'}"
+    name = f"{paths.PREFIX}{machine or '*'}"
     return [
         found
         for folder in sorted(MOUNT.iterdir())
         if folder.is_dir() and not folder.is_symlink()
         for depth in range(_DEPTH)
         for found in _below(folder, "/".join(["*"] * depth + [name]))
-        if found.is_dir() and not any(parent.name.startswith(places.PREFIX) for parent in found.parents)
+        if found.is_dir() and not any(parent.name.startswith(paths.PREFIX) for parent in found.parents)
     ]
 
 
@@ -116,6 +116,6 @@ def remove(machine: str) -> None:
 
 def _outside_of_machines(own: Path) -> Path:
     for parent in (own, *own.parents):
-        if parent.name.startswith(places.PREFIX):
+        if parent.name.startswith(paths.PREFIX):
             return parent.parent
     return own

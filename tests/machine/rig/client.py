@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import host, ledger, network
+from . import host, network, registry
 
 
 @contextmanager
 def client_network() -> Iterator[network.Network]:
     """A namespace that reaches all machines; gone when the block, or this process, ends."""
     host.require()
-    ledger.sweep()
-    record = ledger.reserve(f"client-{os.getpid()}", "none", Path("/"), None, keep=False)
+    registry.sweep()
+    record = registry.reserve(f"client-{os.getpid()}", "none", Path("/"), None, keep=False)
     try:
         made = network.create(record.name)
-        ledger.update(record, index=made.index)
+        registry.update(record, index=made.index)
         yield made
     finally:
-        ledger.remove(record.name)
+        registry.remove(record.name)

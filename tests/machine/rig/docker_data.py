@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import caches, images, places
+from . import caches, images, paths
 from .images import Image
 from .locks import locked
 from .process import run
-from .roots import Suite
+from .root_filesystems import Suite
 from .sources import discover
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _OF_ONE_ENGINE = "engine-id"
 
 def ensure(image: Image, suite: Suite, boot: Callable[[], Machine]) -> Path:
     """The kept data folder with `image` in it, made now in a machine that `boot` returns when there is none yet."""
-    kept = places.images() / f"docker-{suite.value}-{image.key(discover())}"
+    kept = paths.images() / f"docker-{suite.value}-{image.key(discover())}"
     if not kept.exists():
         with locked(kept.with_name(f"{kept.name}.lock")):
             if not kept.exists():

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from typing import Final
 
-from . import cgroups, places, sources
+from . import cgroups, paths, sources
 from .errors import CommandFailed, CommandTimeout, HostUnfit
 from .locks import locked
 from .process import run
@@ -51,7 +51,7 @@ def _tools() -> str | None:
 
 def install(packages: list[str]) -> None:
     """Install Debian packages on this host, one session at a time."""
-    with locked(places.APT_LOCK):
+    with locked(paths.APT_LOCK):
         run(["apt-get", "-q", "update"], timeout_s=300.0)
         env = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
         run(["apt-get", "-yq", "--no-install-recommends", "install", *packages], timeout_s=900.0, env=env)
@@ -75,8 +75,8 @@ def _control_groups() -> str | None:
 
 
 def _disk() -> str | None:
-    places.machines().mkdir(parents=True, exist_ok=True)
-    where = places.cache()
+    paths.machines().mkdir(parents=True, exist_ok=True)
+    where = paths.cache()
     kind = run(["stat", "--file-system", "--format=%T", str(where)]).stdout.strip()
     if kind.startswith(_UNFIT_FILE_SYSTEMS):
         return f"a disk for {where}: Docker's overlay2 does not run on {kind}; set HUBAGENT_CACHE to a folder on ext4 or xfs"
@@ -90,7 +90,7 @@ def _registry() -> str | None:
     if shutil.which("apt-get") is None or sources.archives_known():
         return None
     try:
-        with locked(places.APT_LOCK):
+        with locked(paths.APT_LOCK):
             run(["apt-get", "-q", "update"], timeout_s=300.0)
     except (CommandFailed, CommandTimeout) as error:
         return f"Debian's package archive: apt-get update says\n    {error}"

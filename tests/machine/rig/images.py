@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from . import caches, places, roots
+from . import caches, paths, root_filesystems
 from .locks import locked
 from .process import run
-from .roots import Suite
+from .root_filesystems import Suite
 from .sources import Sources, discover
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ libunwind8 is of the same suite: with Debian 12's, an exception through just-com
 
 def file_system(image: Image, sources: Sources) -> Path:
     """The image's root as a tar archive, made now when it is not there yet (about two minutes)."""
-    archive = places.images() / f"{image.name.replace('/', '-')}-{image.key(sources)}.tar"
+    archive = paths.images() / f"{image.name.replace('/', '-')}-{image.key(sources)}.tar"
     if not archive.exists():
         with locked(archive.with_name(f"{archive.name}.lock")):
             if not archive.exists():
@@ -156,7 +156,7 @@ def _build(image: Image, sources: Sources, archive: Path) -> None:
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
         files = Path(work, "files")
-        trusting = roots.trust(sources, files)
+        trusting = root_filesystems.trust(sources, files)
         (files / _REQUIREMENTS.name).write_text("".join(part.read_text() for part in image.requirements))
         script = Path(work, "install")
         script.write_text(f"#!/bin/sh\n{_INSTALL}")
@@ -170,7 +170,7 @@ def _build(image: Image, sources: Sources, archive: Path) -> None:
             scripts.append(f'--customize-hook={older} "$1" {words}')
         half = archive.with_name(f"half-{archive.name}")
         half.unlink(missing_ok=True)
-        roots.bootstrap(
+        root_filesystems.bootstrap(
             image.suite,
             image.packages,
             sources,

@@ -10,12 +10,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, TypeVar
 
-from . import cgroups, docker_data, host, ledger, network, nspawn, process, roots, sources, undertaker
+from . import (
+    cgroups,
+    docker_data,
+    host,
+    network,
+    nspawn,
+    process,
+    reaper,
+    registry,
+    root_filesystems,
+    sources,
+)
 from .disk import Disk
 from .errors import RigError
 from .images import Image
 from .process import Completed
-from .roots import Flavour, Suite
+from .root_filesystems import Flavour, Suite
 
 T = TypeVar("T")
 
@@ -36,11 +47,11 @@ class Machine:
     Made by `boot` (whoever boots it owns it) or `attach` (someone else's, left as it is by `with`).
     """
 
-    def __init__(self, record: ledger.Record, *, owned: bool) -> None:
+    def __init__(self, record: registry.Record, *, owned: bool) -> None:
         self._record = record
         self._sources = sources.discover()
         self._owned = owned
-        self._undertaker: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._booted: nspawn.Booted | None = None
 
     @classmethod
@@ -61,16 +72,18 @@ class Machine:
         """
         suite = Suite(suite)
         host.require()
-        ledger.sweep()
-        root = roots.ensure(roots.Recipe(suite, flavour, tuple(include), sources.discover()))
+        registry.sweep()
+        root = root_filesystems.ensure(
+            root_filesystems.Recipe(suite, flavour, tuple(include), sources.discover())
+        )
         images = None if image is None else docker_data.ensure(image, suite, lambda: cls.boot(suite))
         chosen = name or f"{suite.value}-{uuid.uuid4().hex[:6]}"
-        machine = cls(ledger.reserve(chosen, suite.value, root, images, keep=keep), owned=True)
+        machine = cls(registry.reserve(chosen, suite.value, root, images, keep=keep), owned=True)
         try:
             if not keep:
-                machine._undertaker = undertaker.hire(chosen)
+                machine._reaper = reaper.start(chosen)
             machine.disk.create()
-            machine._record = ledger.update(machine._record, index=network.create(chosen).index)
+            machine._record = registry.update(machine._record, index=network.create(chosen).index)
             machine._personalise()
             machine.start()
         except BaseException:
@@ -81,7 +94,7 @@ class Machine:
     @classmethod
     def attach(cls, name: str) -> Machine:
         """A machine that another process booted with `keep`."""
-        record = ledger.load(name)
+        record = registry.load(name)
         if record is None:
             raise RigError(f"no machine {name!r} here")
         return cls(record, owned=False)
@@ -146,7 +159,7 @@ class Machine:
         """Power on; returns when every unit of the default target is up, and fails when one is not."""
         groups = cgroups.create(self.name)
         self._booted = nspawn.start(self.name, self.disk, self.network, groups, self._console)
-        self._record = ledger.update(
+        self._record = registry.update(
             self._record, supervisor=self._booted.supervisor, leader=self._booted.leader
         )
         inside = Path(f"/proc/{self.leader}/root")
@@ -178,12 +191,12 @@ class Machine:
 
     def close(self) -> None:
         """Remove the machine with all it made on this host."""
-        ledger.remove(self.name)
+        registry.remove(self.name)
         if self._booted is not None:
             self._booted.process.wait()
-        if self._undertaker is not None and self._undertaker.stdin is not None:
-            self._undertaker.stdin.close()
-            self._undertaker.wait()
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            self._reaper.wait()
 
     # -- commands and files
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import places
+from . import paths
 from .errors import RigError
 from .locks import locked
 from .process import run
 
 _SUBNETS: Final = 250
 _FORWARD: Final = Path("/proc/sys/net/ipv4/ip_forward")
-_INTERFACE: Final = re.compile(rf"^{places.PREFIX}\d+$")
+_INTERFACE: Final = re.compile(rf"^{paths.PREFIX}\d+$")
 _TABLES: Final = ("filter", "nat", "mangle")
 
 
@@ -38,7 +38,7 @@ class Network:
     @property
     def interface(self) -> str:
         """The host's end of the pair; its length is within IFNAMSIZ."""
-        return f"{places.PREFIX}{self.index}"
+        return f"{paths.PREFIX}{self.index}"
 
     @property
     def subnet(self) -> str:
@@ -54,12 +54,12 @@ class Network:
 
 
 def namespace_of(machine: str) -> str:
-    return f"{places.PREFIX}{machine}"
+    return f"{paths.PREFIX}{machine}"
 
 
 def create(machine: str) -> Network:
     """Make the namespace, the pair and the host's rules; the lowest free subnet is taken."""
-    with locked(places.RUN / "lock"):
+    with locked(paths.RUN / "lock"):
         network = Network(machine, _free_index())
         _ip("netns", "add", network.namespace)
         _ip(
@@ -89,7 +89,7 @@ def create(machine: str) -> Network:
 
 def remove(machine: str) -> None:
     """Take away whatever of this machine's network is there; safe to repeat."""
-    with locked(places.RUN / "lock"):
+    with locked(paths.RUN / "lock"):
         _drop_rules(namespace_of(machine))
         if namespace_of(machine) in namespaces():
             for interface in _peers(namespace_of(machine)):
@@ -102,7 +102,7 @@ def remove(machine: str) -> None:
 def namespaces() -> list[str]:
     """The rig's namespaces on this host, of all sessions."""
     rows = json.loads(run(["ip", "-j", "netns", "list"]).stdout or "[]")
-    return [row["name"] for row in rows if row["name"].startswith(places.PREFIX)]
+    return [row["name"] for row in rows if row["name"].startswith(paths.PREFIX)]
 
 
 def interfaces() -> list[str]:
@@ -117,7 +117,7 @@ def rules() -> list[str]:
         f"{table}: {rule}"
         for table in _TABLES
         for rule in _listed(table)
-        if f'"{places.PREFIX}' in rule or f"--comment {places.PREFIX}" in rule
+        if f'"{paths.PREFIX}' in rule or f"--comment {paths.PREFIX}" in rule
     ]
 
 
@@ -163,7 +163,7 @@ def _peers(namespace: str) -> list[str]:
 def _free_index() -> int:
     taken = set(interfaces())
     for index in range(1, _SUBNETS + 1):
-        if f"{places.PREFIX}{index}" not in taken:
+        if f"{paths.PREFIX}{index}" not in taken:
             return index
     raise RigError("all subnets are taken: remove machines (python -m tests.machine.rig clean)")
 
@@ -178,12 +178,12 @@ def _outer_mtu() -> str:
 def _allow_forwarding() -> None:
     found = _FORWARD.read_text().strip()
     if found != "1":
-        (places.RUN / "ip_forward").write_text(found)
+        (paths.RUN / "ip_forward").write_text(found)
         _FORWARD.write_text("1")
 
 
 def _restore_forwarding() -> None:
-    kept = places.RUN / "ip_forward"
+    kept = paths.RUN / "ip_forward"
     if kept.exists():
         _FORWARD.write_text(kept.read_text())
         kept.unlink()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import roots
+from . import root_filesystems
 from .disk import Disk
 from .errors import RigError
 from .identity import ProcessIdentity
@@ -57,7 +57,7 @@ def start(name: str, disk: Disk, network: Network, groups: Sequence[Path], conso
         "--link-journal=no",
         "--console=pipe",
         f"--bind={disk.docker}:/var/lib/docker",
-        roots.INIT,
+        root_filesystems.INIT,
         # for Debian 13's systemd, which takes version 1 of cgroups only when told twice
         "systemd.unified_cgroup_hierarchy=0",
         "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",

@@ -13,7 +13,7 @@ import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from . import cgroups, network, places
+from . import cgroups, network, paths
 from .errors import RigError
 from .identity import ProcessIdentity
 from .locks import locked
@@ -41,7 +41,7 @@ class Record:
 
     @property
     def folder(self) -> Path:
-        return places.machines() / self.name
+        return paths.machines() / self.name
 
     @property
     def left_over(self) -> bool:
@@ -60,8 +60,8 @@ def reserve(name: str, suite: str, root: Path, images: Path | None, *, keep: boo
     """Claim a name for this process."""
     if not _NAME.match(name):
         raise RigError(f"{name!r} cannot name a machine: lower case letters, digits and -, at most 40")
-    with locked(places.machines() / ".lock"):
-        if (places.machines() / name).exists() or network.namespace_of(name) in network.namespaces():
+    with locked(paths.machines() / ".lock"):
+        if (paths.machines() / name).exists() or network.namespace_of(name) in network.namespaces():
             raise RigError(f"a machine {name!r} is there already: python -m tests.machine.rig clean {name}")
         below = None if images is None else str(images)
         return Record(name, suite, str(root), ProcessIdentity.of(os.getpid()), keep, images=below).save()
@@ -74,14 +74,14 @@ def update(record: Record, **changes: ProcessIdentity | int | None) -> Record:
 
 def records() -> list[Record]:
     """All machines that this cache knows of."""
-    found = (load(folder.name) for folder in sorted(places.machines().glob("*/")))
+    found = (load(folder.name) for folder in sorted(paths.machines().glob("*/")))
     return [record for record in found if record is not None]
 
 
 def load(name: str) -> Record | None:
     """The record of one machine; None when there is none, or one of another version of the rig."""
     try:
-        fields = json.loads((places.machines() / name / "record.json").read_text())
+        fields = json.loads((paths.machines() / name / "record.json").read_text())
         for key in ("owner", "supervisor", "leader"):
             if fields[key] is not None:
                 fields[key] = ProcessIdentity(**fields[key])
@@ -99,7 +99,7 @@ def remove(name: str) -> None:
     cgroups.kill(name)
     network.remove(name)
     cgroups.remove(name)
-    folder = places.machines() / name
+    folder = paths.machines() / name
     _unmount_below(folder)
     for part in sorted(folder.glob("*")):
         if part.name != "record.json":  # last: until then the next run can find what is left
@@ -109,10 +109,10 @@ def remove(name: str) -> None:
 
 def sweep() -> list[str]:
     """Remove what dead owners left behind; returns the names."""
-    with locked(places.machines() / ".lock"):
+    with locked(paths.machines() / ".lock"):
         known = {record.name: record for record in records()}
         left = {name for name, record in known.items() if record.left_over}
-        unknown = {folder.name for folder in places.machines().glob("*/")} | _names_on_host()
+        unknown = {folder.name for folder in paths.machines().glob("*/")} | _names_on_host()
         left |= {name for name in unknown - set(known) if not _owned_elsewhere(name)}
         for name in sorted(left):
             remove(name)
@@ -120,10 +120,10 @@ def sweep() -> list[str]:
 
 
 def _names_on_host() -> set[str]:
-    names = {space.removeprefix(places.PREFIX) for space in network.namespaces()}
-    names |= {group.name.removeprefix(places.PREFIX) for group in cgroups.groups()}
+    names = {space.removeprefix(paths.PREFIX) for space in network.namespaces()}
+    names |= {group.name.removeprefix(paths.PREFIX) for group in cgroups.groups()}
     for rule in network.rules():
-        found = re.search(rf'--comment "?{places.PREFIX}([a-z0-9-]+)', rule)
+        found = re.search(rf'--comment "?{paths.PREFIX}([a-z0-9-]+)', rule)
         if found:
             names.add(found[1])
     return names

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import caches, places
+from . import caches, paths
 from .locks import locked
 from .process import run
 from .sources import Sources, keyring
@@ -124,7 +124,7 @@ class Recipe:
             self.sources.authorities,
         ]
         digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-        return places.roots() / f"{self.suite.value}-{self.flavour.value}-{digest}"
+        return paths.roots() / f"{self.suite.value}-{self.flavour.value}-{digest}"
 
 
 def ensure(recipe: Recipe) -> Path:

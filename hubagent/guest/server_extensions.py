@@ -41,7 +41,7 @@ def without(environment: Mapping[str, str]) -> dict[str, str]:
 def add(config: Any) -> None:
     """Called in the server, while it reads its configuration; `config` is a traitlets.config.Config."""
     from hubagent import request_log  # here: the launcher announces, and needs none of them
-    from hubagent.guest import databases, own_packages, patience
+    from hubagent.guest import databases, hub_retry, own_packages
 
     port, keep_busy = os.environ.get(PLUTO), os.environ.get(wire.KEEP_BUSY, "")
     kept = without(os.environ)
@@ -50,7 +50,7 @@ def add(config: Any) -> None:
     os.environ.update(kept)
     own_packages.give_back(os.environ)
     request_log.install()
-    patience.install()
+    hub_retry.install()
     databases.place(config, os.path.expanduser("~"))
     report: Path | None = None
     if port is not None:

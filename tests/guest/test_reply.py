@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 
-from hubagent.guest import answering
+from hubagent.guest import reply
 from tests.waiting import wait_until
 
 
@@ -16,8 +16,8 @@ def test_a_first_packet_that_is_lost_is_not_waited_for() -> None:
         with socket.create_connection(("127.0.0.1", port)):  # fills the queue
             found: list[bool] = []
             asking = threading.Thread(
-                target=lambda: found.append(answering.answers("127.0.0.1", port, "/api")), daemon=True
+                target=lambda: found.append(reply.answers("127.0.0.1", port, "/api")), daemon=True
             )
             asking.start()
-            wait_until(lambda: not asking.is_alive(), "it gave up", timeout_s=answering.REPLY_S / 2)
+            wait_until(lambda: not asking.is_alive(), "it gave up", timeout_s=reply.REPLY_S / 2)
     assert found == [False]

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from hubagent import wire
-from hubagent.guest.waiting import answer
+from hubagent.guest.control_socket import answer
 
 TIGHT_S: Final = 0.005
 """Between two checks (seconds): a start takes some 0.1 s, and this is what is lost of it at most."""
@@ -29,7 +29,7 @@ _ERROR: Final = 500
 """JupyterHub, too, takes any lower HTTP status for a server that is up."""
 
 
-class Answering:
+class Reply:
     """The one answer to Become. `ended` may be called from another thread than `watch` runs in."""
 
     def __init__(self, connection: socket.socket) -> None:

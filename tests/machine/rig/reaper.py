@@ -10,20 +10,20 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import ledger
+from . import registry
 
 _PACKAGE = __package__ or ""
 
 
-def hire(machine: str) -> subprocess.Popen[bytes]:
-    """Start an undertaker for the machine; to let it go, remove the machine and close its standard input."""
+def start(machine: str) -> subprocess.Popen[bytes]:
+    """Start a reaper for the machine; to end it, remove the machine and close its standard input."""
     top = Path(__file__).resolve().parents[len(_PACKAGE.split("."))]
     return subprocess.Popen(
         [
             sys.executable,
             "-c",
             f"import sys; sys.path.insert(0, {str(top)!r}); "
-            f"from {_PACKAGE}.undertaker import main; main({machine!r})",
+            f"from {_PACKAGE}.reaper import main; main({machine!r})",
         ],
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -33,5 +33,5 @@ def hire(machine: str) -> subprocess.Popen[bytes]:
 def main(machine: str) -> None:
     """Wait for the end of the parent, then clean up after it."""
     sys.stdin.buffer.read()
-    if ledger.load(machine) is not None:
-        ledger.remove(machine)
+    if registry.load(machine) is not None:
+        registry.remove(machine)

@@ -30,7 +30,7 @@ MAX_PEERS: Final = 16
 _ROOT: Final = 0
 
 
-class Waiting:
+class ControlSocket:
     """Listens on a path, for peers of user id 0 alone."""
 
     def __init__(self, path: Path, pong: Callable[[], wire.Pong]) -> None:

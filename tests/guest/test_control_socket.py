@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hubagent import wire
-from hubagent.guest.waiting import PATIENCE_S
+from hubagent.guest.control_socket import PATIENCE_S
 from tests.guest.container import HOME, USER, Container, answer, terminate
 from tests.waiting import wait_until
 
