@@ -124,7 +124,8 @@ def main() -> int:
         scratch.write_text(SCRATCH)
     console.show_log()
     logging.getLogger().setLevel(logging.INFO)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for end in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
+        signal.signal(end, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         Session(scratch).run()
     return 0
