@@ -113,6 +113,7 @@ class World:
         self.routes: dict[str, object] = {}
         self.proxy_token = self.hub_token = self.agent_token = ""  # that proxy and hub have in memory
         self.taken_ports: set[int] = set()
+        self.metrics = Metrics(now=self.clock.time)  # of all its agents: to make one takes as long as a check
         self.served_metrics: ServedMetrics | None = None
         self.steps: list[tuple[Component, str, bool]] = []
         for path in _FOLDERS:
@@ -127,7 +128,6 @@ class World:
     def reboot_agent(self) -> None:
         """A new agent process on the same machine."""
         self.served_metrics = None
-        self.metrics = Metrics(now=self.clock.time)
         reached = Ports(
             units=self.through(self.units),
             engine=self.through(self.engine),
