@@ -141,7 +141,7 @@ RULES = (
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.series)
-@settings(deadline=None, max_examples=4)
+@settings(deadline=None, max_examples=2)
 @given(shares=st.lists(st.integers(0, 3000), min_size=10, max_size=40))
 def test_the_alert_rules(rule: Rule, shares: list[int]) -> None:
     """At the limits, just beside them, and at values of 0 to 3 times as much."""
