@@ -64,6 +64,12 @@ test-faults: venv repo ## every fault of docs/reliability.md, on the rig that fi
 test-releases: venv repo ## every test of booted machines on Debian 12 and on 13 (`make test` runs most on one of them)
 	$(PY) -m pytest -q -n 2 --dist loadgroup --durations=25 tests/machine --ignore=tests/machine/test_rig_traces.py
 
+.PHONY: test-slow
+test-slow: venv repo ## what takes minutes of processor time, and `make test` therefore leaves out
+	tests/guest_venv.sh
+	$(PY) -m pytest -q -m slow -n 2 --dist loadgroup --durations=15 tests/machine
+	build/guest-venv/bin/python -m pytest -q -m slow tests/guest
+
 .PHONY: test-busy
 test-busy: venv repo ## the ten most important machine tests at a load of 10 a core; ARGS="-k bookworm" for some
 	$(PY) -m tests.busy $(ARGS)

@@ -11,22 +11,26 @@ tests/guest_venv.sh || exit 1
 py=build/venv/bin/python
 hub=build/hub-venv/bin/python
 guest=build/guest-venv/bin/python
+accounts=(tests/hub/test_{admins,identity,signing_in,traits}.py)
+starts=(tests/hub/test_{spawner,interrupted_starts,start_options,idle}.py)
 declare -A commands=(
     [check]="make check"
     [unit]="$py -m pytest -q tests/unit tests/soak"
     [faults]="$py -m pytest -q tests/faults"
     [contract]="$py -m pytest -q tests/contract"
     [nginx]="$py -m pytest -q tests/nginx"
-    [hub]="$hub -m pytest -q tests/hub --ignore=tests/hub/test_spawner.py"
-    # Apart from the others: together they would be the longest lane.
-    [spawner]="$hub -m pytest -q tests/hub/test_spawner.py"
-    [guest]="$guest -m pytest -q tests/guest"
+    # In three parts: together they would be the longest lane.
+    [hub]="$hub -m pytest -q tests/hub ${accounts[*]/#/--ignore=} ${starts[*]/#/--ignore=}"
+    [accounts]="$hub -m pytest -q ${accounts[*]}"
+    [starts]="$hub -m pytest -q ${starts[*]}"
+    [guest]="$guest -m pytest -q -m 'not slow' tests/guest"
     [kernels]="$guest -m pytest -q tests/guest_kernels"
     [deb]="make repo lint-deb"
     [packages]="$py -m pytest -q tests/packages"
-    # Debian 12 and 13 beside each other, most tests on one of them: `make test-releases` runs each on both.
+    # Debian 12 and 13 beside each other, most tests on one of them: `make test-releases` runs each on both, and
+    # those that are slow.
     # What looks for traces on the host stays alone.
-    [machine]="$py -m pytest -q -n 2 --dist loadgroup --one-release --durations=15 tests/machine --ignore=tests/machine/test_rig_traces.py"
+    [machine]="$py -m pytest -q -n 2 --dist loadgroup --one-release -m 'not slow' --durations=15 tests/machine --ignore=tests/machine/test_rig_traces.py"
     [rig]="$py -m pytest -q tests/machine/test_rig_traces.py"
     [browser]="$py -m pytest -q -n 2 tests/browser"
 )
@@ -46,7 +50,7 @@ lanes() { # 'STAGE…'…: the stages of a lane one after the other, the lanes b
 stage() { # NAME
     local TIMEFORMAT='%0R s, %0U + %0S s of processor'
     {
-        time ${commands[$1]} >"$logs/$1.log" 2>&1 </dev/null
+        time eval "${commands[$1]}" >"$logs/$1.log" 2>&1 </dev/null
         echo $? >"$logs/$1.status"
     } 2>"$logs/$1.time"
     {
@@ -62,7 +66,7 @@ count() { # WORD LINE
 }
 
 lanes check
-lanes "guest kernels" "contract unit" "hub" "deb packages nginx spawner faults"
+lanes "guest kernels" "contract unit" "hub starts" "deb packages nginx accounts faults"
 lanes machine
 lanes rig
 lanes browser

@@ -124,7 +124,10 @@ def main() -> int:
         scratch.write_text(SCRATCH)
     console.show_log()
     logging.getLogger().setLevel(logging.INFO)
-    for end in (signal.SIGINT, signal.SIGTERM):  # a shell starts what is in its background with SIGINT ignored
+    for end in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # a shell starts what is in its background with SIGINT ignored
         signal.signal(end, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
         Session(scratch).run()

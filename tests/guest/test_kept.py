@@ -264,7 +264,7 @@ BROKEN = {
 }
 
 
-@ANYHOW
+@pytest.mark.parametrize("how", ["warm", pytest.param("cold", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("what", sorted(BROKEN))
 def test_a_person_is_not_locked_out_by_what_they_have_installed(
     person: Person, image: Path, how: str, what: str

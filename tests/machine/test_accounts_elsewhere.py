@@ -64,6 +64,7 @@ def database(pristine: Hub) -> Iterator[Hub]:
     machine.run(["systemctl", "stop", "postgresql"])
 
 
+@pytest.mark.slow
 def test_the_hub_works_on_postgresql_and_refuses_a_wrong_password(database: Hub) -> None:
     machine = database.machine
     before = database.config()

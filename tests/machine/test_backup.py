@@ -70,6 +70,7 @@ def _read(person: Person, name: str) -> str:
     return str(answer.json()["content"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hub", ["bookworm"], indirect=True)
 def test_a_hub_moves_to_an_empty_machine(hub: Hub, pristine: Hub, tmp_path: Path) -> None:
     file = tmp_path / "hub.tar.gz"

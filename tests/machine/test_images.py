@@ -19,6 +19,8 @@ from tests.machine.fixtures import REPOSITORY
 from tests.machine.hub import Hub, install
 from tests.machine.rig import Machine
 
+pytestmark = pytest.mark.slow
+
 IMAGE = "hubagent/built"
 BUILD_S = 900.0
 RECIPES = "/usr/share/hubagent/image"
@@ -194,6 +196,10 @@ def test_new_recipes_take_over_and_old_images_go_when_nobody_uses_them(built: Si
     built.hub.apply()
     built.hub.machine.wait_until(lambda: first_tag not in built.tags(), 60.0, "the first image to go")
     assert len(built.tags()) == 3
-    known = built.hub.machine.run(["ls", "/var/lib/hubagent/images"]).stdout.split()
-    proofs = {Path(name).stem for name in known if name.endswith(".json")} - {"rollouts"}
-    assert proofs == {one.removeprefix("sha256:") for one in made[1:]}
+    kept = {one.removeprefix("sha256:") for one in made[1:]}
+    built.hub.machine.wait_until(lambda: _proofs(built.hub) == kept, 60.0, "the first image's proof to go")
+
+
+def _proofs(hub: Hub) -> set[str]:
+    known = hub.machine.run(["ls", "/var/lib/hubagent/images"]).stdout.split()
+    return {Path(name).stem for name in known if name.endswith(".json")} - {"rollouts"}

@@ -173,6 +173,7 @@ def test_the_user_image_has_what_a_hub_starts(machine: Machine) -> None:
     assert f"ipykernel=={said[4]}\n" in locked
 
 
+@pytest.mark.slow
 def test_removing_the_image_harms_no_other_machine(machine: Machine) -> None:
     machine.run(["docker", "rmi", "--force", NOTEBOOK.name])
     assert machine.run(["docker", "images", "--quiet"]).stdout == ""
