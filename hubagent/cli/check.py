@@ -12,8 +12,7 @@ from hubagent.cli import console
 from hubagent.config.model import Config
 from hubagent.config.reading import host_names
 from hubagent.config.reading.advice import advice
-from hubagent.config.reading.loader import load
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.loader import MAX_BYTES, load
 from hubagent.errors import ConfigError
 from hubagent.layout import Layout
 from hubagent.text import clean

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 
 from hubagent.config.made.changes import Change, changes
 from hubagent.config.model import Config
-from hubagent.config.reading.loader import load
-from hubagent.config.reading.source import check_ownership
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.loader import MAX_BYTES, check_ownership, load
 from hubagent.converge.docker_settings import docker_config
 from hubagent.converge.generations import Generations
 from hubagent.converge.ports import Ports
