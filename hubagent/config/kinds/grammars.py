@@ -9,7 +9,7 @@ from hubagent.config.kinds import networks, places, quantities, times, types
 from hubagent.config.kinds.scalars import Quantity, Word
 from hubagent.config.kinds.types import VARIABLE_PATTERN as VARIABLE_PATTERN
 from hubagent.config.kinds.types import parse_variable as parse_variable
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 KERNEL_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _JULIA_PATTERN: Final = r"[0-9]+\.[0-9]+(?:\.[0-9]+(?:-(?:alpha|beta|rc)[0-9]+)?)?|debian"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Final
 
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 NETWORK_PATTERN: Final = r"[0-9]+(?:\.[0-9]+){3}(?:/[0-9]{1,2})?(?::[0-9]{1,5}(?:/(?:tcp|udp))?)?"
 _PARTS: Final = re.compile(r"([0-9.]+(?:/[0-9]+)?)(?::([0-9]+)(?:/([a-z]+))?)?")

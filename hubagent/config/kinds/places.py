@@ -7,7 +7,7 @@ import re
 from pathlib import PurePosixPath
 from typing import Final
 
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 URL_PATH_PATTERN: Final = (
     r"/(?:[A-Za-z0-9_.~%+@:=,-][A-Za-z0-9_.~%+@:=,/-]*)?(?:\?[A-Za-z0-9_.~%+@:=,/&?-]*)?"

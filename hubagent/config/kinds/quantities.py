@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 SIZE_PATTERN: Final = r"([0-9]{1,15})(?:\.([0-9]{1,3}))?([kKmMgGtT])"
 DURATION_PATTERN: Final = (

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from hubagent.config.tree.nodes import Node, Plain, Text
-from hubagent.config.tree.refusal import RefusedError, closest, shown
-from hubagent.config.tree.walk import At
+from hubagent.config.tree import At, Node, Plain, RefusedError, Text, closest, shown
 
 Schema = dict[str, Any]
 

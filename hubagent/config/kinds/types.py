@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NewType
 
 from hubagent import layout
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 Hostname = NewType("Hostname", str)
 """A DNS host name: LDH labels joined by dots, lower case, no trailing dot, at most 253 characters

@@ -12,7 +12,7 @@ from hubagent.config.kinds.scalars import Kind
 from hubagent.config.kinds.traits import Traits
 from hubagent.config.made.notation import flow
 from hubagent.config.model import Config
-from hubagent.config.tree.walk import Path, spell
+from hubagent.config.tree import Path, spell
 
 _NOT_SET: Final = "not set"
 _CHANGED_UNSEEN: Final = " (changed)"  # two masked values look the same

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hubagent.config.tree.nodes import resolve
+from hubagent.config.tree import resolve
 
 _SAFE: Final = re.compile(
     r"[A-Za-z0-9/$(](?:[A-Za-z0-9 ._/@+$=()-]*[A-Za-z0-9._/@+$=()-])?(?::[A-Za-z0-9._/-]+)?"

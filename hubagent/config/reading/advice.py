@@ -7,8 +7,7 @@ from typing import Final
 
 from hubagent.config.model import Apply, Config, Disruptive, Hub
 from hubagent.config.reading.notices import Notice
-from hubagent.config.tree.refusal import closest
-from hubagent.config.tree.walk import spell
+from hubagent.config.tree import closest, spell
 from hubagent.traits import known, verdict
 
 _PAM: Final = (

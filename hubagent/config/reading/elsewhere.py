@@ -12,7 +12,7 @@ from hubagent.config.kinds.keys import keys_of
 from hubagent.config.kinds.scalars import Kind
 from hubagent.config.kinds.traits import CLASS_PATTERN
 from hubagent.config.model import Config
-from hubagent.config.tree.walk import Path
+from hubagent.config.tree import Path
 
 _FAMILIAR: Final = {
     "admin": "hub.admins",

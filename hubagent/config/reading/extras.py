@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hubagent.config.model import Hub
-from hubagent.config.tree.walk import Path
+from hubagent.config.tree import Path
 
 CREATE: Final = "extra_create_kwargs"
 HOST: Final = "extra_host_config"

@@ -19,9 +19,23 @@ from hubagent.config.model import Config
 from hubagent.config.reading.elsewhere import advice
 from hubagent.config.reading.rules import broken_rules
 from hubagent.config.reading.syntax import explain
-from hubagent.config.tree.nodes import Entries, Items, Node, Place, Text
-from hubagent.config.tree.refusal import MAX_FAULTS, RefusedError, shown
-from hubagent.config.tree.walk import At, Fault, Path, TooManyFaultsError, UnreadableError, Walk, spell
+from hubagent.config.tree import (
+    MAX_FAULTS,
+    At,
+    Entries,
+    Fault,
+    Items,
+    Node,
+    Path,
+    Place,
+    RefusedError,
+    Text,
+    TooManyFaultsError,
+    UnreadableError,
+    Walk,
+    shown,
+    spell,
+)
 from hubagent.errors import ConfigError
 from hubagent.ports import FileState
 

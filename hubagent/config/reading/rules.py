@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from hubagent.config.model import Apply, Config, Disruptive, Hub, Metrics, Server, TlsMode
 from hubagent.config.reading import extras
-from hubagent.config.tree.walk import Path
+from hubagent.config.tree import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from hubagent.config.tree.nodes import Place
+from hubagent.config.tree import Place
 
 
 @dataclass(frozen=True, slots=True)
