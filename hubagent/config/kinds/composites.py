@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubagent.config.kinds.keys import Key, keys_of
-from hubagent.config.kinds.scalars import MASK, Kind, Schema
+from hubagent.config.kinds.scalars import MASK, Key, Kind, Schema, keys_of
 from hubagent.config.tree import (
     At,
     Entries,

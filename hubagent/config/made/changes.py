@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hubagent.config.kinds.composites import MapOf, Named, Section
-from hubagent.config.kinds.keys import keys_of
-from hubagent.config.kinds.scalars import Kind
+from hubagent.config.kinds.scalars import Kind, keys_of
 from hubagent.config.kinds.traits import Traits
 from hubagent.config.made.notation import flow
 from hubagent.config.model import Config

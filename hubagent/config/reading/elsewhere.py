@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hubagent.config.kinds.composites import ListOf, Named, Section
-from hubagent.config.kinds.keys import keys_of
-from hubagent.config.kinds.scalars import Kind
+from hubagent.config.kinds.scalars import Kind, keys_of
 from hubagent.config.kinds.traits import CLASS_PATTERN
 from hubagent.config.model import Config
 from hubagent.config.tree import Path
