@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hubagent.config.kinds import networks, places, quantities, times, types
+from hubagent.config.kinds import networks, places, times, types
 from hubagent.config.kinds.scalars import Quantity, Word
 from hubagent.config.kinds.types import VARIABLE_PATTERN as VARIABLE_PATTERN
 from hubagent.config.kinds.types import parse_variable as parse_variable
@@ -43,22 +43,20 @@ def parse_kernel(text: str) -> str:
 
 def size(minimum: str, maximum: str) -> Quantity:
     """Bytes, from and to; a plain number is bytes."""
-    low, high = quantities.parse_size(minimum), quantities.parse_size(maximum)
+    low, high = types.parse_size(minimum), types.parse_size(maximum)
     label = f"size ({minimum} to {maximum})"
-    return Quantity(
-        label, quantities.parse_size, quantities.format_size, quantities.SIZE_PATTERN, low, high, plain=True
-    )
+    return Quantity(label, types.parse_size, types.format_size, types.SIZE_PATTERN, low, high, plain=True)
 
 
 def duration(minimum: str, maximum: str, *, zero: bool = False) -> Quantity:
     """Seconds, from and to; `zero` allows 0 too."""
-    low, high = quantities.parse_duration(minimum), quantities.parse_duration(maximum)
+    low, high = types.parse_duration(minimum), types.parse_duration(maximum)
     label = f"duration ({'0, or ' if zero else ''}{minimum} to {maximum})"
     return Quantity(
         label,
-        quantities.parse_duration,
-        quantities.format_duration,
-        quantities.DURATION_PATTERN,
+        types.parse_duration,
+        types.format_duration,
+        types.DURATION_PATTERN,
         low,
         high,
         zero=zero,
