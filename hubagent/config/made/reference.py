@@ -10,7 +10,7 @@ from typing import Final
 
 from hubagent.config.kinds.composites import ListOf, Named, Section
 from hubagent.config.kinds.scalars import Key, Kind, Word, keys_of
-from hubagent.config.made.notation import flow
+from hubagent.config.made.changes import flow
 from hubagent.config.model import Config
 from hubagent.ladder import Level
 
