@@ -8,7 +8,7 @@ import secrets as random
 from pathlib import Path
 
 from hubagent.config.model import Config, Hub, TlsMode
-from hubagent.config.reading.extras import extras
+from hubagent.config.reading.rules import extras
 from hubagent.config.reading.trait_files import secret_files, services_with_tokens
 from hubagent.converge import networks
 from hubagent.converge.docker_settings import docker_settings
