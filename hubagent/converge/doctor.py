@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubagent import limits
-from hubagent.config.reading import host_names
+from hubagent.config.reading.advice import judge_host
 from hubagent.converge.listening import Listening
 from hubagent.converge.observe import UNITS
 from hubagent.converge.outcome import Order, Prepared
@@ -163,7 +163,7 @@ def _host(ports: Ports, reconciler: Reconciler) -> Finding:
             remedy="set `host` in /etc/hubagent.yaml to this server's name",
         )
     addresses = ports.machine.addresses(host)
-    notice = host_names.judge(host, addresses)
+    notice = judge_host(host, addresses)
     if notice is None:
         return Finding("host", ok=True, found=host)
     remedy = "create its DNS entry, or correct `host`" if addresses == {} else ""
