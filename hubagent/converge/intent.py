@@ -20,7 +20,7 @@ from hubagent.errors import ConfigError, PreflightError, StorageError, Temporary
 from hubagent.ports import EngineFacts
 from hubagent.render import firewall
 from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired
-from hubagent.render.secrets import Secrets
+from hubagent.render.hub_files import Secrets
 from hubagent.render.tokens import with_tokens_of
 from hubagent.state import words
 from hubagent.state.model import Component

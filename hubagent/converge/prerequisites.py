@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hubagent.config.model import Config, Hub, TlsMode
 from hubagent.config.reading.rules import extras
-from hubagent.config.reading.trait_files import secret_files, services_with_tokens
 from hubagent.converge import networks
 from hubagent.converge.docker_settings import docker_settings
 from hubagent.converge.ports import Ports
@@ -17,7 +16,7 @@ from hubagent.errors import PreflightError
 from hubagent.ports import CertificateFacts
 from hubagent.render import firewall, hub_files
 from hubagent.render.generation import FIREWALL_FILE, HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired, Facts
-from hubagent.render.secrets import Secrets
+from hubagent.render.hub_files import Secrets, secret_files, services_with_tokens
 
 _RENEW_BEFORE_S = 30 * 86400.0
 _MAX_SECRET_BYTES = 64 * 1024

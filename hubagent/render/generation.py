@@ -14,7 +14,7 @@ from hubagent.config.model import Config, Metrics, Server, TlsMode
 from hubagent.layout import HUB_USER, PROXY_PORT, Layout, bridge_of
 from hubagent.ports import CertificateFacts
 from hubagent.render import firewall, hub_files, nginx
-from hubagent.render.secrets import Secrets
+from hubagent.render.hub_files import Secrets
 from hubagent.state.model import Component
 
 

@@ -10,7 +10,7 @@ from hubagent.config.model import Config
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY
 from hubagent.ports import ActiveState, CertificateFacts, LoadState, UnitState
 from hubagent.render.generation import Desired, Facts, Templates, desired
-from hubagent.render.secrets import Secrets
+from hubagent.render.hub_files import Secrets
 from hubagent.state.model import Component
 from hubagent.state.observed import Observed
 
