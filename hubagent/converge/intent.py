@@ -19,9 +19,8 @@ from hubagent.converge.quarantine import Quarantine
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.ports import EngineFacts
 from hubagent.render import firewall
-from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired
+from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired, with_tokens_of
 from hubagent.render.hub_files import Secrets
-from hubagent.render.tokens import with_tokens_of
 from hubagent.state import words
 from hubagent.state.model import Component
 from hubagent.state.status import Problem, Reason
