@@ -9,8 +9,7 @@ from hubagent.converge.ports import Ports
 from hubagent.errors import HubagentError
 from hubagent.layout import HUB_PORT, PORT_HOLDER, PROXY_API_PORT, PROXY_METRICS_PORT, PROXY_PORT
 from hubagent.ports import JobResult, Listener, UnitState, UnitVerb
-from hubagent.state.model import Component
-from hubagent.state.observed import ClosedPort
+from hubagent.state.model import ClosedPort, Component
 
 _LOOPBACK: Final = "127.0.0.1"
 _ANY: Final = "0.0.0.0"  # noqa: S104 (what others listen on)

@@ -15,8 +15,7 @@ from hubagent.converge.ports import Ports
 from hubagent.errors import HubagentError, TemporaryError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
 from hubagent.ports import EngineFacts, UnitState
-from hubagent.state.model import Component
-from hubagent.state.observed import Observed
+from hubagent.state.model import Component, Observed
 
 UNITS: Mapping[Component, str] = {
     Component.FIREWALL: FIREWALL,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hubagent.converge.intent import Intent
-from hubagent.state.model import Plan
-from hubagent.state.observed import Observed
+from hubagent.state.model import Observed, Plan
 from hubagent.state.status import Problem, Result
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from hubagent.config.model import Config, Disruptive, Drift
 from hubagent.converge.outcome import Order
 from hubagent.converge.window import contains
-from hubagent.state.model import Component
-from hubagent.state.observed import ClosedPort, Observed
+from hubagent.state.model import ClosedPort, Component, Observed
 from hubagent.state.status import Problem, Reason
 
 

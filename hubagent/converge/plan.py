@@ -11,8 +11,7 @@ from hubagent.config.model import Drift
 from hubagent.ladder import Level
 from hubagent.ports import ActiveState
 from hubagent.render.generation import Desired
-from hubagent.state.model import Component, Plan, Step, Verb
-from hubagent.state.observed import Observed
+from hubagent.state.model import Component, Observed, Plan, Step, Verb
 
 
 @dataclass(frozen=True, slots=True)

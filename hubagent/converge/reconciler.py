@@ -37,8 +37,7 @@ from hubagent.errors import (
 )
 from hubagent.ladder import Level
 from hubagent.render.generation import Desired
-from hubagent.state.model import Plan
-from hubagent.state.observed import Observed
+from hubagent.state.model import Observed, Plan
 from hubagent.state.status import Problem, Reason, Result
 
 log = logging.getLogger(__name__)
