@@ -39,9 +39,9 @@ from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
 from hubagent.converge.preflight import Preflight
-from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests
+from hubagent.converge.retry import Quarantine
 from hubagent.converge.survey import Survey
 from hubagent.converge.triggers import Trigger, Triggers
 from hubagent.converge.verify import Verifier

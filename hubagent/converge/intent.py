@@ -13,9 +13,8 @@ from hubagent.config.reading.loader import MAX_BYTES, check_ownership, load
 from hubagent.converge.docker_settings import docker_config
 from hubagent.converge.generations import Generations
 from hubagent.converge.ports import Ports
-from hubagent.converge.postponed import Postponed
 from hubagent.converge.prerequisites import gather, read_secrets
-from hubagent.converge.quarantine import Quarantine
+from hubagent.converge.retry import Postponed, Quarantine
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.ports import EngineFacts
 from hubagent.render import firewall

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from hubagent.converge.allowance import Allowance
 from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.ports import Ports
+from hubagent.converge.retry import Allowance
 from hubagent.errors import DeadlineError, JobDeadlineError, PreflightError, StorageError, UnitError
 from hubagent.layout import HUB_TEST, NGINX_TEST
 from hubagent.limits import EDIT_NEEDS_BYTES

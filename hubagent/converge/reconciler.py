@@ -24,9 +24,7 @@ from hubagent.converge.outcome import Order, Outcome, Prepared
 from hubagent.converge.permission import may_disrupt, noteworthy, refusal
 from hubagent.converge.plan import Policy, drift, plan
 from hubagent.converge.ports import Ports
-from hubagent.converge.postponed import Postponed
-from hubagent.converge.quarantine import Held, Quarantine
-from hubagent.converge.retry import Recovery
+from hubagent.converge.retry import Held, Postponed, Quarantine, Recovery
 from hubagent.converge.unable import reason as reason_of
 from hubagent.converge.unable import unable
 from hubagent.errors import (

@@ -19,8 +19,8 @@ from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
 from hubagent.converge.preflight import Preflight
-from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
+from hubagent.converge.retry import Quarantine
 from hubagent.converge.survey import Pools, Survey
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
