@@ -30,7 +30,7 @@ from hubagent.agent.user_servers import UserServers
 from hubagent.agent.watchdog_clock import Progress, with_watchdog
 from hubagent.backoff import Backoff
 from hubagent.config.model import Metrics as ServedMetrics
-from hubagent.converge import networks
+from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.generations import Generations
@@ -207,7 +207,9 @@ class Agent:
         self._answer_scrapes(ServedMetrics())
         self.metrics.reconcile_finished(outcome.result, self.ports.clock.monotonic() - begun_s)
         if outcome.prepared is not None:
-            self.user_servers.avoid(networks.unsuitable(self.ports, outcome.prepared.intent.config))
+            self.user_servers.avoid(
+                surroundings.unsuitable_networks(self.ports, outcome.prepared.intent.config)
+            )
         status = self.survey.status(outcome)
         self.metrics.set_status(status)
         self._publish(status)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from hubagent.config.made.changes import Change, changes
 from hubagent.config.model import Config
 from hubagent.config.reading.loader import MAX_BYTES, check_ownership, load
-from hubagent.converge.docker_settings import docker_config
 from hubagent.converge.generations import Generations
 from hubagent.converge.ports import Ports
 from hubagent.converge.prerequisites import gather, read_secrets
 from hubagent.converge.retry import Postponed, Quarantine
+from hubagent.converge.surroundings import docker_config
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.ports import EngineFacts
 from hubagent.render import firewall

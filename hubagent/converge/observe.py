@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hubagent.config.model import Metrics
-from hubagent.converge import observed_firewall, release
+from hubagent.converge import release, surroundings
 from hubagent.converge.generations import Generations
 from hubagent.converge.listening import Listening
-from hubagent.converge.observed_docker import DockerFacts
 from hubagent.converge.ports import Ports
+from hubagent.converge.surroundings import DockerFacts
 from hubagent.errors import HubagentError, TemporaryError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
 from hubagent.ports import EngineFacts, UnitState
@@ -55,7 +55,7 @@ class Observer:
         in_force = self._generations.in_force()
         units = {component: self._ports.units.unit(name) for component, name in UNITS.items()}
         routes = self.routes()
-        filter_fault = observed_firewall.fault(self._ports)
+        filter_fault = surroundings.rules_fault(self._ports)
         return Observed(
             generation=in_force.number if in_force else None,
             digest=in_force.digest if in_force else None,
@@ -104,7 +104,7 @@ class Observer:
         if component is Component.NGINX:
             return self.nginx_marker()
         if component is Component.FIREWALL:
-            return observed_firewall.loaded(self._ports)
+            return surroundings.loaded_rules(self._ports)
         if unit.main_pid == 0:
             return None
         return self._line(_LOADED[component], 0) or None
