@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.door import Door
-from hubagent.converge.listening import Listening
-from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
+from hubagent.converge.observe import MARKER_PATH, UNITS, Listening, Observer
 from hubagent.converge.ports import Ports
 from hubagent.converge.retry import Allowance
 from hubagent.errors import DeadlineError, HubagentError, TemporaryError, UnitError, VerifyError
