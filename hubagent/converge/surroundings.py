@@ -58,11 +58,14 @@ def docker_config(ports: Ports, engine: EngineFacts | None) -> bytes | None:
         value = _parsed(content)
     except ValueError:
         return None
+    rest = {key: one for key, one in value.items() if key != _LIVE_RESTORE}
+    written = _dumped({**rest, _LIVE_RESTORE: True})
     if _is_in_swarm(ports, engine, value):
-        return _without(value) if _is_ours(content, value) else None
+        is_ours = value.get(_LIVE_RESTORE) is True and content == written
+        return _dumped(rest) if is_ours else None
     if _LIVE_RESTORE in value:
         return content if value[_LIVE_RESTORE] is True else None
-    return _with(value) if engine is not None else None
+    return written if engine is not None else None
 
 
 def _is_in_swarm(ports: Ports, engine: EngineFacts | None, settings: Mapping[str, Any]) -> bool:
@@ -74,20 +77,6 @@ def _is_in_swarm(ports: Ports, engine: EngineFacts | None, settings: Mapping[str
         return ports.files.read(folder / "swarm/docker-state.json", max_bytes=_MAX_SETTINGS_BYTES) is not None
     except StorageError:
         return False
-
-
-def _is_ours(content: bytes, value: Mapping[str, Any]) -> bool:
-    """Whether hubagent wrote live-restore there: last, and the whole as it writes it."""
-    rest = {key: one for key, one in value.items() if key != _LIVE_RESTORE}
-    return value.get(_LIVE_RESTORE) is True and content == _with(rest)
-
-
-def _with(value: Mapping[str, Any]) -> bytes:
-    return _dumped({**value, _LIVE_RESTORE: True})
-
-
-def _without(value: Mapping[str, Any]) -> bytes:
-    return _dumped({key: one for key, one in value.items() if key != _LIVE_RESTORE})
 
 
 def _dumped(value: Mapping[str, Any]) -> bytes:
