@@ -32,13 +32,12 @@ from hubagent.backoff import Backoff
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
-from hubagent.converge.candidate import Candidates
+from hubagent.converge.candidate import Candidates, Preflight
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import Declared
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
-from hubagent.converge.preflight import Preflight
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests
 from hubagent.converge.retry import Quarantine

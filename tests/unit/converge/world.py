@@ -13,12 +13,11 @@ from typing import Any
 import hubagent
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
-from hubagent.converge.candidate import Candidates
+from hubagent.converge.candidate import Candidates, Preflight
 from hubagent.converge.generations import Generations
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
-from hubagent.converge.preflight import Preflight
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.retry import Quarantine
 from hubagent.converge.survey import Pools, Survey
