@@ -21,8 +21,7 @@ from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents
 from hubagent.converge.observe import Observer
 from hubagent.converge.outcome import Order, Outcome, Prepared
-from hubagent.converge.permission import may_disrupt, noteworthy, refusal
-from hubagent.converge.plan import Policy, drift, plan
+from hubagent.converge.plan import Policy, drift, may_disrupt, noteworthy, plan, refusal
 from hubagent.converge.ports import Ports
 from hubagent.converge.retry import Held, Postponed, Quarantine, Recovery
 from hubagent.converge.unable import reason as reason_of
