@@ -35,8 +35,8 @@ from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates, Preflight
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import Declared
+from hubagent.converge.intent import Order, Outcome
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests

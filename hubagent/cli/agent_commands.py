@@ -24,7 +24,7 @@ from hubagent.cli.doctor_report import doctor_json, doctor_text
 from hubagent.cli.plan_report import plan_json, preview_text
 from hubagent.cli.status import exit_code, show
 from hubagent.converge.doctor import examine
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.converge.requests import Request, Requests
 from hubagent.errors import BusyError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout

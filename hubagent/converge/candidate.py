@@ -12,7 +12,7 @@ from typing import Final
 
 from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.generations import Generations
-from hubagent.converge.outcome import Prepared
+from hubagent.converge.intent import Prepared
 from hubagent.converge.ports import Ports
 from hubagent.converge.retry import Allowance
 from hubagent.errors import (

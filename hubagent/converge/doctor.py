@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from hubagent import limits
 from hubagent.config.reading.advice import judge_host
+from hubagent.converge.intent import Order, Prepared
 from hubagent.converge.observe import UNITS, Listening
-from hubagent.converge.outcome import Order, Prepared
 from hubagent.converge.ports import Ports
 from hubagent.converge.reconciler import Reconciler
 from hubagent.errors import HubagentError

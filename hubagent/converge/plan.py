@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hubagent.codec import json_object
 from hubagent.config.made.changes import Change
 from hubagent.config.model import Config, Disruptive, Drift, Window
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.ladder import Level
 from hubagent.ports import ActiveState
 from hubagent.render.generation import Desired

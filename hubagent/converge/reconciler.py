@@ -18,9 +18,8 @@ from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
 from hubagent.converge.events import Recorder
 from hubagent.converge.generations import Generations, Switch
-from hubagent.converge.intent import Intent, Intents
+from hubagent.converge.intent import Intent, Intents, Order, Outcome, Prepared
 from hubagent.converge.observe import Observer
-from hubagent.converge.outcome import Order, Outcome, Prepared
 from hubagent.converge.plan import Policy, drift, may_disrupt, noteworthy, plan, refusal
 from hubagent.converge.ports import Ports
 from hubagent.converge.retry import Held, Postponed, Quarantine, Recovery

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hubagent.converge.intent import Intent
-from hubagent.converge.outcome import Outcome
+from hubagent.converge.intent import Intent, Outcome
 from hubagent.errors import ContainerError, DeadlineError, HubagentError, StorageError, UnitError
 from hubagent.state.status import Problem, Reason, Result
 

@@ -10,7 +10,7 @@ import pytest
 
 from hubagent.config.model import Drift
 from hubagent.converge.doctor import examine
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.converge.surroundings import network_fault
 from hubagent.layout import BRIDGE, DOCKER, FIREWALL, bridge_of
 from hubagent.ports import ActiveState, Network, UnitVerb
