@@ -10,10 +10,10 @@ from hubagent import limits
 from hubagent.converge import entrance, figures, image_problems, server_problems
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
+from hubagent.converge.in_force import declared_images, running_servers
 from hubagent.converge.intent import Outcome, Prepared
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.ports import Ports
-from hubagent.converge.running_servers import declared_images, running_servers
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
     HUB_PORT,
