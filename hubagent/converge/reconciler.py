@@ -16,12 +16,11 @@ from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
-from hubagent.converge.events import Recorder
 from hubagent.converge.generations import Generations, Switch
 from hubagent.converge.intent import Intent, Intents, Order, Outcome, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.plan import Policy, drift, may_disrupt, noteworthy, plan, refusal
-from hubagent.converge.ports import Ports
+from hubagent.converge.ports import Ports, Recorder
 from hubagent.converge.retry import Held, Postponed, Quarantine, Recovery
 from hubagent.converge.unable import reason as reason_of
 from hubagent.converge.unable import unable
