@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from hubagent import limits
-from hubagent.converge import entrance, figures, image_problems, server_problems
+from hubagent.converge import entrance, figures, problems, server_problems
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import declared_images, running_servers
@@ -120,7 +120,7 @@ class Survey:
                 *self._entrance.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *self._said_by_the_hub(),
-                *image_problems.problems(declared_images(in_force) if in_force else {}, images, self._absent),
+                *problems.image_problems(declared_images(in_force) if in_force else {}, images, self._absent),
                 *server_problems.problems(
                     self._pools.fault() if self._pools else "",
                     pools,

@@ -15,7 +15,7 @@ _DOING: Final = {
 }
 
 
-def problems(
+def image_problems(
     declared: Mapping[str, str],
     images: Sequence[ImageStatus] | None,
     absent: Collection[str],
