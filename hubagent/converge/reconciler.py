@@ -21,9 +21,8 @@ from hubagent.converge.intent import Intent, Intents, Order, Outcome, Prepared
 from hubagent.converge.observe import Observer
 from hubagent.converge.plan import Policy, drift, may_disrupt, noteworthy, plan, refusal
 from hubagent.converge.ports import Ports, Recorder
+from hubagent.converge.problems import reason_of, unable
 from hubagent.converge.retry import Held, Postponed, Quarantine, Recovery
-from hubagent.converge.unable import reason as reason_of
-from hubagent.converge.unable import unable
 from hubagent.errors import (
     DeadlineError,
     HubagentError,

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from hubagent import limits
-from hubagent.converge import entrance, figures, problems, server_problems
+from hubagent.converge import entrance, figures
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import declared_images, running_servers
 from hubagent.converge.intent import Outcome, Prepared
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.ports import Ports
+from hubagent.converge.problems import image_problems, server_problems
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
     HUB_PORT,
@@ -120,8 +121,8 @@ class Survey:
                 *self._entrance.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *self._said_by_the_hub(),
-                *problems.image_problems(declared_images(in_force) if in_force else {}, images, self._absent),
-                *server_problems.problems(
+                *image_problems(declared_images(in_force) if in_force else {}, images, self._absent),
+                *server_problems(
                     self._pools.fault() if self._pools else "",
                     pools,
                     self._pools.failed_trials() if self._pools else {},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.converge import server_problems
+from hubagent.converge.problems import server_problems
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.ports import Container
 from hubagent.state.status import PoolStatus, Reason
@@ -109,8 +109,8 @@ def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 home is waiting"), (3, "3 homes are waiting")])
 def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, words: str) -> None:
-    assert server_problems.problems("", (), {}) == ()
-    (problem,) = server_problems.problems("", (), {}, homes_waiting=count)
+    assert server_problems("", (), {}) == ()
+    (problem,) = server_problems("", (), {}, homes_waiting=count)
     assert problem.reason is Reason.HOME
     assert problem.message.startswith(words)
     assert "hubagent homes" in problem.message
