@@ -157,9 +157,7 @@ class Agent:
             observer,
             version=hubagent.__version__,
             pid=os.getpid(),
-            pools=self.user_servers,
-            images=self.user_servers.images,
-            homes_waiting=self.user_servers.homes_waiting,
+            user_servers=self.user_servers,
         )
         self._failures = 0  # of checks that are worth a retry, in a row
 

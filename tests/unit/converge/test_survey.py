@@ -10,14 +10,14 @@ import pytest
 from hubagent.converge.problems import server_problems
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.ports import Container
-from hubagent.state.status import PoolStatus, Reason
+from hubagent.state.status import ImageStatus, PoolStatus, Reason
 from tests.unit.converge.world import CONFIG, World
 
 WARM = CONFIG + "servers: {julia: {warm: {ready: 2}}}\n"
 
 
 class Pools:
-    """`survey.Pools` as it is told to be."""
+    """`survey.UserServers` as it is told to be."""
 
     def __init__(self, *pools: PoolStatus, users: Mapping[str, str] | None = None) -> None:
         self.pools = pools
@@ -36,6 +36,12 @@ class Pools:
 
     def users(self) -> Mapping[str, str]:
         return self._users
+
+    def images(self) -> tuple[ImageStatus, ...]:
+        return ()
+
+    def homes_waiting(self) -> int:
+        return 0
 
 
 def container(number: int, *, state: str = "running", **labels: str) -> Container:

@@ -20,7 +20,7 @@ from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.ports import Ports
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.retry import Quarantine
-from hubagent.converge.survey import Pools, Survey
+from hubagent.converge.survey import Survey, UserServers
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
 from hubagent.layout import (
@@ -78,7 +78,7 @@ class World:
         config: str = CONFIG,
         *,
         files: MemoryFileStore | None = None,
-        pools: Pools | None = None,
+        pools: UserServers | None = None,
         clock: ManualClock | None = None,
     ) -> None:
         self.layout = Layout()
@@ -163,7 +163,7 @@ class World:
             observer,
             version=hubagent.__version__,
             pid=os.getpid(),
-            pools=self._pools,
+            user_servers=self._pools,
         )
 
     def lose_power(self, survivors: Survivors) -> None:
