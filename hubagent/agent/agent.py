@@ -125,8 +125,13 @@ class Agent:
         self.ports = with_watchdog(plain, self.progress)
         self.generations = Generations(self.ports.files, layout)
         self.requests = Requests(self.ports.files, layout)
-        observer = Observer(self.ports, self.generations, version=hubagent.__version__)
         self._serving: ServedMetrics | None = None
+        observer = Observer(
+            self.ports,
+            self.generations,
+            version=hubagent.__version__,
+            served_metrics=self._served_metrics,
+        )
         self.reconciler = Reconciler(
             self.ports,
             generations=self.generations,
@@ -141,7 +146,6 @@ class Agent:
                 on_job=self.metrics.unit_job,
             ),
             recorder=self.metrics,
-            served_metrics=self._served_metrics,
         )
         self.user_servers = UserServers(
             layout,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,8 +66,17 @@ _RELEASE = re.compile(r"([0-9A-Za-z.+~:-]{1,64}) ([0-9a-f]{64})")
 class Observer:
     """Reads the machine; never changes anything. UnitError when systemd does not answer."""
 
-    def __init__(self, ports: Ports, generations: Generations, *, version: str) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        generations: Generations,
+        *,
+        version: str,
+        served_metrics: Callable[[], Metrics | None],
+    ) -> None:
+        """`served_metrics` is where our own metrics are served now; None when they are not."""
         self._ports = ports
+        self._served_metrics = served_metrics
         self._version = version  # the agent's own
         self._generations = generations
         self._listening = Listening(ports)
@@ -76,9 +85,7 @@ class Observer:
         self._incurable: str | None = None
         self.docker = DockerFacts(ports)
 
-    def observe(
-        self, *, statics: Iterable[str], metrics: Metrics | None, engine: EngineFacts | None
-    ) -> Observed:
+    def observe(self, *, statics: Iterable[str], engine: EngineFacts | None) -> Observed:
         in_force = self._generations.in_force()
         units = {component: self._ports.units.unit(name) for component, name in UNITS.items()}
         routes = self.routes()
@@ -93,7 +100,7 @@ class Observer:
             loaded={component: self.loaded(component, units[component]) for component in UNITS},
             routes=len(routes) if routes is not None else None,
             hub_route=_has_hub_route(routes),
-            metrics=metrics,
+            metrics=self._served_metrics(),
             live_restore=None if engine is None else engine.live_restore,
             docker_failed=engine is None and self.docker.has_failed(),
             altered={Component.FIREWALL: filter_fault} if filter_fault else {},

@@ -140,7 +140,9 @@ class World:
         )
         self.ports = ports = self.with_ports(reached)
         self.generations = Generations(ports.files, self.layout)
-        observer = Observer(ports, self.generations, version="1.0")
+        observer = Observer(
+            ports, self.generations, version="1.0", served_metrics=lambda: self.served_metrics
+        )
         self.reconciler = Reconciler(
             ports,
             generations=self.generations,
@@ -155,7 +157,6 @@ class World:
                 on_job=self.metrics.unit_job,
             ),
             recorder=self.metrics,
-            served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(
             ports,
