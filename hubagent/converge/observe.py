@@ -41,10 +41,7 @@ UNITS: Mapping[Component, str] = {
 }
 _CERTIFICATE_S = 15.0
 MARKER_PATH = "/-/hubagent"
-_LOADED = {
-    Component.HUB: "run/jupyterhub/loaded",
-    Component.PROXY: "run/configurable-http-proxy/loaded",
-}
+_LOADED = {Component.HUB: "run/jupyterhub/loaded", Component.PROXY: "run/configurable-http-proxy/loaded"}
 _HUB_NOTICE = "run/jupyterhub/notice"
 _RELEASES = {
     Component.HUB: "usr/lib/hubagent-jupyterhub/release",
@@ -157,8 +154,7 @@ class Observer:
         return behind(running, installed, agent_version=self._version)
 
     def _outdated(self, units: Mapping[Component, UnitState]) -> dict[Component, str]:
-        found = {component: self.outdated(component, unit) for component, unit in units.items()}
-        return {component: words for component, words in found.items() if words}
+        return {one: words for one, unit in units.items() if (words := self.outdated(one, unit))}
 
     def nginx_marker(self) -> str | None:
         """What nginx answers on a fresh connection; on port 80, where no name has to match."""
@@ -239,7 +235,7 @@ class Listening:
 
     def holder(self, address: str, port: int) -> str:
         """Who listens there, in words for a person; empty when nobody does."""
-        return who_listens(self._ports, port) if self._there(address, port) else ""
+        return self._who_listens(port) if self._there(address, port) else ""
 
     def taken(self, component: Component, unit: UnitState, gateway: str) -> str:
         """Which of the unit's ports somebody else has, and who, in words; empty when none."""
@@ -257,22 +253,21 @@ class Listening:
 
     def _proxy_answers(self) -> bool:
         try:
-            url = f"http://{_LOOPBACK}:{PROXY_PORT}/_chp_healthz"
-            return self._ports.probe.request(url).status == 200
+            return self._ports.probe.request(f"http://{_LOOPBACK}:{PROXY_PORT}/_chp_healthz").status == 200
         except HubagentError:
             return False
 
-
-def who_listens(ports: Ports, port: int) -> str:
-    """Program, pid and unit of whoever listens on this port, in words for a person. The agent may not look into
-    others' processes, so a unit that may do only that is asked."""
-    try:
-        done = ports.units.run(UnitVerb.START, PORT_HOLDER.format(port=port), timeout_s=_ASKED_FOR_S)
-        state = ports.files.read(ports.layout.port_holder, max_bytes=_MAX_HOLDER_BYTES)
-    except HubagentError:
-        done, state = JobResult.FAILED, None
-    told = state.content.decode(errors="replace").strip() if state and done is JobResult.DONE else ""
-    return told or ports.machine.listener(port) or "another program"
+    def _who_listens(self, port: int) -> str:
+        """Program, pid and unit of whoever listens on this port, in words for a person. The agent may not look into
+        others' processes, so a unit that may do only that is asked."""
+        ports = self._ports
+        try:
+            done = ports.units.run(UnitVerb.START, PORT_HOLDER.format(port=port), timeout_s=_ASKED_FOR_S)
+            state = ports.files.read(ports.layout.port_holder, max_bytes=_MAX_HOLDER_BYTES)
+        except HubagentError:
+            done, state = JobResult.FAILED, None
+        told = state.content.decode(errors="replace").strip() if state and done is JobResult.DONE else ""
+        return told or ports.machine.listener(port) or "another program"
 
 
 @dataclass(frozen=True, slots=True)

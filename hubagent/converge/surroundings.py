@@ -225,9 +225,8 @@ class DockerFacts:
 
     def problems(self, engine: EngineFacts | None) -> tuple[str, ...]:
         """In words, with what to do."""
-        return () if engine is None else tuple(self._said(engine))
-
-    def _said(self, engine: EngineFacts) -> list[str]:
+        if engine is None:
+            return ()
         settings, path = docker_settings(self._ports), self._ports.layout.docker_config
         found = []
         if engine.in_swarm:
@@ -249,7 +248,7 @@ class DockerFacts:
                 "Docker maps users (userns-remap): homes belong to other users than servers run as. Remove it from"
                 f" {path}"
             )
-        return found
+        return tuple(found)
 
 
 def loaded_rules(ports: Ports) -> str | None:
