@@ -16,9 +16,8 @@ import yaml
 
 from hubagent.config.kinds.composites import Section
 from hubagent.config.model import Config
-from hubagent.config.reading.elsewhere import advice
+from hubagent.config.reading.hints import explain, where_it_belongs
 from hubagent.config.reading.rules import broken_rules
-from hubagent.config.reading.syntax import explain
 from hubagent.config.tree import (
     MAX_FAULTS,
     At,
@@ -59,7 +58,7 @@ def load(content: bytes, *, path: str, in_force: bool = False) -> Config:
         root = parse_document(content)
     except DocumentError as error:
         raise _config_error([Fault(place, (), message) for place, message in error.faults], path) from None
-    walk = Walk(advice, in_force)
+    walk = Walk(where_it_belongs, in_force)
     config = Config()
     try:
         config = _ROOT.read(root, At(walk))
