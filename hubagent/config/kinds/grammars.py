@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hubagent.config.kinds import networks, places, times, types
+from hubagent.config.kinds import places, times, types
 from hubagent.config.kinds.scalars import Quantity, Word
 from hubagent.config.kinds.types import VARIABLE_PATTERN as VARIABLE_PATTERN
 from hubagent.config.kinds.types import parse_variable as parse_variable
@@ -72,7 +72,7 @@ AUTHENTICATOR: Final = Word("authenticator", types.parse_authenticator, types.AU
 TITLE: Final = Word("line of text", types.parse_text, None, "Julia (Jupyter and Pluto)")
 VARIABLE_VALUE: Final = Word("text", types.parse_value, None, numbers=True)
 
-OPEN_NETWORK: Final = Word("network", networks.parse_network, networks.NETWORK_PATTERN, "10.1.2.0/24")
+OPEN_NETWORK: Final = Word("network", places.parse_network, places.NETWORK_PATTERN, "10.1.2.0/24")
 
 TIME: Final = Word("time of the day", times.parse_time, times.TIME_PATTERN, '"08:45"')
 WINDOW: Final = Word("window", times.parse_window, times.WINDOW_PATTERN, '"03:00-05:00"')

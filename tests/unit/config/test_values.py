@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubagent.config.kinds.networks import parse_network
+from hubagent.config.kinds.places import parse_network
 from hubagent.config.kinds.times import format_days, parse_days
 from hubagent.config.kinds.types import (
     format_duration,
