@@ -1,7 +1,7 @@
 #!/bin/sh
 # Say in FOLDER/release what is in the folder: `VERSION SHA256`, the hash over all its files.
 #   packaging/release.sh FOLDER VERSION
-# Services read it when they start; the agent compares it with what is installed (hubagent/converge/release.py).
+# Services read it when they start; the agent compares it with what is installed (hubagent/converge/observe.py).
 set -eu
 cd "$1"
 rm -f release

@@ -30,18 +30,17 @@ from hubagent.agent.user_servers import UserServers
 from hubagent.agent.watchdog_clock import Progress, with_watchdog
 from hubagent.backoff import Backoff
 from hubagent.config.model import Metrics as ServedMetrics
-from hubagent.converge import networks
+from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
-from hubagent.converge.candidate import Candidates
+from hubagent.converge.candidate import Candidates, Preflight
 from hubagent.converge.generations import Generations
 from hubagent.converge.in_force import Declared
+from hubagent.converge.intent import Order, Outcome
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
-from hubagent.converge.preflight import Preflight
-from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
 from hubagent.converge.requests import Requests
+from hubagent.converge.retry import Quarantine
 from hubagent.converge.survey import Survey
 from hubagent.converge.triggers import Trigger, Triggers
 from hubagent.converge.verify import Verifier
@@ -126,8 +125,13 @@ class Agent:
         self.ports = with_watchdog(plain, self.progress)
         self.generations = Generations(self.ports.files, layout)
         self.requests = Requests(self.ports.files, layout)
-        observer = Observer(self.ports, self.generations, version=hubagent.__version__)
         self._serving: ServedMetrics | None = None
+        observer = Observer(
+            self.ports,
+            self.generations,
+            version=hubagent.__version__,
+            served_metrics=self._served_metrics,
+        )
         self.reconciler = Reconciler(
             self.ports,
             generations=self.generations,
@@ -142,7 +146,6 @@ class Agent:
                 on_job=self.metrics.unit_job,
             ),
             recorder=self.metrics,
-            served_metrics=self._served_metrics,
         )
         self.user_servers = UserServers(
             layout,
@@ -158,9 +161,7 @@ class Agent:
             observer,
             version=hubagent.__version__,
             pid=os.getpid(),
-            pools=self.user_servers,
-            images=self.user_servers.images,
-            homes_waiting=self.user_servers.homes_waiting,
+            user_servers=self.user_servers,
         )
         self._failures = 0  # of checks that are worth a retry, in a row
 
@@ -207,7 +208,9 @@ class Agent:
         self._answer_scrapes(ServedMetrics())
         self.metrics.reconcile_finished(outcome.result, self.ports.clock.monotonic() - begun_s)
         if outcome.prepared is not None:
-            self.user_servers.avoid(networks.unsuitable(self.ports, outcome.prepared.intent.config))
+            self.user_servers.avoid(
+                surroundings.unsuitable_networks(self.ports, outcome.prepared.intent.config)
+            )
         status = self.survey.status(outcome)
         self.metrics.set_status(status)
         self._publish(status)

@@ -16,7 +16,7 @@ from hubagent.backup.named_files import named_files
 from hubagent.backup.ports import Databases, Trees
 from hubagent.config.model import Config
 from hubagent.config.reading import loader
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.loader import MAX_BYTES
 from hubagent.errors import ConfigError
 from hubagent.layout import LABEL_USER, Layout
 from hubagent.naming import volume_name

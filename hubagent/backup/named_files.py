@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hubagent.config.model import Config, TlsMode
-from hubagent.config.reading import trait_files
 from hubagent.layout import Layout
+from hubagent.render import hub_files
 
 
 def named_files(config: Config, layout: Layout) -> tuple[Path, ...]:
@@ -18,5 +18,5 @@ def named_files(config: Config, layout: Layout) -> tuple[Path, ...]:
     if metrics is not None:
         found += [metrics.certificate, metrics.key]
     named = {Path(path) for path in found if path is not None}
-    named |= {Path(path) for path in trait_files.named_files(hub.traits)}
+    named |= {Path(path) for path in hub_files.named_files(hub.traits)}
     return tuple(sorted(layout.root.joinpath(*path.parts[1:]) for path in named))

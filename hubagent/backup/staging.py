@@ -12,7 +12,7 @@ from hubagent.backup.manifest import Manifest
 from hubagent.backup.named_files import named_files
 from hubagent.backup.ports import Trees
 from hubagent.config.reading import loader
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.loader import MAX_BYTES
 from hubagent.errors import BackupError, ConfigError, ContainerError
 from hubagent.layout import HUB_USER, LABEL_ACCOUNT, LABEL_USER, Layout
 from hubagent.pool import owners

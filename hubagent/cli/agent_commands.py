@@ -24,13 +24,12 @@ from hubagent.cli.doctor_report import doctor_json, doctor_text
 from hubagent.cli.plan_report import plan_json, preview_text
 from hubagent.cli.status import exit_code, show
 from hubagent.converge.doctor import examine
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.converge.requests import Request, Requests
-from hubagent.converge.status_file import last_status
 from hubagent.errors import BusyError, HubagentError, TemporaryError, UsageError
 from hubagent.layout import Layout
 from hubagent.state.status import Status
-from hubagent.state.status_json import from_json, to_json
+from hubagent.state.status_json import from_json, last_status, to_json
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,8 @@ from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.net import name_lookup
 from hubagent.cli import console
 from hubagent.config.model import Config
-from hubagent.config.reading import host_names
-from hubagent.config.reading.advice import advice
-from hubagent.config.reading.loader import load
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.advice import advice, judge_host
+from hubagent.config.reading.loader import MAX_BYTES, load
 from hubagent.errors import ConfigError
 from hubagent.layout import Layout
 from hubagent.text import clean
@@ -38,6 +36,6 @@ def check(arguments: argparse.Namespace, layout: Layout) -> int:
 
 def say_where_it_leads(config: Config) -> None:
     """Before people are locked out under every other name."""
-    notice = host_names.judge(config.host, name_lookup.addresses(config.host)) if config.host else None
+    notice = judge_host(config.host, name_lookup.addresses(config.host)) if config.host else None
     if notice is not None:
         console.complain(notice)

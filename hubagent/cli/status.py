@@ -9,12 +9,11 @@ from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.machine.clock import SystemClock
 from hubagent.cli import console
 from hubagent.cli.status_report import status_text
-from hubagent.converge.status_file import last_status
 from hubagent.errors import TemporaryError
 from hubagent.layout import Layout
 from hubagent.ports import FileStore
 from hubagent.state.status import Result, Status
-from hubagent.state.status_json import to_json
+from hubagent.state.status_json import last_status, to_json
 from hubagent.text import clean
 
 _BAD = (Result.FAILED, Result.ROLLED_BACK, Result.REJECTED)

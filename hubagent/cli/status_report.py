@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from hubagent.cli.plan_report import HOW_TO_PERMIT, plan_json, plan_text
 from hubagent.cli.terminal import Painter, shorten, table, wrap
-from hubagent.state import image_words, words
+from hubagent.state import words
 from hubagent.state.status import ComponentStatus, ImageState, ImageStatus, PoolStatus, Status
 from hubagent.state.status_json import from_json, to_json
 from hubagent.text import clean
@@ -105,13 +105,13 @@ def _images(status: Status, now_s: float, width: int, paint: Painter) -> Iterato
         if number == 0:
             yield paint.dim(line)
             continue
-        colour = paint.red if image_words.tone(images[number - 1]) == "bad" else paint.yellow
+        colour = paint.red if words.image_tone(images[number - 1]) == "bad" else paint.yellow
         yield colour(line[0]) + line[1:]
 
 
 def _image_row(image: ImageStatus, now_s: float) -> tuple[str, ...]:
     mark = "✗" if image.state is ImageState.FAILED else "…"
-    state, detail = image_words.state(image), image_words.detail(image, now_s)
+    state, detail = words.image_state(image), words.image_detail(image, now_s)
     return mark, clean(image.server), clean(state), clean(detail)
 
 

@@ -25,8 +25,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any, Final, Generic, TypeVar
 
-from hubagent.codec.readers import LATER, Key, fields, reader
-from hubagent.codec.scalars import KINDS, CodecError, kind_of, misfit
+from hubagent.codec.readers import KINDS, LATER, CodecError, Key, fields, kind_of, misfit, reader
 
 __all__ = ["Codec", "CodecError", "Key", "json_object", "later", "parsed", "plain"]
 

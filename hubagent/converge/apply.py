@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hubagent.converge.allowance import Allowance
 from hubagent.converge.observe import UNITS
 from hubagent.converge.ports import Ports
+from hubagent.converge.retry import Allowance
 from hubagent.converge.verify import Verifier
 from hubagent.errors import (
     DeadlineError,

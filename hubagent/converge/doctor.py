@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hubagent import limits
-from hubagent.config.reading import host_names
-from hubagent.converge.listening import Listening
-from hubagent.converge.observe import UNITS
-from hubagent.converge.outcome import Order, Prepared
+from hubagent.config.reading.advice import judge_host
+from hubagent.converge.intent import Order, Prepared
+from hubagent.converge.observe import UNITS, Listening
 from hubagent.converge.ports import Ports
 from hubagent.converge.reconciler import Reconciler
 from hubagent.errors import HubagentError
@@ -163,7 +162,7 @@ def _host(ports: Ports, reconciler: Reconciler) -> Finding:
             remedy="set `host` in /etc/hubagent.yaml to this server's name",
         )
     addresses = ports.machine.addresses(host)
-    notice = host_names.judge(host, addresses)
+    notice = judge_host(host, addresses)
     if notice is None:
         return Finding("host", ok=True, found=host)
     remedy = "create its DNS entry, or correct `host`" if addresses == {} else ""

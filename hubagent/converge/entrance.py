@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from hubagent.converge import door
 from hubagent.converge.door import Door
-from hubagent.converge.listening import Listening
-from hubagent.converge.observe import UNITS
+from hubagent.converge.observe import UNITS, Listening
 from hubagent.converge.ports import Ports
 from hubagent.errors import HubagentError
 from hubagent.render.generation import Desired

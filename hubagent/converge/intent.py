@@ -1,4 +1,7 @@
-"""From the file on disk to the generation that is wished for; what is in force stands in for a bad file."""
+"""From the file on disk to the generation that is wished for; what is in force stands in for a bad file.
+
+And the values of one check: what was ordered, what was found out, how it ended.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,20 @@ from dataclasses import dataclass, field
 
 from hubagent.config.made.changes import Change, changes
 from hubagent.config.model import Config
-from hubagent.config.reading.loader import load
-from hubagent.config.reading.source import check_ownership
-from hubagent.config.tree.document import MAX_BYTES
-from hubagent.converge.docker_settings import docker_config
+from hubagent.config.reading.loader import MAX_BYTES, check_ownership, load
 from hubagent.converge.generations import Generations
 from hubagent.converge.ports import Ports
-from hubagent.converge.postponed import Postponed
 from hubagent.converge.prerequisites import gather, read_secrets
-from hubagent.converge.quarantine import Quarantine
+from hubagent.converge.retry import Postponed, Quarantine
+from hubagent.converge.surroundings import docker_config
 from hubagent.errors import ConfigError, PreflightError, StorageError, TemporaryError
 from hubagent.ports import EngineFacts
 from hubagent.render import firewall
-from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired
-from hubagent.render.secrets import Secrets
-from hubagent.render.tokens import with_tokens_of
+from hubagent.render.generation import FIREWALL_FILE, Desired, Facts, desired, with_tokens_of
+from hubagent.render.hub_files import Secrets
 from hubagent.state import words
-from hubagent.state.model import Component
-from hubagent.state.status import Problem, Reason
+from hubagent.state.model import Component, Observed, Plan
+from hubagent.state.status import Problem, Reason, Result
 
 _REMEMBERED = 4  # parsed files: today's, the one in force, and room for an edit
 _CLOSING = (
@@ -225,3 +224,43 @@ def _closed_as(wished: Desired, in_force: Desired) -> Desired:
         files=tuple(rules if file.path == rules.path else file for file in wished.files),
         markers={**wished.markers, Component.FIREWALL: rules.sha256},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asked for beyond "check again"."""
+
+    allow_disruption: bool = False
+    rollback_to: int | None = None
+    retry: bool = False  # try again what is in quarantine
+    new_tokens: bool = False  # between agent, hub and proxy; only with allow_disruption
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a check knows before it touches anything; `hubagent plan` prints this."""
+
+    intent: Intent
+    observed: Observed
+    plan: Plan
+    statics: dict[str, bytes]
+    problems: tuple[Problem, ...]
+    refused: str = ""  # why the order is not carried out, apart from the file
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why the file on disk is not used, and why the order is not carried out."""
+        return (*self.intent.errors, self.refused) if self.refused else self.intent.errors
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one check ended."""
+
+    result: Result
+    prepared: Prepared | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: str | None = None
+    candidate: int | None = None
+    retry: bool = False
+    intent: Intent | None = None  # of a check that got no further

@@ -1,22 +1,37 @@
-"""One check of the machine: ports in, a frozen Observed out."""
+"""One check of the machine: ports in, a frozen Observed out. Which builds run, and who listens where, are part of it.
+
+Packages carry a file `release` (packaging/release.sh) with version and hash of their programs. A service copies
+it into its `loaded` file, below the marker of its settings, when it starts; an upgrade leaves the running one alone.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hubagent.config.model import Metrics
-from hubagent.converge import observed_firewall, release
+from hubagent.converge import surroundings
 from hubagent.converge.generations import Generations
-from hubagent.converge.listening import Listening
-from hubagent.converge.observed_docker import DockerFacts
 from hubagent.converge.ports import Ports
+from hubagent.converge.surroundings import DockerFacts
 from hubagent.errors import HubagentError, TemporaryError
-from hubagent.layout import FIREWALL, HUB, NGINX, PROXY, PROXY_API_PORT
-from hubagent.ports import EngineFacts, UnitState
-from hubagent.state.model import Component
-from hubagent.state.observed import Observed
+from hubagent.layout import (
+    FIREWALL,
+    HUB,
+    HUB_PORT,
+    NGINX,
+    PORT_HOLDER,
+    PROXY,
+    PROXY_API_PORT,
+    PROXY_METRICS_PORT,
+    PROXY_PORT,
+)
+from hubagent.ports import EngineFacts, JobResult, Listener, UnitState, UnitVerb
+from hubagent.state.model import ClosedPort, Component, Observed
 
 UNITS: Mapping[Component, str] = {
     Component.FIREWALL: FIREWALL,
@@ -26,22 +41,39 @@ UNITS: Mapping[Component, str] = {
 }
 _CERTIFICATE_S = 15.0
 MARKER_PATH = "/-/hubagent"
-_LOADED = {
-    Component.HUB: "run/jupyterhub/loaded",
-    Component.PROXY: "run/configurable-http-proxy/loaded",
-}
+_LOADED = {Component.HUB: "run/jupyterhub/loaded", Component.PROXY: "run/configurable-http-proxy/loaded"}
 _HUB_NOTICE = "run/jupyterhub/notice"
 _RELEASES = {
     Component.HUB: "usr/lib/hubagent-jupyterhub/release",
     Component.PROXY: "usr/lib/hubagent-proxy/release",
 }
 
+_LOOPBACK: Final = "127.0.0.1"
+_ANY: Final = "0.0.0.0"  # noqa: S104 (what others listen on)
+_ANYWHERE: Final = frozenset({_ANY, "::"})
+_STARTING_S: Final = 15.0
+"""So long a proxy that has just been started may need for its ports."""
+
+_ASKED_FOR_S: Final = 10.0
+_MAX_HOLDER_BYTES: Final = 4096
+
+_RELEASE = re.compile(r"([0-9A-Za-z.+~:-]{1,64}) ([0-9a-f]{64})")
+
 
 class Observer:
     """Reads the machine; never changes anything. UnitError when systemd does not answer."""
 
-    def __init__(self, ports: Ports, generations: Generations, *, version: str) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        generations: Generations,
+        *,
+        version: str,
+        served_metrics: Callable[[], Metrics | None],
+    ) -> None:
+        """`served_metrics` is where our own metrics are served now; None when they are not."""
         self._ports = ports
+        self._served_metrics = served_metrics
         self._version = version  # the agent's own
         self._generations = generations
         self._listening = Listening(ports)
@@ -50,13 +82,11 @@ class Observer:
         self._incurable: str | None = None
         self.docker = DockerFacts(ports)
 
-    def observe(
-        self, *, statics: Iterable[str], metrics: Metrics | None, engine: EngineFacts | None
-    ) -> Observed:
+    def observe(self, *, statics: Iterable[str], engine: EngineFacts | None) -> Observed:
         in_force = self._generations.in_force()
         units = {component: self._ports.units.unit(name) for component, name in UNITS.items()}
         routes = self.routes()
-        filter_fault = observed_firewall.fault(self._ports)
+        filter_fault = surroundings.rules_fault(self._ports)
         return Observed(
             generation=in_force.number if in_force else None,
             digest=in_force.digest if in_force else None,
@@ -67,7 +97,7 @@ class Observer:
             loaded={component: self.loaded(component, units[component]) for component in UNITS},
             routes=len(routes) if routes is not None else None,
             hub_route=_has_hub_route(routes),
-            metrics=metrics,
+            metrics=self._served_metrics(),
             live_restore=None if engine is None else engine.live_restore,
             docker_failed=engine is None and self.docker.has_failed(),
             altered={Component.FIREWALL: filter_fault} if filter_fault else {},
@@ -105,7 +135,7 @@ class Observer:
         if component is Component.NGINX:
             return self.nginx_marker()
         if component is Component.FIREWALL:
-            return observed_firewall.loaded(self._ports)
+            return surroundings.loaded_rules(self._ports)
         if unit.main_pid == 0:
             return None
         return self._line(_LOADED[component], 0) or None
@@ -119,13 +149,12 @@ class Observer:
         """That another build of it is installed than the one that runs, in words; else empty."""
         if component not in _RELEASES or unit.main_pid == 0:
             return ""
-        running = release.parse(self._line(_LOADED[component], 1))
-        installed = release.parse(self._line(_RELEASES[component], 0))
-        return release.behind(running, installed, agent_version=self._version)
+        running = parse_release(self._line(_LOADED[component], 1))
+        installed = parse_release(self._line(_RELEASES[component], 0))
+        return behind(running, installed, agent_version=self._version)
 
     def _outdated(self, units: Mapping[Component, UnitState]) -> dict[Component, str]:
-        found = {component: self.outdated(component, unit) for component, unit in units.items()}
-        return {component: words for component, words in found.items() if words}
+        return {one: words for one, unit in units.items() if (words := self.outdated(one, unit))}
 
     def nginx_marker(self) -> str | None:
         """What nginx answers on a fresh connection; on port 80, where no name has to match."""
@@ -163,3 +192,108 @@ def _has_hub_route(routes: dict[str, object] | None) -> bool:
     """The hub marks its route; the proxy's own default target is a route without the mark."""
     route = (routes or {}).get("/")
     return isinstance(route, dict) and bool(route.get("hub"))
+
+
+def needed(component: Component, gateway: str) -> tuple[tuple[str, int], ...]:
+    """The addresses and ports that this unit has to listen on. `gateway` is the hub's address."""
+    if component is Component.NGINX:
+        return (_ANY, 80), (_ANY, 443)
+    if component is Component.PROXY:
+        return tuple((_LOOPBACK, port) for port in (PROXY_PORT, PROXY_API_PORT, PROXY_METRICS_PORT))
+    return ((gateway, HUB_PORT),) if component is Component.HUB else ()
+
+
+class Listening:
+    """Reads who listens; never changes anything. Methods never raise for what does not answer."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def closed(
+        self, units: Mapping[Component, UnitState], *, has_routes: bool
+    ) -> Mapping[Component, ClosedPort]:
+        """The proxy without its public port or, when it tells no routes, without its API's.
+
+        Every other unit of ours ends, or is not started, when it does not get its port."""
+        unit = units[Component.PROXY]
+        age_s = self._ports.clock.monotonic() - unit.active_since_s
+        if unit.main_pid == 0 or age_s < _STARTING_S:
+            return {}
+        suspected = {PROXY_PORT: not self._proxy_answers(), PROXY_API_PORT: not has_routes}
+        for port, is_silent in suspected.items():
+            if is_silent and not self.is_ours(unit, _LOOPBACK, port):
+                holder = self.holder(_LOOPBACK, port)
+                users = self._ports.machine.connections(PROXY_PORT)
+                return {Component.PROXY: ClosedPort(_LOOPBACK, port, holder, users)}
+        return {}
+
+    def is_ours(self, unit: UnitState, address: str, port: int) -> bool:
+        """Whether the unit's main process, or one of its user, listens there."""
+        main = self._ports.machine.process(unit.main_pid)
+        found = self._there(address, port)
+        return main is None or any(one.user_id == main.user_id for one in found)
+
+    def holder(self, address: str, port: int) -> str:
+        """Who listens there, in words for a person; empty when nobody does."""
+        return self._who_listens(port) if self._there(address, port) else ""
+
+    def taken(self, component: Component, unit: UnitState, gateway: str) -> str:
+        """Which of the unit's ports somebody else has, and who, in words; empty when none."""
+        found = [
+            f"port {port} is held by {holder}"
+            for address, port in needed(component, gateway)
+            if (unit.main_pid == 0 or not self.is_ours(unit, address, port))
+            and (holder := self.holder(address, port))
+        ]
+        return "; ".join(found)
+
+    def _there(self, address: str, port: int) -> list[Listener]:
+        """The sockets that a connection to this address may meet."""
+        return [one for one in self._ports.machine.listeners(port) if one.address in _ANYWHERE | {address}]
+
+    def _proxy_answers(self) -> bool:
+        try:
+            return self._ports.probe.request(f"http://{_LOOPBACK}:{PROXY_PORT}/_chp_healthz").status == 200
+        except HubagentError:
+            return False
+
+    def _who_listens(self, port: int) -> str:
+        """Program, pid and unit of whoever listens on this port, in words for a person. The agent may not look into
+        others' processes, so a unit that may do only that is asked."""
+        ports = self._ports
+        try:
+            done = ports.units.run(UnitVerb.START, PORT_HOLDER.format(port=port), timeout_s=_ASKED_FOR_S)
+            state = ports.files.read(ports.layout.port_holder, max_bytes=_MAX_HOLDER_BYTES)
+        except HubagentError:
+            done, state = JobResult.FAILED, None
+        told = state.content.decode(errors="replace").strip() if state and done is JobResult.DONE else ""
+        return told or ports.machine.listener(port) or "another program"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One build of a package."""
+
+    version: str
+    digest: str  # hex sha256 over its files: another version with the same files is no other release
+
+
+def parse_release(text: str) -> Release | None:
+    """One line of a `release` file; None when it is none."""
+    match = _RELEASE.fullmatch(text.strip())
+    return Release(match[1], match[2]) if match else None
+
+
+def behind(running: Release | None, installed: Release | None, *, agent_version: str) -> str:
+    """What is old, in words; empty when nothing is.
+
+    Nothing is said of an installed release that is not of the agent's own version: then an upgrade is under
+    way, and what it brings together belongs together.
+    """
+    if installed is None or installed.version != agent_version:
+        return ""
+    if running is not None and running.digest == installed.digest:
+        return ""
+    if running is None or running.version == installed.version:
+        return f"runs an older build than the installed {installed.version}"
+    return f"runs {running.version}, {installed.version} is installed"

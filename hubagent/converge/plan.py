@@ -1,18 +1,20 @@
-"""The difference between desired and observed as ordered steps, each with the mildest verb. Pure."""
+"""The difference between desired and observed as ordered steps, each with the mildest verb and its permission. Pure."""
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from hubagent.codec import json_object
 from hubagent.config.made.changes import Change
-from hubagent.config.model import Drift
+from hubagent.config.model import Config, Disruptive, Drift, Window
+from hubagent.converge.intent import Order
 from hubagent.ladder import Level
 from hubagent.ports import ActiveState
 from hubagent.render.generation import Desired
-from hubagent.state.model import Component, Plan, Step, Verb
-from hubagent.state.observed import Observed
+from hubagent.state.model import ClosedPort, Component, Observed, Plan, Step, Verb
+from hubagent.state.status import Problem, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,3 +174,73 @@ def _owner_of(path: str) -> Component:
         if component.value in path:
             return component
     return Component.HUB
+
+
+def may_disrupt(config: Config, order: Order, now_s: float) -> bool:
+    """Whether steps that drop websockets may be taken now (unix seconds)."""
+    apply = config.apply
+    if order.allow_disruption or apply.disruptive is Disruptive.ALWAYS:
+        return True
+    return (
+        apply.disruptive is Disruptive.WINDOW and apply.window is not None and _is_within(apply.window, now_s)
+    )
+
+
+def refusal(order: Order, observed: Observed) -> str:
+    """Why an order is not carried out at all; empty when it may be."""
+    masked = [
+        observed.units[component].name
+        for component in (Component.PROXY, Component.HUB)
+        if order.new_tokens and observed.masked(component)
+    ]
+    if not masked:
+        return ""
+    names = " and ".join(masked)
+    return (
+        f"tokens are replaced in proxy and hub together, and {names} is masked: `systemctl unmask` it first"
+    )
+
+
+def noteworthy(config: Config, observed: Observed, by_hand: Mapping[Component, str]) -> tuple[Problem, ...]:
+    """What a person should know although nothing is done about it."""
+    masked = [
+        Problem(
+            component,
+            Reason.MASKED,
+            f"{unit.name} is masked; hubagent leaves it alone until `systemctl unmask`",
+        )
+        for component, unit in observed.units.items()
+        if observed.masked(component)
+    ]
+    closed = [
+        Problem(component, Reason.PORT, f"{observed.units[component].name} {port.words}; {_remedy(port)}")
+        for component, port in observed.closed.items()
+        if port.holder or port.users
+    ]
+    if config.apply.drift is not Drift.WARN:
+        return (*masked, *closed)
+    left = [
+        Problem(component, Reason.DRIFT, f"{what}; left alone (apply.drift: warn)")
+        for component, what in by_hand.items()
+    ]
+    return (*masked, *closed, *left)
+
+
+def _remedy(closed: ClosedPort) -> str:
+    if closed.holder:
+        return "stop that program, then the port is rolled back automatically"
+    return (
+        f"a restart would end {closed.users} open connections, so it waits for "
+        "`hubagent apply --allow-disruption`"
+    )
+
+
+def _is_within(window: Window, unix_s: float) -> bool:
+    """Whether this moment, in the server's time zone, lies in the window (start included, end not)."""
+    now = datetime.datetime.fromtimestamp(unix_s, tz=datetime.UTC).astimezone()
+    minute = now.hour * 60 + now.minute
+    start = window.start.hour * 60 + window.start.minute
+    end = window.end.hour * 60 + window.end.minute
+    if start <= end:
+        return start <= minute < end
+    return minute >= start or minute < end

@@ -1,8 +1,9 @@
-"""Everything the convergence needs of the world, in one value; the agent fills it with adapters."""
+"""Everything the convergence needs of the world, in one value that the agent fills with adapters; and who counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from hubagent.layout import Layout
 from hubagent.ports import (
@@ -15,6 +16,7 @@ from hubagent.ports import (
     UnitManager,
 )
 from hubagent.render.generation import Templates
+from hubagent.state.model import Component
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +30,13 @@ class Ports:
     clock: Clock
     layout: Layout
     templates: Templates
+
+
+class Recorder(Protocol):
+    """Told of what happens to a component."""
+
+    def rollback(self, component: Component) -> None:
+        """A change of it was taken back."""
+
+    def drift(self, component: Component) -> None:
+        """It was not as it should be, though nobody had edited the file."""

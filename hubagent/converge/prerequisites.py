@@ -8,16 +8,15 @@ import secrets as random
 from pathlib import Path
 
 from hubagent.config.model import Config, Hub, TlsMode
-from hubagent.config.reading.extras import extras
-from hubagent.config.reading.trait_files import secret_files, services_with_tokens
-from hubagent.converge import networks
-from hubagent.converge.docker_settings import docker_settings
+from hubagent.config.reading.rules import extras
+from hubagent.converge import surroundings
 from hubagent.converge.ports import Ports
+from hubagent.converge.surroundings import docker_settings
 from hubagent.errors import PreflightError
 from hubagent.ports import CertificateFacts
 from hubagent.render import firewall, hub_files
 from hubagent.render.generation import FIREWALL_FILE, HUB_SECRETS_FILE, PROXY_TOKEN_FILE, Desired, Facts
-from hubagent.render.secrets import Secrets
+from hubagent.render.hub_files import Secrets, secret_files, services_with_tokens
 
 _RENEW_BEFORE_S = 30 * 86400.0
 _MAX_SECRET_BYTES = 64 * 1024
@@ -33,7 +32,7 @@ def gather(config: Config, ports: Ports, *, in_force: Desired | None, config_in_
     in_use = in_force.certificate.fingerprint_sha256 if in_force else None
     certificate, key, facts = _certificate(config, ports, in_use)
     nginx_version, openssl_version = ports.machine.nginx_versions()
-    found = networks.ensure(config, ports, known=_known(in_force), also=config_in_force)
+    found = surroundings.ensure_networks(config, ports, known=_known(in_force), also=config_in_force)
     return Facts(
         nginx_version=nginx_version,
         openssl_version=openssl_version,
@@ -50,11 +49,11 @@ def gather(config: Config, ports: Ports, *, in_force: Desired | None, config_in_
     )
 
 
-def _known(in_force: Desired | None) -> networks.Found | None:
+def _known(in_force: Desired | None) -> surroundings.FoundNetworks | None:
     if in_force is None:
         return None
     rules = in_force.file(FIREWALL_FILE).content
-    return networks.Found(in_force.gateway, firewall.foreign_bridges(rules))
+    return surroundings.FoundNetworks(in_force.gateway, firewall.foreign_bridges(rules))
 
 
 def _resolvers(config: Config, ports: Ports) -> tuple[str, ...]:

@@ -9,36 +9,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable
 
 from hubagent.config.model import Drift
-from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
 from hubagent.converge.candidate import Candidates
-from hubagent.converge.events import Recorder
 from hubagent.converge.generations import Generations, Switch
-from hubagent.converge.intent import Intent, Intents
+from hubagent.converge.intent import Intent, Intents, Order, Outcome, Prepared
 from hubagent.converge.observe import Observer
-from hubagent.converge.outcome import Order, Outcome, Prepared
-from hubagent.converge.permission import may_disrupt, noteworthy, refusal
-from hubagent.converge.plan import Policy, drift, plan
-from hubagent.converge.ports import Ports
-from hubagent.converge.postponed import Postponed
-from hubagent.converge.quarantine import Held, Quarantine
-from hubagent.converge.recovery import Recovery
-from hubagent.converge.unable import reason as reason_of
-from hubagent.converge.unable import unable
-from hubagent.errors import (
-    DeadlineError,
-    HubagentError,
-    PreflightError,
-    VerifyError,
-)
+from hubagent.converge.plan import Policy, drift, may_disrupt, noteworthy, plan, refusal
+from hubagent.converge.ports import Ports, Recorder
+from hubagent.converge.problems import reason_of, unable
+from hubagent.converge.retry import Held, Postponed, Quarantine, Recovery
+from hubagent.errors import DeadlineError, HubagentError, PreflightError, VerifyError
 from hubagent.ladder import Level
 from hubagent.render.generation import Desired
-from hubagent.state.model import Plan
-from hubagent.state.observed import Observed
+from hubagent.state.model import Observed, Plan
 from hubagent.state.status import Problem, Reason, Result
 
 log = logging.getLogger(__name__)
@@ -57,7 +43,6 @@ class Reconciler:
         candidates: Candidates,
         applier: Applier,
         recorder: Recorder,
-        served_metrics: Callable[[], ServedMetrics | None],
     ) -> None:
         self._ports = ports
         self._generations = generations
@@ -66,7 +51,6 @@ class Reconciler:
         self._candidates = candidates
         self._applier = applier
         self._recorder = recorder
-        self._served_metrics = served_metrics
         self._postponed = Postponed(ports.clock)
         self._intents = Intents(ports, generations, quarantine, self._postponed)
         self._recovery = Recovery(generations, quarantine, ports.clock)
@@ -85,7 +69,7 @@ class Reconciler:
     def _prepare(self, intent: Intent, order: Order) -> Prepared:
         engine = self._observer.docker.ask()
         statics = self._intents.statics(engine)
-        observed = self._observer.observe(statics=statics, metrics=self._served_metrics(), engine=engine)
+        observed = self._observer.observe(statics=statics, engine=engine)
         refused = refusal(order, observed)
         if intent.desired is None or refused:
             masked = (Problem(None, Reason.MASKED, refused),) if refused else ()
@@ -233,11 +217,8 @@ class Reconciler:
         elif isinstance(cause, DeadlineError):
             self._postponed.put(prepared.intent.desired.digest, reason)
         try:
-            observed = self._observer.observe(
-                statics=prepared.statics,
-                metrics=self._served_metrics(),
-                engine=self._observer.docker.ask(),
-            )
+            engine = self._observer.docker.ask()
+            observed = self._observer.observe(statics=prepared.statics, engine=engine)
             back = plan(
                 previous,
                 dataclasses.replace(observed, outdated={}),  # new programs wait for a permission of their own

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hubagent.codec import Codec, CodecError
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.layout import Layout
 from hubagent.mailbox import Mailbox
 from hubagent.ports import FileStore

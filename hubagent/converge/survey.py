@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from hubagent import limits
-from hubagent.converge import entrance, figures, image_problems, server_problems
+from hubagent.converge import entrance, figures
 from hubagent.converge.entrance import Entrance
 from hubagent.converge.generations import Generations
+from hubagent.converge.in_force import declared_images, running_servers
+from hubagent.converge.intent import Outcome, Prepared
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Outcome, Prepared
 from hubagent.converge.ports import Ports
-from hubagent.converge.running_servers import declared_images, running_servers
+from hubagent.converge.problems import image_problems, server_problems
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
     HUB_PORT,
@@ -42,14 +43,18 @@ _ASK_AGAIN_S = 15.0  # how old containers, images and the services' own figures 
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
 
 
-class Pools(Protocol):
+class UserServers(Protocol):
     """What serves users' containers, as far as a Status tells of it."""
 
     def fault(self) -> str:
         """Why the hub cannot ask for servers; empty when it can."""
         ...
 
-    def status(self) -> tuple[PoolStatus, ...]: ...
+    def status(self) -> tuple[PoolStatus, ...]:
+        """Of the warm pools."""
+        ...
+
+    def images(self) -> tuple[ImageStatus, ...]: ...
 
     def failed_trials(self) -> Mapping[str, str]:
         """Why no server starts, by the name of the entry of `servers`."""
@@ -57,6 +62,10 @@ class Pools(Protocol):
 
     def users(self) -> Mapping[str, str]:
         """Whose server a slot's container is, by the container's id."""
+        ...
+
+    def homes_waiting(self) -> int:
+        """How many homes somebody asks for whose they are not."""
         ...
 
 
@@ -71,15 +80,11 @@ class Survey:
         *,
         version: str,
         pid: int,
-        pools: Pools | None = None,
-        images: Callable[[], tuple[ImageStatus, ...]] | None = None,
-        homes_waiting: Callable[[], int] = lambda: 0,
+        user_servers: UserServers | None = None,
     ) -> None:
-        """`pools` and `images` None: nobody looks after them here, as in a command of the command line."""
-        self._homes_waiting = homes_waiting
+        """`user_servers` None: nobody looks after them here."""
         self._ports = ports
-        self._pools = pools
-        self._images = images
+        self._user_servers = user_servers
         self._generations = generations
         self._observer = observer
         self._asked = Figures()
@@ -95,10 +100,11 @@ class Survey:
         intent = prepared.intent if prepared else outcome.intent
         in_force = self._in_force()
         self._ask(in_force, now_s, fresh=not (prepared is not None and prepared.plan.is_empty))
-        containers, owners = self._containers, self._pools.users() if self._pools else {}
-        pools = self._pools.status() if self._pools else ()
-        homes_waiting = self._homes_waiting()
-        images = self._images() if self._images else None
+        containers, served = self._containers, self._user_servers
+        owners = served.users() if served else {}
+        pools = served.status() if served else ()
+        homes_waiting = served.homes_waiting() if served else 0
+        images = served.images() if served else None
         certificate, certificate_problems = self.certificate(in_force, now_s)
         free, disk_problems = self._disk()
         accepted = outcome.result is Result.OK and prepared is not None and prepared.intent.is_new
@@ -120,11 +126,11 @@ class Survey:
                 *self._entrance.problems,
                 *(() if containers is not None else (_NO_DOCKER,)),
                 *self._said_by_the_hub(),
-                *image_problems.problems(declared_images(in_force) if in_force else {}, images, self._absent),
-                *server_problems.problems(
-                    self._pools.fault() if self._pools else "",
+                *image_problems(declared_images(in_force) if in_force else {}, images, self._absent),
+                *server_problems(
+                    served.fault() if served else "",
                     pools,
-                    self._pools.failed_trials() if self._pools else {},
+                    served.failed_trials() if served else {},
                     homes_waiting=homes_waiting,
                 ),
                 *certificate_problems,

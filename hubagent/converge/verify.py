@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hubagent.converge.allowance import Allowance
 from hubagent.converge.complaint import first_error, secrets_in
 from hubagent.converge.door import Door
-from hubagent.converge.listening import Listening
-from hubagent.converge.observe import MARKER_PATH, UNITS, Observer
+from hubagent.converge.observe import MARKER_PATH, UNITS, Listening, Observer
 from hubagent.converge.ports import Ports
+from hubagent.converge.retry import Allowance
 from hubagent.errors import DeadlineError, HubagentError, TemporaryError, UnitError, VerifyError
 from hubagent.layout import HUB_PORT, PROXY_PORT
 from hubagent.ports import ActiveState, UnitState

@@ -14,7 +14,7 @@ from typing import Final
 
 from hubagent.codec import Codec, CodecError
 from hubagent.config.model import Config, Server
-from hubagent.config.reading.extras import extras
+from hubagent.config.reading.rules import extras
 from hubagent.errors import EngineAbsentError, GuestError, HubagentError, StorageError
 from hubagent.images.failures import Failures
 from hubagent.images.proof import CPU_SHARES, Prover

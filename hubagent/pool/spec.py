@@ -10,7 +10,7 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.config.model import Config, Mount, MountMode, Server
-from hubagent.config.reading.extras import Extras, extras, faults
+from hubagent.config.reading.rules import Extras, broken_extras, extras
 from hubagent.layout import (
     GUEST_PROGRAM,
     LABEL_DIGEST,
@@ -174,7 +174,7 @@ class Specs:
         if config is None:
             raise SpawnError("not_allowed", "hubagent has no configuration in force; see `hubagent status`.")
         # `hubagent check` refuses such a file; a generation from before it did may still be in force.
-        for fault in faults(config.hub):
+        for fault in broken_extras(config.hub):
             raise SpawnError("not_allowed", f"{'.'.join(map(str, fault.path))}: {fault.message}")
         return extras(config.hub)
 

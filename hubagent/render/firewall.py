@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from hubagent.config.kinds.networks import OpenNetwork
+from hubagent.config.kinds.places import OpenNetwork
 from hubagent.layout import BRIDGES, HUB_PORT
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -1,4 +1,4 @@
-"""What the machine should look like: pure, from a Config and a few facts about the machine."""
+"""What the machine should look like: pure, from a Config and facts about the machine, or from an earlier generation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hubagent.config.model import Config, Metrics, Server, TlsMode
 from hubagent.layout import HUB_USER, PROXY_PORT, Layout, bridge_of
 from hubagent.ports import CertificateFacts
 from hubagent.render import firewall, hub_files, nginx
-from hubagent.render.secrets import Secrets
+from hubagent.render.hub_files import Secrets
 from hubagent.state.model import Component
 
 
@@ -189,3 +189,31 @@ def _site(config: Config, facts: Facts, templates: Templates) -> nginx.NginxSite
         ipv6=facts.ipv6,
     )
     return dataclasses.replace(site, marker=nginx.marker_of(site, templates.site))
+
+
+def with_tokens_of(earlier: Desired, in_force: Desired) -> Desired:
+    """`earlier` with the tokens that are in use: going back to it shall not bring back a token that has been
+    replaced, and hub and proxy take another one only together. Raises ValueError for files that are damaged."""
+    token = in_force.file(PROXY_TOKEN_FILE).content
+    secrets = hub_files.with_tokens(
+        earlier.file(HUB_SECRETS_FILE).content, in_force.file(HUB_SECRETS_FILE).content
+    )
+    changed = {PROXY_TOKEN_FILE: token, HUB_SECRETS_FILE: secrets}
+    if all(earlier.file(path).content == content for path, content in changed.items()):
+        return earlier
+    changed[HUB_FILE] = hub_files.with_secrets_digest(
+        earlier.file(HUB_FILE).content, hashlib.sha256(secrets).hexdigest()
+    )
+    changed[PROXY_FILE] = hub_files.with_token_digest(earlier.file(PROXY_FILE).content, token.decode())
+    return dataclasses.replace(
+        earlier,
+        files=tuple(
+            dataclasses.replace(file, content=changed.get(str(file.path), file.content))
+            for file in earlier.files
+        ),
+        markers={
+            **earlier.markers,
+            Component.HUB: hashlib.sha256(changed[HUB_FILE]).hexdigest(),
+            Component.PROXY: hashlib.sha256(changed[PROXY_FILE]).hexdigest(),
+        },
+    )

@@ -1,17 +1,22 @@
-"""The files that the hub and the proxy read: JSON and one environment file, never code."""
+"""The files that the hub and the proxy read, JSON and one environment file, never code; and what of them is secret.
+
+Of `hub.traits`, some are given by files that hold secrets: these go another way than what anybody may read who may read
+the hub's settings.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from hubagent import hub_documents
 from hubagent.codec import json_object, plain
+from hubagent.config.kinds.traits import TOKEN_FILE
 from hubagent.config.model import Hub, MountMode, Server
-from hubagent.config.reading.trait_files import without_secrets
 from hubagent.hub_documents import HubSecrets, HubSettings, Mount, Passwords, Servers, Signup
 from hubagent.layout import (
     HUB_PORT,
@@ -21,9 +26,14 @@ from hubagent.layout import (
     PROXY_PORT,
     network_of,
 )
-from hubagent.render.secrets import Secrets
+from hubagent.traits import known, verdict
 
 _TOKEN_DIGEST: Final = "PROXY_TOKEN_SHA256"  # noqa: S105 (a variable's name)
+
+Traits = Mapping[str, Mapping[str, object]]
+_API_TOKEN: Final = "api_token"  # noqa: S105 - a trait's name
+_HUB_CLASS: Final = "JupyterHub"
+_SERVICES: Final = "services"
 
 
 def _json(value: Mapping[str, object]) -> bytes:
@@ -136,3 +146,89 @@ def proxy_env(*, gateway: str, token: str) -> bytes:
         "PROXY_ERROR_TARGET": f"http://{gateway}:{HUB_PORT}/hub/error",
     }
     return with_token_digest("".join(f"{name}={value}\n" for name, value in lines.items()).encode(), token)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What only root, and each service for its own part, may read."""
+
+    proxy_token: str = field(repr=False)  # hex; between hub, agent and proxy
+    agent_token: str = field(repr=False)  # hex; the agent's service in the hub
+    database_password: str | None = field(default=None, repr=False)
+    traits: Mapping[str, Mapping[str, object]] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """One trait whose value is in a file."""
+
+    cls: str
+    written: str  # client_secret_file
+    trait: str  # client_secret
+    path: PurePosixPath
+    is_list: bool  # then each line of the file is one item
+
+    @property
+    def key(self) -> str:
+        return f"hub.traits.{self.cls}.{self.written}"
+
+
+def secret_files(traits: Traits) -> Iterator[SecretFile]:
+    for cls, values in traits.items():
+        names, there = known.ancestry(cls), known.traits(cls)
+        for written, value in values.items():
+            trait = verdict.secret_of(names, written, there)
+            if trait is not None:
+                is_list = "list" in known.kinds(names, trait)
+                yield SecretFile(cls, written, trait, PurePosixPath(str(value)), is_list)
+
+
+def without_secrets(traits: Traits) -> dict[str, dict[str, object]]:
+    """What anybody may read who may read the hub's settings."""
+    secret = {(one.cls, one.written) for one in secret_files(traits)}
+    if any(_token_file(entry) for entry in _services(traits)):
+        secret.add((_HUB_CLASS, _SERVICES))
+    return {
+        cls: {name: value for name, value in values.items() if (cls, name) not in secret}
+        for cls, values in traits.items()
+    }
+
+
+def services_with_tokens(traits: Traits, read: Callable[[PurePosixPath, str], str]) -> list[object] | None:
+    """JupyterHub.services with what `read` gives for a path and its key in place of api_token_file; None where no
+    service has one."""
+    services = _services(traits)
+    if not any(_token_file(entry) for entry in services):
+        return None
+    key = f"hub.traits.{_HUB_CLASS}.{_SERVICES}"
+    found: list[object] = []
+    for index, entry in enumerate(services):
+        path = _token_file(entry)
+        if path is None or not isinstance(entry, Mapping):
+            found.append(entry)
+            continue
+        rest = {name: value for name, value in entry.items() if name != TOKEN_FILE}
+        found.append({**rest, _API_TOKEN: read(path, f"{key}[{index}].{TOKEN_FILE}")})
+    return found
+
+
+def named_files(traits: Traits) -> Iterator[PurePosixPath]:
+    """Every file that a trait names, secret or not."""
+    for values in traits.values():
+        for name, value in values.items():
+            if name.endswith("_file") and isinstance(value, str):
+                yield PurePosixPath(value)
+    for entry in _services(traits):
+        path = _token_file(entry)
+        if path is not None:
+            yield path
+
+
+def _services(traits: Traits) -> list[object]:
+    value = traits.get(_HUB_CLASS, {}).get(_SERVICES)
+    return value if isinstance(value, list) else []
+
+
+def _token_file(entry: object) -> PurePosixPath | None:
+    path = entry.get(TOKEN_FILE) if isinstance(entry, Mapping) else None
+    return PurePosixPath(path) if isinstance(path, str) else None

@@ -1,4 +1,4 @@
-"""Numbers and states in words, the same on the status page and in `hubagent status`."""
+"""Numbers, states and images in words, the same on the status page and in `hubagent status`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Final
 
 from hubagent import limits
 from hubagent.layout import AGENT
-from hubagent.state.status import PoolStatus, Problem, Reason, Result, Status
+from hubagent.state.status import ImageState, ImageStatus, PoolStatus, Problem, Reason, Result, Status
 
 _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
+
+_UNDER_WAY: Final = (ImageState.BUILDING, ImageState.PULLING, ImageState.PROVING)
 
 
 def duration(seconds: float) -> str:
@@ -134,3 +136,23 @@ def spawn_mean_s(status: Status) -> float | None:
     if not figures.hub_spawn_count or figures.hub_spawn_duration_sum_s is None:
         return None
     return figures.hub_spawn_duration_sum_s / figures.hub_spawn_count
+
+
+def image_tone(image: ImageStatus) -> str:
+    """good, warn or bad: whether users can start, and whether what is asked for is there."""
+    if image.state is ImageState.PRESENT:
+        return "good"
+    return "warn" if image.usable or image.state in _UNDER_WAY else "bad"
+
+
+def image_state(image: ImageStatus) -> str:
+    return f"{image.state.value}, {image.progress}" if image.progress else image.state.value
+
+
+def image_detail(image: ImageStatus, now_s: float) -> str:
+    """What it is about, with since when where that matters."""
+    if image.state is ImageState.PRESENT:
+        return image.image
+    serving = "; the earlier image serves meanwhile" if image.usable else ""
+    since = duration(now_s - image.since_s)
+    return f"{image.detail or image.image}{serving} (for {since})"

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from hubagent import limits
 from hubagent.config.made.changes import Change
 from hubagent.limits import Verdict
-from hubagent.state import image_words, words
+from hubagent.state import words
 from hubagent.state.model import Step
 from hubagent.state.status import ComponentStatus, ImageStatus, PoolStatus, Problem, Status
 
@@ -236,9 +236,9 @@ def _component(component: ComponentStatus) -> ComponentRow:
 def _image(image: ImageStatus, now_s: float) -> ImageRow:
     return ImageRow(
         name=image.server,
-        state=image_words.state(image),
-        tone=image_words.tone(image),
-        detail=image_words.detail(image, now_s),
+        state=words.image_state(image),
+        tone=words.image_tone(image),
+        detail=words.image_detail(image, now_s),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.config.kinds.networks import parse_network
+from hubagent.config.kinds.places import parse_network
 from hubagent.layout import BRIDGE
 from hubagent.render import firewall
 from tests.contract.small_network import (

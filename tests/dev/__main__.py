@@ -20,7 +20,7 @@ from hubagent.adapters.files.watch import ConfigWatch
 from hubagent.cli import console
 from hubagent.cli.plan_report import plan_text
 from hubagent.cli.status_report import status_text
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.converge.triggers import Trigger, Triggers
 from hubagent.errors import HubagentError
 from hubagent.state.status import Result, Status

@@ -13,7 +13,7 @@ from hubagent.converge.observe import UNITS
 from hubagent.ports import UnitVerb
 from hubagent.render.generation import Desired
 from hubagent.state.model import Component, Step
-from hubagent.state.status import PoolStatus
+from hubagent.state.status import ImageStatus, PoolStatus
 from hubagent.web.endpoints import Endpoints
 from hubagent.web.server import Exposition
 from tests.fakes.clock import ManualClock
@@ -44,7 +44,7 @@ class RunningClock(ManualClock):
 
 
 class Slots:
-    """`survey.Pools`: the warm pool of the tests, with its own thread."""
+    """`survey.UserServers`: the warm pool of the tests, with its own thread."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.world = PoolWorld(clock=clock)
@@ -61,6 +61,12 @@ class Slots:
 
     def users(self) -> Mapping[str, str]:
         return self.world.pool.users()
+
+    def images(self) -> tuple[ImageStatus, ...]:
+        return ()
+
+    def homes_waiting(self) -> int:
+        return 0
 
 
 class Machine(World):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.loader import MAX_BYTES
 from hubagent.layout import HUB, NGINX
 from hubagent.ports import UnitVerb
 from hubagent.state.model import Component

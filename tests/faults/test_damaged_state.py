@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hubagent.converge.requests import Requests
-from hubagent.converge.status_file import last_status
 from hubagent.errors import StorageError, TemporaryError
 from hubagent.layout import HUB
 from hubagent.render import manifest
 from hubagent.state.status import Result
+from hubagent.state.status_json import last_status
 from tests.fakes import Survivors
 from tests.faults.test_crashes import EDIT
 from tests.faults.whole import CHANGING, assert_at_rest, assert_runs_what_is_in_force, in_force

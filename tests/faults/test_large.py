@@ -6,7 +6,7 @@ import gc
 import sys
 import time
 
-from hubagent.config.tree.document import MAX_BYTES
+from hubagent.config.reading.loader import MAX_BYTES
 from hubagent.state.status import Result
 from tests.faults.whole import assert_at_rest, assert_runs_what_is_in_force
 from tests.unit.converge.world import CONFIG, World

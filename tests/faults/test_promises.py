@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from hubagent.converge.generations import Generations
-from hubagent.converge.outcome import Order, Outcome, Prepared
+from hubagent.converge.intent import Order, Outcome, Prepared
 from hubagent.errors import HubagentError
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY
 from hubagent.ports import JobResult, UnitVerb

@@ -9,7 +9,7 @@ from typing import Any
 
 from hubagent.config.made.schema import schema_text
 from hubagent.config.reading import loader
-from hubagent.config.tree.refusal import MAX_FAULTS
+from hubagent.config.tree import MAX_FAULTS
 from hubagent.errors import ConfigError, PreflightError
 from tests.nginx.reading import parse
 from tests.unit.converge.worlds import wished

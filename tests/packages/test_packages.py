@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import hubagent
-from hubagent.converge import release
+from hubagent.converge import observe
 from tests.packages.debs import NAMES, ROOT, Deb
 
 MODULES = "/usr/lib/python3/dist-packages"
@@ -144,7 +144,7 @@ def test_everything_imported_is_a_dependency(agent: Deb) -> None:
 
 def test_parts_that_run_say_which_build_they_are(hub: Deb, proxy: Deb) -> None:
     releases = [
-        release.parse(part.read(f"/usr/lib/{name}/release"))
+        observe.parse_release(part.read(f"/usr/lib/{name}/release"))
         for part, name in ((hub, "hubagent-jupyterhub"), (proxy, "hubagent-proxy"))
     ]
     assert [one.version if one else None for one in releases] == [hubagent.__version__] * 2

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.converge import release
+from hubagent.converge import observe
 from tests.packages.debs import Deb
 
 TOKEN = "0123456789abcdef"
@@ -104,7 +104,7 @@ def test_it_notes_which_settings_it_has_loaded_and_which_build_runs(
     settings, build = Path(environment["RUNTIME_DIRECTORY"], "loaded").read_text().splitlines()
     assert settings == hashlib.sha256(Path(environment["SETTINGS_FILE"]).read_bytes()).hexdigest()
     assert build == (program / "release").read_text().strip()
-    assert release.parse(build) is not None
+    assert observe.parse_release(build) is not None
 
 
 def test_it_ends_with_the_status_that_the_unit_counts_as_success(running: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+MODULES_OF_AN_EDIT = 30
+"""Who follows an edit through the code opens so many. A change may pass fewer, not more."""
+
 ROOT = Path(__file__).parents[2]
 DECISIONS = ROOT / "docs/adr"
 PAGES = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/debugging.md", "docs/adr/README.md")
@@ -22,6 +25,14 @@ def test_the_walks_of_the_page_are_those_of_the_code() -> None:
         [sys.executable, "-c", script], cwd=ROOT, check=False, stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == 0, f"python -m tests.walks --write\n{done.stderr}"
+
+
+def test_an_edit_passes_no_more_modules_than_it_did() -> None:
+    found = re.search(
+        r"^### An edit: (\d+) modules$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE
+    )
+    assert found
+    assert int(found[1]) <= MODULES_OF_AN_EDIT
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -26,7 +26,7 @@ FILES = {
     "backup-manifest.json": "hubagent.backup.manifest._MANIFEST",
     "hub.json": "hubagent.hub_documents.HUB",
     "order.json": "hubagent.converge.requests._ORDER",
-    "quarantine.json": "hubagent.converge.quarantine._HELD",
+    "quarantine.json": "hubagent.converge.retry._HELD",
     "rollouts.json": "hubagent.images.store._ROLLOUTS",
     "secrets.json": "hubagent.hub_documents.SECRETS",
     "servers.json": "hubagent.hub_documents.SERVERS",

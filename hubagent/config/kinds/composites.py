@@ -6,12 +6,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hubagent.config.kinds.keys import Key, keys_of
-from hubagent.config.kinds.scalars import MASK, Kind, Schema
-from hubagent.config.tree.nodes import Entries, Items, Node, Text
-from hubagent.config.tree.refusal import RefusedError, closest
-from hubagent.config.tree.secrecy import names_secret
-from hubagent.config.tree.walk import At, UnreadableError
+from hubagent.config.kinds.scalars import MASK, Key, Kind, Schema, keys_of
+from hubagent.config.tree import (
+    At,
+    Entries,
+    Items,
+    Node,
+    RefusedError,
+    Text,
+    UnreadableError,
+    closest,
+    names_secret,
+)
 
 
 def is_nothing(node: Node) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hubagent.config.kinds import networks, places, quantities, times, types
+from hubagent.config.kinds import places, times, types
 from hubagent.config.kinds.scalars import Quantity, Word
 from hubagent.config.kinds.types import VARIABLE_PATTERN as VARIABLE_PATTERN
 from hubagent.config.kinds.types import parse_variable as parse_variable
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 KERNEL_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _JULIA_PATTERN: Final = r"[0-9]+\.[0-9]+(?:\.[0-9]+(?:-(?:alpha|beta|rc)[0-9]+)?)?|debian"
@@ -43,22 +43,20 @@ def parse_kernel(text: str) -> str:
 
 def size(minimum: str, maximum: str) -> Quantity:
     """Bytes, from and to; a plain number is bytes."""
-    low, high = quantities.parse_size(minimum), quantities.parse_size(maximum)
+    low, high = types.parse_size(minimum), types.parse_size(maximum)
     label = f"size ({minimum} to {maximum})"
-    return Quantity(
-        label, quantities.parse_size, quantities.format_size, quantities.SIZE_PATTERN, low, high, plain=True
-    )
+    return Quantity(label, types.parse_size, types.format_size, types.SIZE_PATTERN, low, high, plain=True)
 
 
 def duration(minimum: str, maximum: str, *, zero: bool = False) -> Quantity:
     """Seconds, from and to; `zero` allows 0 too."""
-    low, high = quantities.parse_duration(minimum), quantities.parse_duration(maximum)
+    low, high = types.parse_duration(minimum), types.parse_duration(maximum)
     label = f"duration ({'0, or ' if zero else ''}{minimum} to {maximum})"
     return Quantity(
         label,
-        quantities.parse_duration,
-        quantities.format_duration,
-        quantities.DURATION_PATTERN,
+        types.parse_duration,
+        types.format_duration,
+        types.DURATION_PATTERN,
         low,
         high,
         zero=zero,
@@ -74,7 +72,7 @@ AUTHENTICATOR: Final = Word("authenticator", types.parse_authenticator, types.AU
 TITLE: Final = Word("line of text", types.parse_text, None, "Julia (Jupyter and Pluto)")
 VARIABLE_VALUE: Final = Word("text", types.parse_value, None, numbers=True)
 
-OPEN_NETWORK: Final = Word("network", networks.parse_network, networks.NETWORK_PATTERN, "10.1.2.0/24")
+OPEN_NETWORK: Final = Word("network", places.parse_network, places.NETWORK_PATTERN, "10.1.2.0/24")
 
 TIME: Final = Word("time of the day", times.parse_time, times.TIME_PATTERN, '"08:45"')
 WINDOW: Final = Word("window", times.parse_window, times.WINDOW_PATTERN, '"03:00-05:00"')

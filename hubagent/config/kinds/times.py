@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hubagent.config.kinds.types import TimeOfDay
-from hubagent.config.tree.refusal import RefusedError, shown
+from hubagent.config.tree import RefusedError, shown
 
 TIME_PATTERN: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 WINDOW_PATTERN: Final = f"{TIME_PATTERN}-{TIME_PATTERN}"

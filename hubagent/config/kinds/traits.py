@@ -13,10 +13,17 @@ from typing import Final
 
 from hubagent.config.kinds.places import parse_path
 from hubagent.config.kinds.scalars import MASK, Schema
-from hubagent.config.tree.nodes import Entries, Items, Node, Text
-from hubagent.config.tree.refusal import RefusedError, shown
-from hubagent.config.tree.secrecy import names_secret
-from hubagent.config.tree.walk import At, UnreadableError
+from hubagent.config.tree import (
+    At,
+    Entries,
+    Items,
+    Node,
+    RefusedError,
+    Text,
+    UnreadableError,
+    names_secret,
+    shown,
+)
 from hubagent.traits import known, verdict
 
 CLASS_PATTERN: Final = r"[A-Z][A-Za-z0-9_]{0,99}"

@@ -1,21 +1,25 @@
-"""What differs between two configurations, key by key, in YAML notation. Pure; secrets are masked."""
+"""What differs between two configurations, key by key, and plain data as one line of YAML. Pure; secrets are masked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hubagent.config.kinds.composites import MapOf, Named, Section
-from hubagent.config.kinds.keys import keys_of
-from hubagent.config.kinds.scalars import Kind
+from hubagent.config.kinds.scalars import Kind, keys_of
 from hubagent.config.kinds.traits import Traits
-from hubagent.config.made.notation import flow
 from hubagent.config.model import Config
-from hubagent.config.tree.walk import Path, spell
+from hubagent.config.tree import Path, resolve, spell
 
 _NOT_SET: Final = "not set"
 _CHANGED_UNSEEN: Final = " (changed)"  # two masked values look the same
+
+_SAFE: Final = re.compile(
+    r"[A-Za-z0-9/$(](?:[A-Za-z0-9 ._/@+$=()-]*[A-Za-z0-9._/@+$=()-])?(?::[A-Za-z0-9._/-]+)?"
+)
+_CLOCK: Final = re.compile(r"[0-9]+:[0-9:]+")  # a number with base 60 to YAML 1.1 programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +86,43 @@ def _flat(value: object, path: Path, depth: int) -> Iterator[tuple[Path, str]]:
             yield from _flat(item, (*path, name), depth - 1)
     else:
         yield path, flow(value)
+
+
+def flow(value: object) -> str:
+    """Mappings as {a: 1}, lists as [a, b], text in double quotes where it needs them.
+
+    Raises TypeError for anything that is not JSON-like.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(str(name))}: {flow(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, Sequence):
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    raise TypeError(f"{type(value).__name__} has no YAML notation")
+
+
+def _text(text: str) -> str:
+    if (
+        _SAFE.fullmatch(text)
+        and isinstance(resolve(text), str)
+        and len(text) < 1000
+        and not _CLOCK.match(text)
+    ):
+        return text
+    return '"' + "".join(_escaped(c) for c in text) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from hubagent.config.kinds.composites import ListOf, Named, Section
-from hubagent.config.kinds.keys import Key, keys_of
-from hubagent.config.kinds.scalars import Kind, Word
-from hubagent.config.made.notation import flow
+from hubagent.config.kinds.scalars import Key, Kind, Word, keys_of
+from hubagent.config.made.changes import flow
 from hubagent.config.model import Config
 from hubagent.ladder import Level
 

@@ -15,9 +15,8 @@ from typing import Final
 
 from hubagent.config.kinds import grammars
 from hubagent.config.kinds.composites import MapOf, Named, Section
-from hubagent.config.kinds.keys import setting
-from hubagent.config.kinds.networks import OpenNetwork
-from hubagent.config.kinds.scalars import Choice
+from hubagent.config.kinds.places import OpenNetwork
+from hubagent.config.kinds.scalars import Choice, setting
 from hubagent.config.kinds.times import Window
 from hubagent.config.kinds.types import (
     SERVER_NAME_PATTERN,

@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 
 from hubagent.config.kinds import grammars
 from hubagent.config.kinds.composites import ListOf, Section
-from hubagent.config.kinds.keys import setting
-from hubagent.config.kinds.scalars import Boolean, Choice, Number
+from hubagent.config.kinds.scalars import Boolean, Choice, Number, setting
 from hubagent.config.kinds.traits import Traits
 from hubagent.config.kinds.types import Username
 from hubagent.ladder import Level

@@ -10,9 +10,8 @@ from typing import Final
 
 from hubagent.config.kinds import grammars
 from hubagent.config.kinds.composites import ListOf, MapOf, Section
-from hubagent.config.kinds.keys import setting
-from hubagent.config.kinds.networks import OpenNetwork
-from hubagent.config.kinds.scalars import Boolean, Choice, Number
+from hubagent.config.kinds.places import OpenNetwork
+from hubagent.config.kinds.scalars import Boolean, Choice, Number, setting
 from hubagent.config.kinds.types import ServerName, TimeOfDay
 
 

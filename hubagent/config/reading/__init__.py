@@ -1,1 +1,1 @@
-"""From the tree to a Config, or to all that is wrong with it at once."""
+"""From bytes to a Config, or to all that is wrong with them at once."""

@@ -1,14 +1,13 @@
-"""What is valid, and perhaps not what was meant; said by `hubagent check`. Pure."""
+"""What is valid, and perhaps not what was meant: said by `hubagent check`, one key at a time. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from hubagent.config.model import Apply, Config, Disruptive, Hub
-from hubagent.config.reading.notices import Notice
-from hubagent.config.tree.refusal import closest
-from hubagent.config.tree.walk import spell
+from hubagent.config.tree import closest, spell
 from hubagent.traits import known, verdict
 
 _PAM: Final = (
@@ -19,6 +18,17 @@ _PAM: Final = (
 _NATIVE: Final = "native"
 _ACCOUNTS: Final = "it is for accounts of the hub (authenticator: native)"
 _BASE: Final = "Authenticator"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One key with what there is to know of it."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
 
 
 def advice(config: Config) -> tuple[Notice, ...]:
@@ -67,3 +77,26 @@ def _traits(hub: Hub) -> Iterator[Notice]:
 
 def _meant(word: str | None) -> str:
     return f"; did you mean {word}?" if word else ""
+
+
+def judge_host(host: str | None, addresses: Mapping[str, bool] | None) -> Notice | None:
+    """`addresses` that the name leads to, and whether each is this machine's; None when nobody could tell in time.
+
+    Nothing here is an error: a machine may be set up offline, or stand behind another one's address."""
+    if host is None:
+        return None
+    if addresses is None:
+        return Notice("host", f"could not look up {host}; other names will get no answer")
+    if not addresses:
+        return Notice(
+            "host",
+            f"{host} has no DNS entry that this machine can see, and other names and addresses will get no answer "
+            "(444): create the DNS entry first, or remove the line until then",
+        )
+    if any(addresses.values()):
+        return None
+    return Notice(
+        "host",
+        f"{host} resolves to {', '.join(sorted(addresses))}, which is not this machine. That is correct behind NAT or"
+        " another proxy that passes the name on; otherwise people reach another machine",
+    )

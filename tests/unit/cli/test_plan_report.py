@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubagent.cli.plan_report import preview_text
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.state.status import Problem, Reason
 from tests.unit.converge.world import CONFIG, World
 

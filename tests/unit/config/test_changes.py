@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.config.made.changes import Change, changes
-from hubagent.config.made.notation import flow
+from hubagent.config.made.changes import Change, changes, flow
 from hubagent.config.model import Config
 from tests.unit.config.reading import read
 

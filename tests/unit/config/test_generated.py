@@ -14,8 +14,7 @@ import pytest
 import yaml
 
 from hubagent.config.kinds.composites import Named, Section
-from hubagent.config.kinds.keys import Key, keys_of
-from hubagent.config.kinds.scalars import Kind
+from hubagent.config.kinds.scalars import Key, Kind, keys_of
 from hubagent.config.made.reference import reference_text
 from hubagent.config.made.schema import json_schema, schema_text
 from hubagent.config.model import Config

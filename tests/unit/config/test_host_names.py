@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from hubagent.config.reading.host_names import judge
+from hubagent.config.reading.advice import judge_host
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from hubagent.config.reading.host_names import judge
     ],
 )
 def test_where_a_name_leads(host: str | None, addresses: Mapping[str, bool] | None, said: str | None) -> None:
-    notice = judge(host, addresses)
+    notice = judge_host(host, addresses)
     assert (notice is None) == (said is None)
     if notice is not None:
         assert notice.key == "host"

@@ -12,8 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubagent.config.kinds.composites import Section
-from hubagent.config.made.changes import changes
-from hubagent.config.made.notation import flow
+from hubagent.config.made.changes import changes, flow
 from hubagent.config.model import Config
 from hubagent.errors import ConfigError
 from tests.unit.config.reading import read

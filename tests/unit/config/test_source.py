@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.config.reading.source import check_ownership
+from hubagent.config.reading.loader import check_ownership
 from hubagent.ports import FileState
 
 PATH = "/etc/hubagent.yaml"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from hubagent.config.reading.trait_files import (
-    named_files,
-    secret_files,
-    services_with_tokens,
-    without_secrets,
-)
+from hubagent.render.hub_files import named_files, secret_files, services_with_tokens, without_secrets
 from tests.unit.config.reading import faults, read
 
 TEXT = """

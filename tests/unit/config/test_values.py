@@ -6,11 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubagent.config.kinds.networks import parse_network
-from hubagent.config.kinds.quantities import format_duration, format_size, parse_duration, parse_size
+from hubagent.config.kinds.places import parse_network
 from hubagent.config.kinds.times import format_days, parse_days
-from hubagent.config.kinds.types import parse_hostname, parse_listen_address
-from hubagent.config.tree.refusal import RefusedError
+from hubagent.config.kinds.types import (
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_hostname,
+    parse_listen_address,
+    parse_size,
+)
+from hubagent.config.tree import RefusedError
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from hubagent.cli.status_report import status_text
-from hubagent.converge.allowance import Allowance
+from hubagent.converge.intent import Outcome
 from hubagent.converge.observe import UNITS
-from hubagent.converge.outcome import Outcome
+from hubagent.converge.retry import Allowance
 from hubagent.errors import TemporaryError
 from hubagent.layout import HUB_TEST, NGINX_TEST
 from hubagent.ports import ActiveState, HttpAnswer, JobResult, UnitVerb

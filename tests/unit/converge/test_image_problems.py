@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.converge.image_problems import problems
+from hubagent.converge.problems import image_problems
 from hubagent.state.status import ImageState, ImageStatus, Reason
 
 DECLARED = {"julia": "hubagent/julia"}
@@ -12,7 +12,7 @@ DECLARED = {"julia": "hubagent/julia"}
 
 def said(status: ImageStatus | None, *, absent: bool = False) -> list[str]:
     images = () if status is None else (status,)
-    found = problems(DECLARED, images, {"hubagent/julia"} if absent else ())
+    found = image_problems(DECLARED, images, {"hubagent/julia"} if absent else ())
     assert {problem.reason for problem in found} <= {Reason.IMAGE}
     return [problem.message for problem in found]
 
@@ -68,6 +68,6 @@ def test_before_the_first_look_only_absence_is_known() -> None:
 
 
 def test_where_nobody_looks_after_images_there_is_advice() -> None:
-    (problem,) = problems(DECLARED, None, {"hubagent/julia"})
+    (problem,) = image_problems(DECLARED, None, {"hubagent/julia"})
     assert problem.message.endswith("is not on this machine; docker pull or docker load it")
-    assert problems(DECLARED, None, ()) == ()
+    assert image_problems(DECLARED, None, ()) == ()

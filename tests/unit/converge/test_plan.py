@@ -11,8 +11,7 @@ from hubagent.config.model import Config, Drift, Hub, Metrics, Nginx, Server
 from hubagent.converge.plan import Policy, drift, plan
 from hubagent.ladder import Level
 from hubagent.ports import ActiveState, LoadState
-from hubagent.state.model import Component, Plan, Verb
-from hubagent.state.observed import Observed
+from hubagent.state.model import Component, Observed, Plan, Verb
 from tests.unit.converge.worlds import STATICS, in_shape, wished, with_unit
 
 BEFORE = wished()

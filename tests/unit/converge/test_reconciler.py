@@ -11,7 +11,7 @@ import pytest
 
 from hubagent.converge.generations import Switch
 from hubagent.converge.in_force import Declared
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.ladder import Level
 from hubagent.layout import HUB, HUB_TEST, NGINX, PROXY
 from hubagent.ports import JobResult, UnitVerb

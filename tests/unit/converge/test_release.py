@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubagent.converge.release import Release, behind, parse
+from hubagent.converge.observe import Release, behind, parse_release
 
 A, B = "a" * 64, "b" * 64
 
@@ -13,11 +13,11 @@ A, B = "a" * 64, "b" * 64
     "text", ["", "1.0", f"1.0 {A[:-1]}", f"1.0  {A}", f"1 0 {A}", f"1.0 {A} x", f"; {A}"]
 )
 def test_what_is_no_release_is_none(text: str) -> None:
-    assert parse(text) is None
+    assert parse_release(text) is None
 
 
 def test_a_line_is_version_and_hash() -> None:
-    assert parse(f"1.0~rc1 {A}\n") == Release("1.0~rc1", A)
+    assert parse_release(f"1.0~rc1 {A}\n") == Release("1.0~rc1", A)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from hubagent.config.model import Drift
 from hubagent.converge.doctor import examine
-from hubagent.converge.networks import fault
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
+from hubagent.converge.surroundings import network_fault
 from hubagent.layout import BRIDGE, DOCKER, FIREWALL, bridge_of
 from hubagent.ports import ActiveState, Network, UnitVerb
 from hubagent.state.model import Component
@@ -174,7 +174,7 @@ FOREIGN = Network("hubagent", "172.18.0.1", {}, "br-0123456789ab", isolated=Fals
 def test_a_network_made_by_somebody_else_is_made_anew_when_nobody_uses_it(world: World) -> None:
     world.engine.by_name["hubagent"] = FOREIGN
     assert world.reconcile().result is Result.NOOP
-    assert fault(world.engine.by_name["hubagent"], BRIDGE) == ""
+    assert network_fault(world.engine.by_name["hubagent"], BRIDGE) == ""
     assert problems(world) == ""
 
 

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hubagent.converge import server_problems
+from hubagent.converge.problems import server_problems
 from hubagent.layout import LABEL_DIGEST, LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
 from hubagent.ports import Container
-from hubagent.state.status import PoolStatus, Reason
+from hubagent.state.status import ImageStatus, PoolStatus, Reason
 from tests.unit.converge.world import CONFIG, World
 
 WARM = CONFIG + "servers: {julia: {warm: {ready: 2}}}\n"
 
 
 class Pools:
-    """`survey.Pools` as it is told to be."""
+    """`survey.UserServers` as it is told to be."""
 
     def __init__(self, *pools: PoolStatus, users: Mapping[str, str] | None = None) -> None:
         self.pools = pools
@@ -36,6 +36,12 @@ class Pools:
 
     def users(self) -> Mapping[str, str]:
         return self._users
+
+    def images(self) -> tuple[ImageStatus, ...]:
+        return ()
+
+    def homes_waiting(self) -> int:
+        return 0
 
 
 def container(number: int, *, state: str = "running", **labels: str) -> Container:
@@ -109,8 +115,8 @@ def test_what_the_hub_says_at_its_start_is_a_problem_until_it_starts_without() -
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 home is waiting"), (3, "3 homes are waiting")])
 def test_homes_that_somebody_waits_for_are_a_problem_without_names(count: int, words: str) -> None:
-    assert server_problems.problems("", (), {}) == ()
-    (problem,) = server_problems.problems("", (), {}, homes_waiting=count)
+    assert server_problems("", (), {}) == ()
+    (problem,) = server_problems("", (), {}, homes_waiting=count)
     assert problem.reason is Reason.HOME
     assert problem.message.startswith(words)
     assert "hubagent homes" in problem.message

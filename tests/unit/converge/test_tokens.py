@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from hubagent.converge.outcome import Order
+from hubagent.converge.intent import Order
 from hubagent.converge.requests import Request, Requests
 from hubagent.ladder import Level
 from hubagent.layout import HUB, PROXY

@@ -13,15 +13,14 @@ from typing import Any
 import hubagent
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge.apply import Applier
-from hubagent.converge.candidate import Candidates
+from hubagent.converge.candidate import Candidates, Preflight
 from hubagent.converge.generations import Generations
+from hubagent.converge.intent import Order, Outcome
 from hubagent.converge.observe import UNITS, Observer
-from hubagent.converge.outcome import Order, Outcome
 from hubagent.converge.ports import Ports
-from hubagent.converge.preflight import Preflight
-from hubagent.converge.quarantine import Quarantine
 from hubagent.converge.reconciler import Reconciler
-from hubagent.converge.survey import Pools, Survey
+from hubagent.converge.retry import Quarantine
+from hubagent.converge.survey import Survey, UserServers
 from hubagent.converge.verify import Verifier
 from hubagent.errors import PreflightError, TemporaryError
 from hubagent.layout import (
@@ -79,7 +78,7 @@ class World:
         config: str = CONFIG,
         *,
         files: MemoryFileStore | None = None,
-        pools: Pools | None = None,
+        pools: UserServers | None = None,
         clock: ManualClock | None = None,
     ) -> None:
         self.layout = Layout()
@@ -141,7 +140,9 @@ class World:
         )
         self.ports = ports = self.with_ports(reached)
         self.generations = Generations(ports.files, self.layout)
-        observer = Observer(ports, self.generations, version="1.0")
+        observer = Observer(
+            ports, self.generations, version="1.0", served_metrics=lambda: self.served_metrics
+        )
         self.reconciler = Reconciler(
             ports,
             generations=self.generations,
@@ -156,7 +157,6 @@ class World:
                 on_job=self.metrics.unit_job,
             ),
             recorder=self.metrics,
-            served_metrics=lambda: self.served_metrics,
         )
         self.survey = Survey(
             ports,
@@ -164,7 +164,7 @@ class World:
             observer,
             version=hubagent.__version__,
             pid=os.getpid(),
-            pools=self._pools,
+            user_servers=self._pools,
         )
 
     def lose_power(self, survivors: Survivors) -> None:

@@ -10,9 +10,8 @@ from hubagent.config.model import Config
 from hubagent.layout import FIREWALL, HUB, NGINX, PROXY
 from hubagent.ports import ActiveState, CertificateFacts, LoadState, UnitState
 from hubagent.render.generation import Desired, Facts, Templates, desired
-from hubagent.render.secrets import Secrets
-from hubagent.state.model import Component
-from hubagent.state.observed import Observed
+from hubagent.render.hub_files import Secrets
+from hubagent.state.model import Component, Observed
 
 TEMPLATE_FOLDER = Path(__file__).parents[3] / "conf" / "templates"
 TEMPLATES = Templates(

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from hubagent import wire
-from hubagent.config.kinds.networks import parse_network
+from hubagent.config.kinds.places import parse_network
 from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.hub import Hub
