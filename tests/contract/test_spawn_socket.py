@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hubagent import wire
-from hubagent.adapters.net.spawn_socket import SpawnServer
+from hubagent.adapters.net.spawn_socket import LIMITS, SpawnServer
 from hubagent.errors import StorageError
 from hubagent.pool.broker import REQUESTS
 from tests.waiting import wait_until
@@ -32,7 +33,8 @@ def _inspected(request: object) -> object:
 def _serving(
     path: Path, answer: Callable[[object], object] = _inspected, **settings: float
 ) -> Iterator[SpawnServer]:
-    server = SpawnServer(path, answer, requests=REQUESTS, owner=OWNER, **settings)  # type: ignore[arg-type]
+    limits = replace(LIMITS, **settings)  # type: ignore[arg-type]
+    server = SpawnServer(path, answer, requests=REQUESTS, owner=OWNER, limits=limits)
     server.start()
     try:
         yield server

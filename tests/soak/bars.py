@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.adapters.net.spawn_socket import WORKERS
+from hubagent.adapters.net.spawn_socket import LIMITS
 from tests.soak.background import Failure
 from tests.soak.events import Calm, Done, Kind
 from tests.soak.samples import AGENT, HOMES, Held, Sample
@@ -16,7 +16,7 @@ PARTS: Final = 3
 """Of a soak, of the same number of samples each, that are compared."""
 
 ANSWERS: Final = "spawn"
-"""The name of the threads that answer the hub. They grow to what the hub asks at once, WORKERS at most
+"""The name of the threads that answer the hub. They grow to what the hub asks at once, LIMITS.workers at most
 (hubagent/adapters/net/spawn_socket.py), and leave when they are not needed any more."""
 COME_AND_GO: Final = frozenset({ANSWERS, "claim"})
 """hubagent/pool/claims.py takes two threads for a claim, as long as it lasts. All others of the agent begin with it. The
@@ -111,7 +111,7 @@ def judge(seen: Seen) -> tuple[Bar, ...]:
         ),
         _none("routes but the hub's", [route for route in left.routes if route != "/"]),
         Bar("the hub's route", "there", "there" if "/" in left.routes else "absent", "/" in left.routes),
-        _most(seen.samples, "threads that answer the hub", WORKERS),
+        _most(seen.samples, "threads that answer the hub", LIMITS.workers),
         *(bar for unit in (AGENT, HOMES) for bar in _growth(unit, seen.samples)),
     )
 
