@@ -20,9 +20,9 @@ from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
 from hubagent.layout import LABEL_GUEST, LABEL_KEPT, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.locks import NamedLocks
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import ContainerFacts, Containers, Guests
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError, refusal

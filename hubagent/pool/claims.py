@@ -20,7 +20,7 @@ from hubagent.config.model import MountMode, Server
 from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import Containers, Guests, Homes
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError

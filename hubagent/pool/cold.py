@@ -15,8 +15,8 @@ from hubagent.config.model import Server
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
 from hubagent.pool.maker import Prove
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import ContainerFacts, Containers, Guests
 from hubagent.pool.refusal import SpawnError, missing_image
 from hubagent.pool.spec import Specs

@@ -23,10 +23,9 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.hub import Hub
 from hubagent.config.model.servers import Mount, MountMode, Server
-from hubagent.pool.accounts import Account
 from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts
-from hubagent.pool.owners import Owners
+from hubagent.pool.owners import Account, Owners
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs

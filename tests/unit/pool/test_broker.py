@@ -15,9 +15,9 @@ from hubagent import wire
 from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.servers import Server
-from hubagent.pool.accounts import Account
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import ContainerSpec
 from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot

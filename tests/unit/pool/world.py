@@ -14,9 +14,9 @@ from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import GuestError, HomeError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import volume_name
-from hubagent.pool.accounts import Account
 from hubagent.pool.claims import CLAIM_S
 from hubagent.pool.events import ClaimResult, Eviction, SlotFailure, SpawnKind
+from hubagent.pool.owners import Account
 from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
