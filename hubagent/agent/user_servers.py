@@ -40,10 +40,10 @@ from hubagent.pool.home_prefetch import HomePrefetch
 from hubagent.pool.owners import Owners
 from hubagent.pool.pool import Pool
 from hubagent.pool.ports import Containers
-from hubagent.pool.precedence import Precedence
-from hubagent.pool.slots import Slot
+from hubagent.pool.slots import Slot, Slots
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
+from hubagent.pool.yielding import Yielding
 from hubagent.ports import Clock, FileStore
 from hubagent.state.status import ImageStatus, PoolStatus
 
@@ -95,21 +95,21 @@ class UserServers:
         )
         self._home_prefetch = HomePrefetch(self._config, volumes.home_of)
         homes = HomesClient(layout.homes_socket)
-        precedence = Precedence(homes, clock)
+        slots = Slots(files, layout.guests)
+        yielding = Yielding(slots, homes, clock)
         self._pool = Pool(
+            slots,
             containers=containers,
             homes=homes,
             guests=guests,
             clock=clock,
-            files=files,
-            folder=layout.guests,
             config=self._config,
             spec=specs.slot,
             home_of=volumes.home_of,
             proof=self._images.proof,
             memory=read_memory,
             program=_digest(GUEST_PROGRAM),
-            precedence=precedence,
+            yielding=yielding,
             recorder=_Telling(recorder, on_change),
         )
         cold = ColdStarts(
@@ -126,12 +126,10 @@ class UserServers:
             guests=guests,
             cold=cold,
             warm=self._pool,
-            precedence=precedence,
-            slots=self._pool.slots.all,
+            yielding=yielding,
             volumes=volumes,
             expect=self._home_prefetch.expect,
         )
-        slots = self._pool.slots.all
         desk = home_desk(
             layout,
             files=files,
@@ -139,7 +137,7 @@ class UserServers:
             containers=containers,
             owners=self._owners,
             volumes=volumes,
-            slots=slots,
+            slots=slots.all,
             starts_ended=broker.starts_ended,
         )
         self._clerk = Clerk(desk, Decisions(files, layout), on_change=on_change)

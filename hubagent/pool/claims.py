@@ -22,10 +22,10 @@ from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
 from hubagent.pool.owners import Account
 from hubagent.pool.ports import Containers, Guests, Homes
-from hubagent.pool.precedence import Precedence
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.volumes import Home
+from hubagent.pool.yielding import Yielding
 from hubagent.ports import Clock
 from hubagent.threads import NamedThread
 
@@ -62,7 +62,7 @@ class Claims:
         guests: Guests,
         clock: Clock,
         home_of: HomeOf,
-        precedence: Precedence,
+        yielding: Yielding,
         took: Callable[[float], None],
         limit_s: float,
     ) -> None:
@@ -74,7 +74,7 @@ class Claims:
         self._guests = guests
         self._clock = clock
         self._home_of = home_of
-        self._precedence = precedence
+        self._yielding = yielding
         self._took = took
         self._limit_s = limit_s
 
@@ -130,7 +130,7 @@ class Claims:
     def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> Home:
         """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
         two servers in one home would overwrite each other's files."""
-        with self._precedence.of_user(patience_s=QUESTION_S):
+        with self._yielding.user_needs_docker(patience_s=QUESTION_S):
             for slot in before:
                 self._containers.remove(slot.container)
             cold = self._containers.inspect(container_name(claim.user, claim.server_name))

@@ -18,7 +18,6 @@ from hubagent.errors import HubagentError
 from hubagent.pool import policy
 from hubagent.pool.cleanup import Cleanup
 from hubagent.pool.events import Eviction, PoolRecorder, SlotFailure
-from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
 from hubagent.pool.home_check import HomeCheck
 from hubagent.pool.ledger import Ledger
@@ -27,8 +26,8 @@ from hubagent.pool.policy import Memory
 from hubagent.pool.ports import Containers, ImageFacts
 from hubagent.pool.recipe import recipe
 from hubagent.pool.slots import Phase, Slot, Slots
-from hubagent.pool.starts import Starts
 from hubagent.pool.warming import NotReadyError, Warming
+from hubagent.pool.yielding import Yielding
 from hubagent.ports import Clock
 from hubagent.threads import NamedThread
 
@@ -69,8 +68,7 @@ class Keeper:
         maker: Maker,
         cleanup: Cleanup,
         ledger: Ledger,
-        starts: Starts,
-        freezing: Freezing,
+        yielding: Yielding,
         warming: Warming,
         home_check: HomeCheck,
         health: Health,
@@ -86,8 +84,7 @@ class Keeper:
         self._maker = maker
         self._cleanup = cleanup
         self._ledger = ledger
-        self._starts = starts
-        self._freezing = freezing
+        self._yielding = yielding
         self._warming = warming
         self._home_check = home_check
         self._health = health
@@ -169,8 +166,7 @@ class Keeper:
             return IDLE_S
         servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
         self._see_truth(servers)
-        paused, busy = self._starts.pause(), self._starts.busy()
-        self._freezing.release_expired(paused=paused)
+        paused, busy = self._yielding.pause(), self._yielding.busy()
         for slot in self._of_phase(Phase.WARMING):
             self._see_warming(slot)
         if not busy:  # a guest is slow to answer then, and for no fault of its own
@@ -263,10 +259,7 @@ class Keeper:
             return
         try:
             slot = self._maker.begin(server, image, wanted)
-            if in_spite:
-                self._freezing.release(slot)
-            elif self._starts.busy():
-                self._freezing.freeze()
+            self._yielding.begun(slot, in_spite=in_spite)
         except HubagentError as error:
             self._recorder.slot_failed(server.name, SlotFailure.CREATE)
             self._troubles[server.name] = Trouble(wanted, str(error))
@@ -293,7 +286,7 @@ class Keeper:
     def _forget(self, slot: Slot) -> None:
         self._health.forget(slot)
         self._warming.forget(slot)
-        self._freezing.release(slot)  # so that it can be killed
+        self._yielding.release(slot)  # so that it can be killed
 
     def _of_phase(self, phase: Phase) -> tuple[Slot, ...]:
         return tuple(slot for slot in self._slots.all() if slot.phase is phase)

@@ -13,12 +13,11 @@ from hubagent import wire
 from hubagent.config.model import Server
 from hubagent.errors import GuestError, HubagentError
 from hubagent.pool.events import SlotFailure
-from hubagent.pool.freezing import Freezing
 from hubagent.pool.ports import Containers, ContainerSpec, Guests, Homes, ImageFacts
-from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.spec import CPU_SHARES
 from hubagent.pool.warming import NotReadyError, Warming
+from hubagent.pool.yielding import Yielding
 from hubagent.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -63,8 +62,7 @@ class Maker:
         clock: Clock,
         spec: SlotSpec,
         proof: Prove,
-        precedence: Precedence,
-        freezing: Freezing,
+        yielding: Yielding,
         warming: Warming,
     ) -> None:
         self._slots = slots
@@ -74,8 +72,7 @@ class Maker:
         self._clock = clock
         self._spec = spec
         self._proof = proof
-        self._precedence = precedence
-        self._freezing = freezing
+        self._yielding = yielding
         self._warming = warming
 
     def begin(self, server: Server, image: ImageFacts, recipe: str) -> Slot:
@@ -95,7 +92,7 @@ class Maker:
                 guest_folder=folder,
                 home_folder=self._homes.prepare(guest),
             )
-            with self._precedence.of_others():
+            with self._yielding.slot_in_the_making():
                 # By its id: a name may come to mean another image in this moment, and the recipe says which it is.
                 container = self._containers.create(dataclasses.replace(spec, image=image.id))
                 self._containers.start(container)
@@ -109,7 +106,7 @@ class Maker:
     def poll(self, slot: Slot) -> Ready | None:
         """The warming slot once it is ready, None while it is not. Raises HubagentError when it never will be;
         it is dead then."""
-        if self._freezing.stands_still(slot):
+        if self._yielding.stands_still(slot):
             self._warming.stands_still(slot)
             return None
         try:
@@ -125,7 +122,7 @@ class Maker:
             self._containers.weigh(slot.container, cpu_shares=CPU_SHARES)
             if pong.detail:
                 log.info("slot %s of %s: %s", slot.id, slot.server, pong.detail)
-            self._freezing.release(slot)
+            self._yielding.release(slot)
             ready = self._slots.move(slot.id, Phase.READY, address=facts.address, ready_s=self._clock.time())
             return None if ready is None else Ready(ready, pong.detail)
         except HubagentError:

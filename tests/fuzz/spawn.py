@@ -12,8 +12,8 @@ from hubagent.layout import LABEL_SERVER
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.ports import ContainerSpec
-from hubagent.pool.precedence import Precedence
 from hubagent.pool.spec import Specs
+from hubagent.pool.yielding import Yielding
 from tests.fuzz import frames
 from tests.unit.pool.volumes import volumes_on
 from tests.unit.pool.world import World
@@ -108,8 +108,7 @@ class Spawn:
                 proof=lambda image: None,
             ),
             warm=world.pool,
-            precedence=Precedence(world.homes, world.clock),
-            slots=world.slots.all,
+            yielding=Yielding(world.slots, world.homes, world.clock),
             volumes=volumes,
             expect=lambda account: None,
         )

@@ -23,13 +23,14 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.hub import Hub
 from hubagent.config.model.servers import Mount, MountMode, Server
+from hubagent.pool import slots
 from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.owners import Account, Owners
-from hubagent.pool.precedence import Precedence
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
+from hubagent.pool.yielding import Yielding
 
 
 class Slots:
@@ -89,6 +90,9 @@ class Slots:
         self.gone_ones.append(container)
         del self.all[container]
 
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(self.all.values())
+
 
 class Agent:
     """Its socket, started and stopped at will; `declared` is the `servers` of RunningHub."""
@@ -116,14 +120,15 @@ class Agent:
             clock=SystemClock(),
             proof=lambda image: None,
         )
+        no_slots = slots.Slots(LocalFileStore(), folder / "guests")  # none is made here
+        yielding = Yielding(no_slots, HomesClient(folder / "no helper"), SystemClock())
         self.broker = Broker(
             config=self.config,
             containers=self.containers,
             guests=self.guests,
             cold=cold,
             warm=self.slots,
-            precedence=Precedence(HomesClient(folder / "no helper"), SystemClock()),  # no slot is made here
-            slots=lambda: self.slots.all.values(),
+            yielding=yielding,
             volumes=self.volumes,
             expect=self.expected.append,
         )
