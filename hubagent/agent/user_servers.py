@@ -37,9 +37,10 @@ from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.events import ClaimResult, Eviction, PoolRecorder, SlotFailure, SpawnKind
 from hubagent.pool.home_prefetch import HomePrefetch
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.owners import Owners
 from hubagent.pool.pool import Pool
-from hubagent.pool.ports import Containers
+from hubagent.pool.ports import Containers, PoolPorts
 from hubagent.pool.slots import Slot, Slots
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
@@ -94,37 +95,27 @@ class UserServers:
             on_change=on_change,
         )
         self._home_prefetch = HomePrefetch(self._config, volumes.home_of)
-        homes = HomesClient(layout.homes_socket)
+        ports = PoolPorts(containers, HomesClient(layout.homes_socket), guests, clock)
         slots = Slots(files, layout.guests)
-        yielding = Yielding(slots, homes, clock)
+        yielding = Yielding(slots, ports.homes, clock)
         self._pool = Pool(
             slots,
-            containers=containers,
-            homes=homes,
-            guests=guests,
-            clock=clock,
-            config=self._config,
-            spec=specs.slot,
-            home_of=volumes.home_of,
-            proof=self._images.proof,
-            memory=read_memory,
-            program=_digest(GUEST_PROGRAM),
+            ports,
+            PoolInputs(
+                config=self._config,
+                spec=specs.slot,
+                home_of=volumes.home_of,
+                proof=self._images.proof,
+                memory=read_memory,
+                program=_digest(GUEST_PROGRAM),
+            ),
             yielding=yielding,
             recorder=_Telling(recorder, on_change),
         )
-        cold = ColdStarts(
-            containers=containers,
-            guests=guests,
-            specs=specs,
-            volumes=volumes,
-            clock=clock,
-            proof=self._images.proof,
-        )
         broker = Broker(
+            ports,
             config=self._config,
-            containers=containers,
-            guests=guests,
-            cold=cold,
+            cold=ColdStarts(ports, specs=specs, volumes=volumes, proof=self._images.proof),
             warm=self._pool,
             yielding=yielding,
             volumes=volumes,

@@ -20,7 +20,7 @@ from hubagent.images.failures import Failures
 from hubagent.images.proof import CPU_SHARES, Prover
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_GUEST, LABEL_TRIAL, Layout
-from hubagent.pool.maker import Prove
+from hubagent.pool.inputs import Prove
 from hubagent.pool.ports import Containers, ContainerSpec, Guests, ImageFacts
 from hubagent.pool.spec import Specs
 from hubagent.ports import Clock, FileStore

@@ -23,7 +23,7 @@ from hubagent.naming import container_name
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.locks import NamedLocks
 from hubagent.pool.owners import Account
-from hubagent.pool.ports import ContainerFacts, Containers, Guests
+from hubagent.pool.ports import ContainerFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError, refusal
 from hubagent.pool.slots import TAKEN, Slot
 from hubagent.pool.volumes import Volumes
@@ -88,10 +88,9 @@ class Broker:
 
     def __init__(
         self,
+        ports: PoolPorts,
         *,
         config: Callable[[], Config | None],
-        containers: Containers,
-        guests: Guests,
         cold: ColdStarts,
         warm: Warm,
         yielding: Yielding,
@@ -101,8 +100,8 @@ class Broker:
         """`config` is the configuration in force, None while there is none; it is asked at every start.
         `expect` is told of accounts that have signed in, and returns at once."""
         self._config = config
-        self._containers = containers
-        self._guests = guests
+        self._containers = ports.containers
+        self._guests = ports.guests
         self._cold = cold
         self._warm = warm
         self._yielding = yielding

@@ -15,7 +15,7 @@ from typing import Final
 
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
-from hubagent.pool.claims import HomeOf
+from hubagent.pool.inputs import HomeOf
 from hubagent.pool.owners import Account
 from hubagent.threads import NamedThread
 

@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.config.model import Config, Server
+from hubagent.config.model import Server
 from hubagent.errors import HubagentError
 from hubagent.pool import policy
 from hubagent.pool.cleanup import Cleanup
 from hubagent.pool.events import Eviction, PoolRecorder, SlotFailure
 from hubagent.pool.health import Health
 from hubagent.pool.home_check import HomeCheck
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.maker import Maker, Prove
-from hubagent.pool.policy import Memory
-from hubagent.pool.ports import Containers, ImageFacts
+from hubagent.pool.maker import Maker
+from hubagent.pool.ports import ImageFacts, PoolPorts
 from hubagent.pool.recipe import recipe
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.warming import NotReadyError, Warming
 from hubagent.pool.yielding import Yielding
-from hubagent.ports import Clock
 from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
@@ -64,37 +62,25 @@ class Keeper:
     def __init__(
         self,
         slots: Slots,
+        ports: PoolPorts,
+        inputs: PoolInputs,
         *,
-        maker: Maker,
-        cleanup: Cleanup,
-        ledger: Ledger,
         yielding: Yielding,
-        warming: Warming,
-        home_check: HomeCheck,
-        health: Health,
-        containers: Containers,
-        clock: Clock,
-        config: Callable[[], Config | None],
-        memory: Callable[[], Memory],
-        proof: Prove,
-        program: str,
+        ledger: Ledger,
         recorder: PoolRecorder,
     ) -> None:
         self._slots = slots
-        self._maker = maker
-        self._cleanup = cleanup
-        self._ledger = ledger
+        self._containers = ports.containers
+        self._clock = ports.clock
+        self._inputs = inputs
         self._yielding = yielding
-        self._warming = warming
-        self._home_check = home_check
-        self._health = health
-        self._containers = containers
-        self._clock = clock
-        self._config = config
-        self._memory = memory
-        self._proof = proof
-        self._program = program
+        self._ledger = ledger
         self._recorder = recorder
+        self._warming = Warming(ports)
+        self._maker = Maker(slots, ports, inputs, yielding=yielding, warming=self._warming)
+        self._cleanup = Cleanup(slots, ports)
+        self._home_check = HomeCheck(ports)
+        self._health = Health(ports, ledger)
         self._images: dict[str, ImageFacts | None] = {}  # by name, as of the last question to Docker
         self._image_ids: dict[str, str] = {}  # by name: the last that was there
         self._truth_s = float("-inf")
@@ -116,8 +102,11 @@ class Keeper:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def wake(self) -> None:
-        """Check again, also at what Docker says."""
+    def wake(self, *, asked: bool = False) -> None:
+        """Check again, also at what Docker says. `asked`: by a person, who wants what failed to be tried again."""
+        if asked:
+            self._ledger.try_again()
+            self._home_check.invalidate()
         self._asked = True
         self._woken.set()
 
@@ -136,7 +125,7 @@ class Keeper:
         image_id = self._image_ids.get(server.image)
         if server.warm is None or image_id is None:
             return None
-        return recipe(server, image_id, program=self._program)
+        return recipe(server, image_id, program=self._inputs.program)
 
     def step(self) -> float:
         """One check with the steps that follow from it; seconds until the next is due."""
@@ -161,7 +150,7 @@ class Keeper:
             self._woken.wait(delay_s)
 
     def _look(self) -> float:
-        config = self._config()
+        config = self._inputs.config()
         if config is None:
             return IDLE_S
         servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
@@ -222,7 +211,7 @@ class Keeper:
             now_s=self._clock.time(),
             demands=tuple(self._demand(server) for server in servers.values()),
             slots=self._slots.all(),
-            memory=self._memory(),
+            memory=self._inputs.memory(),
             paused=paused,
         )
         plan = policy.plan(now)
@@ -244,7 +233,7 @@ class Keeper:
             server=server.name,
             warm=server.warm,
             recipe=known,
-            proven=image is not None and self._proof(image.id) is not None,
+            proven=image is not None and self._inputs.proof(image.id) is not None,
             can_make=image is not None
             and known is not None
             and not self._ledger.backs_off(server.name, known),

@@ -5,27 +5,23 @@ from __future__ import annotations
 import dataclasses
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from hubagent import wire
 from hubagent.config.model import Server
 from hubagent.errors import GuestError, HubagentError
 from hubagent.pool.events import SlotFailure
-from hubagent.pool.ports import Containers, ContainerSpec, Guests, Homes, ImageFacts
+from hubagent.pool.inputs import PoolInputs
+from hubagent.pool.ports import ImageFacts, PoolPorts
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.spec import CPU_SHARES
 from hubagent.pool.warming import NotReadyError, Warming
 from hubagent.pool.yielding import Yielding
-from hubagent.ports import Clock
 
 log = logging.getLogger(__name__)
 
 PING_S: Final = 2.0
-
-Prove = Callable[[str], wire.Proof | None]
-"""What is known of an image, by its id; None while it is not proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,57 +30,31 @@ class Ready:
     lacks: str  # what did not become warm in it, in words; empty when all did
 
 
-class SlotSpec(Protocol):
-    """What the container of a slot is made from. `guest_folder` and `home_folder` are on the host."""
-
-    def __call__(
-        self,
-        server: Server,
-        image: ImageFacts,
-        *,
-        guest: str,
-        recipe: str,
-        guest_folder: str,
-        home_folder: str,
-    ) -> ContainerSpec: ...
-
-
 class Maker:
     """Used by the keeper's thread alone."""
 
     def __init__(
-        self,
-        slots: Slots,
-        *,
-        containers: Containers,
-        homes: Homes,
-        guests: Guests,
-        clock: Clock,
-        spec: SlotSpec,
-        proof: Prove,
-        yielding: Yielding,
-        warming: Warming,
+        self, slots: Slots, ports: PoolPorts, inputs: PoolInputs, *, yielding: Yielding, warming: Warming
     ) -> None:
         self._slots = slots
-        self._containers = containers
-        self._homes = homes
-        self._guests = guests
-        self._clock = clock
-        self._spec = spec
-        self._proof = proof
+        self._containers = ports.containers
+        self._homes = ports.homes
+        self._guests = ports.guests
+        self._clock = ports.clock
+        self._inputs = inputs
         self._yielding = yielding
         self._warming = warming
 
     def begin(self, server: Server, image: ImageFacts, recipe: str) -> Slot:
         """A new slot whose container has been started. Raises HubagentError; what was made is dead then."""
         guest = secrets.token_hex(6)
-        proof = self._proof(image.id)
+        proof = self._inputs.proof(image.id)
         folder = self._guests.prepare(guest, _settings(server, proof))
         created_s = self._clock.time()
         slot = Slot(guest, server.name, recipe, Phase.CREATING, created_s, proven=proof is not None)
         self._slots.add(slot)
         try:
-            spec = self._spec(
+            spec = self._inputs.spec(
                 server,
                 image,
                 guest=guest,

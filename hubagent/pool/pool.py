@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from hubagent import wire
-from hubagent.config.model import Config, Server
-from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
-from hubagent.pool.cleanup import Cleanup
+from hubagent.config.model import Server
+from hubagent.pool.claims import CLAIM_S, Claims
 from hubagent.pool.events import ClaimResult, PoolRecorder, SpawnKind
-from hubagent.pool.health import Health
-from hubagent.pool.home_check import HomeCheck
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.keeper import Keeper
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.maker import Maker, Prove, SlotSpec
-from hubagent.pool.policy import Memory
-from hubagent.pool.ports import Containers, Guests, Homes
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
-from hubagent.pool.warming import Warming
 from hubagent.pool.yielding import Yielding
-from hubagent.ports import Clock
 from hubagent.state.status import PoolStatus
 
 NOT_THE_USERS: Final = frozenset({"home", "guest", "engine", "image"})
@@ -35,71 +29,30 @@ class Pool:
     def __init__(
         self,
         slots: Slots,
+        ports: PoolPorts,
+        inputs: PoolInputs,
         *,
-        containers: Containers,
-        homes: Homes,
-        guests: Guests,
-        clock: Clock,
-        config: Callable[[], Config | None],
-        spec: SlotSpec,
-        home_of: HomeOf,
-        proof: Prove,
-        memory: Callable[[], Memory],
-        program: str,
-        recorder: PoolRecorder,
         yielding: Yielding,
+        recorder: PoolRecorder,
         claim_within_s: float = CLAIM_S,
     ) -> None:
-        """`config` is the configuration in force, None while there is none; it is
-        asked at every check and claim. `program` is the version of the guest's program: slots with another one
-        are replaced."""
-        self._clock = clock
-        self._containers = containers
-        self._config = config
-        self._recorder = recorder
+        """`yielding` is of these slots."""
         self._slots = slots
-        self._ledger = Ledger(clock)
+        self._clock = ports.clock
+        self._containers = ports.containers
+        self._config = inputs.config
         self._yielding = yielding
-        warming = Warming(containers=containers, clock=clock)
-        self._home_check = HomeCheck(containers=containers, homes=homes, clock=clock)
+        self._recorder = recorder
+        self._ledger = Ledger(ports.clock)
         self._claims = Claims(
-            self._slots,
-            containers=containers,
-            homes=homes,
-            guests=guests,
-            clock=clock,
-            home_of=home_of,
+            slots,
+            ports,
+            inputs.home_of,
             yielding=yielding,
             took=recorder.claim_took,
             limit_s=claim_within_s,
         )
-        self.keeper = Keeper(
-            self._slots,
-            maker=Maker(
-                self._slots,
-                containers=containers,
-                homes=homes,
-                guests=guests,
-                clock=clock,
-                spec=spec,
-                proof=proof,
-                yielding=yielding,
-                warming=warming,
-            ),
-            cleanup=Cleanup(self._slots, containers=containers, homes=homes, guests=guests, clock=clock),
-            ledger=self._ledger,
-            yielding=yielding,
-            warming=warming,
-            home_check=self._home_check,
-            health=Health(containers=containers, guests=guests, ledger=self._ledger, clock=clock),
-            containers=containers,
-            clock=clock,
-            config=config,
-            memory=memory,
-            proof=proof,
-            program=program,
-            recorder=recorder,
-        )
+        self.keeper = Keeper(slots, ports, inputs, yielding=yielding, ledger=self._ledger, recorder=recorder)
 
     def start(self) -> None:
         """Begin to keep the pool. What an earlier agent left is adopted by the first check."""
@@ -112,10 +65,7 @@ class Pool:
     def wake(self, *, asked: bool = False) -> None:
         """Something has happened: to containers, images, or the configuration. `asked`: by a person, who wants what
         failed to be tried again."""
-        if asked:
-            self._ledger.try_again()
-            self._home_check.invalidate()
-        self.keeper.wake()
+        self.keeper.wake(asked=asked)
 
     def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused:
         """A ready slot becomes this user's server, within claims.CLAIM_S. Refused means: start it cold."""

@@ -11,7 +11,7 @@ from hubagent.config.model import Warm
 from hubagent.layout import LABEL_SERVER
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
-from hubagent.pool.ports import ContainerSpec
+from hubagent.pool.ports import ContainerSpec, PoolPorts
 from hubagent.pool.spec import Specs
 from hubagent.pool.yielding import Yielding
 from tests.fuzz import frames
@@ -95,16 +95,14 @@ class Spawn:
         bystander = world.containers.create(_BYSTANDER)
         world.containers.start(bystander)
         volumes = volumes_on(world.containers)
+        ports = PoolPorts(world.containers, world.homes, world.guests, world.clock)
         self._broker = Broker(
+            ports,
             config=lambda: world.config,
-            containers=world.containers,
-            guests=world.guests,
             cold=ColdStarts(
-                containers=world.containers,
-                guests=world.guests,
+                ports,
                 specs=Specs(lambda: world.config, program=Path("/program")),
                 volumes=volumes,
-                clock=world.clock,
                 proof=lambda image: None,
             ),
             warm=world.pool,

@@ -27,6 +27,7 @@ from hubagent.pool import slots
 from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.owners import Account, Owners
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
@@ -112,21 +113,14 @@ class Agent:
         self.expected: list[Account] = []  # who has signed in
         self.owners = Owners(LocalFileStore(), folder / "homes")
         self.volumes = Volumes(self.containers, self.owners, SystemClock())
-        cold = ColdStarts(
-            containers=self.containers,
-            guests=self.guests,
-            specs=self.specs,
-            volumes=self.volumes,
-            clock=SystemClock(),
-            proof=lambda image: None,
-        )
+        homes = HomesClient(folder / "no helper")
+        ports = PoolPorts(self.containers, homes, self.guests, SystemClock())
         no_slots = slots.Slots(LocalFileStore(), folder / "guests")  # none is made here
-        yielding = Yielding(no_slots, HomesClient(folder / "no helper"), SystemClock())
+        yielding = Yielding(no_slots, homes, SystemClock())
         self.broker = Broker(
+            ports,
             config=self.config,
-            containers=self.containers,
-            guests=self.guests,
-            cold=cold,
+            cold=ColdStarts(ports, specs=self.specs, volumes=self.volumes, proof=lambda image: None),
             warm=self.slots,
             yielding=yielding,
             volumes=self.volumes,

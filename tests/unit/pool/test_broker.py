@@ -18,7 +18,7 @@ from hubagent.config.model.servers import Server
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.owners import Account
-from hubagent.pool.ports import ContainerSpec
+from hubagent.pool.ports import ContainerSpec, PoolPorts
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.spec import Specs
 from hubagent.pool.yielding import Yielding
@@ -69,16 +69,14 @@ class World:
         self.yielding = Yielding(no_slots, self.homes, ManualClock())
         self.expected: list[Account] = []
         volumes = volumes_on(self.containers)
+        ports = PoolPorts(self.containers, self.homes, self.guests, ManualClock())
         self.broker = Broker(
+            ports,
             config=lambda: self.config,
-            containers=self.containers,
-            guests=self.guests,
             cold=ColdStarts(
-                containers=self.containers,
-                guests=self.guests,
+                ports,
                 specs=Specs(lambda: self.config, program=Path("/program")),
                 volumes=volumes,
-                clock=ManualClock(),
                 proof=lambda image: None,
             ),
             warm=self.pool,

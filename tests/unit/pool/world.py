@@ -16,10 +16,11 @@ from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import volume_name
 from hubagent.pool.claims import CLAIM_S
 from hubagent.pool.events import ClaimResult, Eviction, SlotFailure, SpawnKind
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.owners import Account
 from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
-from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
+from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.volumes import FOREIGN, Home
@@ -129,21 +130,25 @@ class World:
     def restart(self, life: Life | None = None) -> Pool:
         """The next agent, which lives as long as it is given."""
         lasting = life or Life()
-        homes = Mortal(self.homes, lasting)
+        ports = PoolPorts(
+            containers=Mortal(self.containers, lasting),
+            homes=Mortal(self.homes, lasting),
+            guests=Mortal(self.guests, lasting),
+            clock=self.clock,
+        )
         self.slots = Slots(Mortal(self.files, lasting), GUESTS)
         self.pool = Pool(
             self.slots,
-            containers=Mortal(self.containers, lasting),
-            homes=homes,
-            guests=Mortal(self.guests, lasting),
-            clock=self.clock,
-            config=lambda: self.config,
-            spec=spec,
-            home_of=self.home_of,
-            proof=self.proofs.get,
-            memory=lambda: self.memory,
-            program=self.program,
-            yielding=Yielding(self.slots, homes, self.clock),
+            ports,
+            PoolInputs(
+                config=lambda: self.config,
+                spec=spec,
+                home_of=self.home_of,
+                proof=self.proofs.get,
+                memory=lambda: self.memory,
+                program=self.program,
+            ),
+            yielding=Yielding(self.slots, ports.homes, self.clock),
             recorder=self.counts,
             claim_within_s=self.claim_within_s,
         )
