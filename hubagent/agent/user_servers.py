@@ -26,6 +26,7 @@ from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
+from hubagent.images.ports import ImagePorts
 from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.ownership.archive import Archives
@@ -67,15 +68,11 @@ class UserServers:
     ) -> None:
         self._declared = declared
         containers, guests = DockerContainers(), SocketGuests(layout.guests)
+        image_ports = ImagePorts(DockerImages(), LocalInputs(), containers, guests, files, clock)
         self._images = Images(
+            image_ports,
+            layout,
             servers=lambda: config.servers if (config := declared()) else (),
-            engine=DockerImages(),
-            containers=containers,
-            guests=guests,
-            inputs=LocalInputs(),
-            files=files,
-            clock=clock,
-            layout=layout,
             on_change=self._images_changed,
         )
         self._on_change = on_change
@@ -83,15 +80,12 @@ class UserServers:
         self._owners = Owners(files, layout.home_owners)
         volumes = Volumes(containers, self._owners, clock, on_foreign=on_change)
         self._trials = Trials(
+            image_ports,
+            layout,
             config=self._config,
-            containers=containers,
-            guests=guests,
-            clock=clock,
             specs=specs,
             give_home=volumes.give,
             proof=self._images.proof,
-            files=files,
-            layout=layout,
             on_change=on_change,
         )
         self._home_prefetch = HomePrefetch(self._config, volumes.home_of)
