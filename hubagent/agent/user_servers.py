@@ -26,6 +26,7 @@ from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
+from hubagent.images.ports import ImagePorts
 from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.ownership.archive import Archives
@@ -37,13 +38,14 @@ from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.events import ClaimResult, Eviction, PoolRecorder, SlotFailure, SpawnKind
 from hubagent.pool.home_prefetch import HomePrefetch
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.owners import Owners
 from hubagent.pool.pool import Pool
-from hubagent.pool.ports import Containers
-from hubagent.pool.precedence import Precedence
-from hubagent.pool.slots import Slot
+from hubagent.pool.ports import Containers, PoolPorts
+from hubagent.pool.slots import Slot, Slots
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
+from hubagent.pool.yielding import Yielding
 from hubagent.ports import Clock, FileStore
 from hubagent.state.status import ImageStatus, PoolStatus
 
@@ -66,15 +68,11 @@ class UserServers:
     ) -> None:
         self._declared = declared
         containers, guests = DockerContainers(), SocketGuests(layout.guests)
+        image_ports = ImagePorts(DockerImages(), LocalInputs(), containers, guests, files, clock)
         self._images = Images(
+            image_ports,
+            layout,
             servers=lambda: config.servers if (config := declared()) else (),
-            engine=DockerImages(),
-            containers=containers,
-            guests=guests,
-            inputs=LocalInputs(),
-            files=files,
-            clock=clock,
-            layout=layout,
             on_change=self._images_changed,
         )
         self._on_change = on_change
@@ -82,56 +80,41 @@ class UserServers:
         self._owners = Owners(files, layout.home_owners)
         volumes = Volumes(containers, self._owners, clock, on_foreign=on_change)
         self._trials = Trials(
+            image_ports,
+            layout,
             config=self._config,
-            containers=containers,
-            guests=guests,
-            clock=clock,
             specs=specs,
             give_home=volumes.give,
             proof=self._images.proof,
-            files=files,
-            layout=layout,
             on_change=on_change,
         )
         self._home_prefetch = HomePrefetch(self._config, volumes.home_of)
-        homes = HomesClient(layout.homes_socket)
-        precedence = Precedence(homes, clock)
+        ports = PoolPorts(containers, HomesClient(layout.homes_socket), guests, clock)
+        slots = Slots(files, layout.guests)
+        yielding = Yielding(slots, ports.homes, clock)
         self._pool = Pool(
-            containers=containers,
-            homes=homes,
-            guests=guests,
-            clock=clock,
-            files=files,
-            folder=layout.guests,
-            config=self._config,
-            spec=specs.slot,
-            home_of=volumes.home_of,
-            proof=self._images.proof,
-            memory=read_memory,
-            program=_digest(GUEST_PROGRAM),
-            precedence=precedence,
+            slots,
+            ports,
+            PoolInputs(
+                config=self._config,
+                spec=specs.slot,
+                home_of=volumes.home_of,
+                proof=self._images.proof,
+                memory=read_memory,
+                program=_digest(GUEST_PROGRAM),
+            ),
+            yielding=yielding,
             recorder=_NotifyingRecorder(recorder, on_change),
         )
-        cold = ColdStarts(
-            containers=containers,
-            guests=guests,
-            specs=specs,
-            volumes=volumes,
-            clock=clock,
-            proof=self._images.proof,
-        )
         broker = Broker(
+            ports,
             config=self._config,
-            containers=containers,
-            guests=guests,
-            cold=cold,
+            cold=ColdStarts(ports, specs=specs, volumes=volumes, proof=self._images.proof),
             warm=self._pool,
-            precedence=precedence,
-            slots=self._pool.slots.all,
+            yielding=yielding,
             volumes=volumes,
             expect=self._home_prefetch.expect,
         )
-        slots = self._pool.slots.all
         desk = home_desk(
             layout,
             files=files,
@@ -139,7 +122,7 @@ class UserServers:
             containers=containers,
             owners=self._owners,
             volumes=volumes,
-            slots=slots,
+            slots=slots.all,
             starts_ended=broker.starts_ended,
         )
         self._clerk = Clerk(desk, Decisions(files, layout), on_change=on_change)

@@ -13,19 +13,17 @@ from hubagent.backup import places, presence
 from hubagent.backup.entries import HUB, volume_part
 from hubagent.backup.journal import Journal
 from hubagent.backup.manifest import Manifest
-from hubagent.backup.ports import Databases, Trees
+from hubagent.backup.ports import BackupPorts
 from hubagent.backup.staging import SmallFiles, Staging
 from hubagent.errors import BackupError, ContainerError
 from hubagent.layout import LABEL_GUEST, Layout
-from hubagent.pool.ports import Containers
-from hubagent.ports import FileStore
 
 LABEL_REPLACED: Final = "hubagent.replaced"
 """Of a volume into which a home was moved aside: the home's volume. It is nobody's home any more."""
 
 
 class Exchange:
-    """`now_s` names what is moved aside (unix time)."""
+    """The time at which it is made names what is moved aside."""
 
     def __init__(
         self,
@@ -33,24 +31,20 @@ class Exchange:
         small: SmallFiles,
         staging: Staging,
         *,
+        ports: BackupPorts,
         layout: Layout,
-        files: FileStore,
-        trees: Trees,
-        databases: Databases,
-        containers: Containers,
         journal: Journal,
-        now_s: float,
     ) -> None:
         self._manifest = manifest
         self._small = small
         self._staging = staging
+        self._files = ports.files
+        self._trees = ports.trees
+        self._databases = ports.databases
+        self._containers = ports.containers
         self._layout = layout
-        self._files = files
-        self._trees = trees
-        self._databases = databases
-        self._containers = containers
         self._journal = journal
-        self._suffix = places.REPLACED + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
+        self._suffix = places.REPLACED + time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(ports.clock.time()))
         self._moved: list[str] = []
 
     @property

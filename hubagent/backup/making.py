@@ -13,15 +13,14 @@ from hubagent.backup.archive import PartWriter, Writer
 from hubagent.backup.entries import FILES, HUB, STATE, Entry, Kind, volume_part
 from hubagent.backup.manifest import Database, Manifest
 from hubagent.backup.named_files import named_files
-from hubagent.backup.ports import Databases, Trees
+from hubagent.backup.ports import BackupPorts
 from hubagent.config.model import Config
 from hubagent.config.reading import loader
 from hubagent.config.reading.loader import MAX_BYTES
 from hubagent.errors import ConfigError
 from hubagent.layout import LABEL_USER, Layout
 from hubagent.naming import volume_name
-from hubagent.pool.ports import Containers
-from hubagent.ports import Clock, FileState, FileStore
+from hubagent.ports import FileState
 
 Say = Callable[[str], None]
 """Told what is being worked on, for a person who waits."""
@@ -41,25 +40,13 @@ class Home:
 class Making:
     """Of one backup. Raises HubagentError; OSError is the sink's."""
 
-    def __init__(
-        self,
-        *,
-        layout: Layout,
-        files: FileStore,
-        trees: Trees,
-        databases: Databases,
-        containers: Containers,
-        clock: Clock,
-        host: str,
-        version: str,
-        say: Say,
-    ) -> None:
+    def __init__(self, ports: BackupPorts, layout: Layout, *, host: str, version: str, say: Say) -> None:
+        self._files = ports.files
+        self._trees = ports.trees
+        self._databases = ports.databases
+        self._containers = ports.containers
+        self._clock = ports.clock
         self._layout = layout
-        self._files = files
-        self._trees = trees
-        self._databases = databases
-        self._containers = containers
-        self._clock = clock
         self._host = host
         self._version = version
         self._say = say

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hubagent.backup.entries import Entry, Readable
+from hubagent.pool.ports import Containers
+from hubagent.ports import Clock, FileStore
 
 
 class TreeWriter(Protocol):
@@ -74,3 +77,14 @@ class Databases(Protocol):
     def settle(self, file: Path) -> None:
         """Put everything into the one file that is not in use now, as far as that is possible."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackupPorts:
+    """All that a backup is made and restored with, of one machine."""
+
+    files: FileStore
+    trees: Trees
+    databases: Databases
+    containers: Containers
+    clock: Clock

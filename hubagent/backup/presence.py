@@ -8,7 +8,7 @@ from typing import Final
 
 from hubagent.backup import places
 from hubagent.backup.manifest import Database, Manifest
-from hubagent.backup.ports import Databases, Trees
+from hubagent.backup.ports import BackupPorts
 from hubagent.backup.staging import SmallFiles
 from hubagent.layout import LABEL_USER, Layout
 from hubagent.pool.ports import Containers
@@ -53,23 +53,16 @@ def volumes_in_the_way(manifest: Manifest, containers: Containers) -> tuple[str,
     )
 
 
-def survey(
-    manifest: Manifest,
-    small: SmallFiles,
-    *,
-    layout: Layout,
-    trees: Trees,
-    databases: Databases,
-    containers: Containers,
-) -> Present:
+def survey(manifest: Manifest, small: SmallFiles, ports: BackupPorts, layout: Layout) -> Present:
     """Raises HubagentError when that cannot be told."""
     people: tuple[str, ...] = ()
     if manifest.database is Database.SQLITE:
-        people = databases.people(layout.hub_state / places.DATABASE)
+        people = ports.databases.people(layout.hub_state / places.DATABASE)
     homes = tuple(
         name
-        for name in volumes_in_the_way(manifest, containers)
-        if (path := containers.volume_path(name)) is not None and (not path or trees.names(Path(path)))
+        for name in volumes_in_the_way(manifest, ports.containers)
+        if (path := ports.containers.volume_path(name)) is not None
+        and (not path or ports.trees.names(Path(path)))
     )
     return Present(people=people, homes=homes, files=small.in_the_way())
 

@@ -17,13 +17,12 @@ from hubagent.backup.exchange import Exchange
 from hubagent.backup.journal import Journal
 from hubagent.backup.making import Say
 from hubagent.backup.manifest import Manifest
-from hubagent.backup.ports import Databases, Trees
+from hubagent.backup.ports import BackupPorts
 from hubagent.backup.services import Services
 from hubagent.backup.staging import Staging, small_files
 from hubagent.errors import HubagentError, UsageError
 from hubagent.layout import Layout
-from hubagent.pool.ports import Containers
-from hubagent.ports import Clock, FileStore, UnitManager
+from hubagent.ports import UnitManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +36,18 @@ class Restoring:
 
     def __init__(
         self,
-        *,
+        ports: BackupPorts,
         layout: Layout,
-        files: FileStore,
-        trees: Trees,
-        databases: Databases,
-        containers: Containers,
+        *,
         units: UnitManager,
-        clock: Clock,
         lock: AbstractContextManager[object],
         version: str,
         say: Say,
     ) -> None:
         """`lock` is the one that the agent holds while it runs."""
+        self._ports = ports
         self._layout = layout
-        self._files = files
-        self._trees = trees
-        self._databases = databases
-        self._containers = containers
         self._services = Services(units)
-        self._clock = clock
         self._lock = lock
         self._version = version
         self._say = say
@@ -70,34 +61,16 @@ class Restoring:
         UsageError."""
         manifest, written = self._verify(backup)
         backup_id = hashlib.sha256(written).hexdigest()
-        journal = Journal(self._files, self._layout, backup_id, hub_runs=self._services.hub_runs())
-        small = small_files(_from_start(backup), self._layout, self._files)
-        present = presence.survey(
-            manifest,
-            small,
-            layout=self._layout,
-            trees=self._trees,
-            databases=self._databases,
-            containers=self._containers,
-        )
+        journal = Journal(self._ports.files, self._layout, backup_id, hub_runs=self._services.hub_runs())
+        small = small_files(_from_start(backup), self._layout, self._ports.files)
+        present = presence.survey(manifest, small, self._ports, self._layout)
         if present and not (replace or journal.is_open):
             raise UsageError(
                 f"this machine is in use: {present.words()}. Nothing was changed. With --replace all of it is "
                 "moved aside, and running servers are stopped"
             )
-        staging = Staging(layout=self._layout, trees=self._trees, containers=self._containers)
-        exchange = Exchange(
-            manifest,
-            small,
-            staging,
-            layout=self._layout,
-            files=self._files,
-            trees=self._trees,
-            databases=self._databases,
-            containers=self._containers,
-            journal=journal,
-            now_s=self._clock.time(),
-        )
+        staging = Staging(self._ports, self._layout)
+        exchange = Exchange(manifest, small, staging, ports=self._ports, layout=self._layout, journal=journal)
         exchange.refuse_impossible()
         self._unpack(backup, manifest, staging)
         self._say("exchanging")

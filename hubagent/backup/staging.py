@@ -10,13 +10,12 @@ from hubagent.backup import archive, places
 from hubagent.backup.entries import FILES, HUB, STATE, Entry, Kind, Readable, volume_of
 from hubagent.backup.manifest import Manifest
 from hubagent.backup.named_files import named_files
-from hubagent.backup.ports import Trees
+from hubagent.backup.ports import BackupPorts
 from hubagent.config.reading import loader
 from hubagent.config.reading.loader import MAX_BYTES
 from hubagent.errors import BackupError, ConfigError, ContainerError
 from hubagent.layout import HUB_USER, LABEL_ACCOUNT, LABEL_USER, Layout
 from hubagent.pool import owners
-from hubagent.pool.ports import Containers
 from hubagent.ports import FileState, FileStore
 
 SCRATCH: Final = "hubagent-restoring"
@@ -100,9 +99,9 @@ def _state(path: Path, entry: Entry, content: Readable | None) -> FileState:
 class Staging:
     """Folders in which the hub's files and users' homes wait until they are exchanged."""
 
-    def __init__(self, *, layout: Layout, trees: Trees, containers: Containers) -> None:
-        self._trees = trees
-        self._containers = containers
+    def __init__(self, ports: BackupPorts, layout: Layout) -> None:
+        self._trees = ports.trees
+        self._containers = ports.containers
         self.hub = layout.hub_state / places.STAGED
         self.scratch: Path | None = None  # with a folder for each home
 

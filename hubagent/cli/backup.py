@@ -24,6 +24,7 @@ from hubagent.adapters.machine.clock import SystemClock
 from hubagent.adapters.systemd.manager import SystemdUnitManager
 from hubagent.backup.making import Making
 from hubagent.backup.manifest import Manifest, to_json
+from hubagent.backup.ports import BackupPorts
 from hubagent.backup.restoring import Restored, Restoring
 from hubagent.cli import backup_report, console
 from hubagent.cli.agent_commands import apply_restored
@@ -65,12 +66,8 @@ def _write(file: BinaryIO, layout: Layout, progress: _Progress, *, homes: bool) 
     containers = DockerContainers()
     try:
         making = Making(
-            layout=layout,
-            files=LocalFileStore(),
-            trees=LocalTrees(),
-            databases=SqliteDatabases(),
-            containers=containers,
-            clock=SystemClock(),
+            _ports(containers),
+            layout,
             host=socket.gethostname(),
             version=hubagent.__version__,
             say=progress.say,
@@ -121,13 +118,9 @@ def _restoring(layout: Layout, progress: _Progress) -> Iterator[Restoring]:
     containers, units = DockerContainers(), SystemdUnitManager()
     try:
         yield Restoring(
-            layout=layout,
-            files=LocalFileStore(),
-            trees=LocalTrees(),
-            databases=SqliteDatabases(),
-            containers=containers,
+            _ports(containers),
+            layout,
             units=units,
-            clock=SystemClock(),
             lock=InstanceLock(layout.run / "lock"),
             version=hubagent.__version__,
             say=progress.say,
@@ -135,6 +128,16 @@ def _restoring(layout: Layout, progress: _Progress) -> Iterator[Restoring]:
     finally:
         units.close()
         containers.close()
+
+
+def _ports(containers: DockerContainers) -> BackupPorts:
+    return BackupPorts(
+        files=LocalFileStore(),
+        trees=LocalTrees(),
+        databases=SqliteDatabases(),
+        containers=containers,
+        clock=SystemClock(),
+    )
 
 
 @contextmanager

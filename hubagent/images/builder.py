@@ -14,16 +14,13 @@ from hubagent import wire
 from hubagent.config.model import Server
 from hubagent.errors import EngineAbsentError, HubagentError, ImageError, StorageError, TemporaryError
 from hubagent.images import pruning
-from hubagent.images.failures import Failures
-from hubagent.images.ports import ImageEngine, Inputs
+from hubagent.images.ports import ImagePorts
 from hubagent.images.proof import Prover
 from hubagent.images.reports import Reports
 from hubagent.images.rollout import AbandonedError, Rollout
 from hubagent.images.store import Store
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_BUILD, LABEL_IMAGE, Layout
-from hubagent.pool.ports import Containers, Guests
-from hubagent.ports import Clock, FileStore
 from hubagent.state.status import ImageState, ImageStatus
 
 log = logging.getLogger(__name__)
@@ -37,37 +34,27 @@ class Images:
 
     def __init__(
         self,
+        ports: ImagePorts,
+        layout: Layout,
         *,
         servers: Callable[[], Sequence[Server]],
-        engine: ImageEngine,
-        containers: Containers,
-        guests: Guests,
-        inputs: Inputs,
-        files: FileStore,
-        clock: Clock,
-        layout: Layout,
         on_change: Callable[[], None],
     ) -> None:
         self._servers = servers
-        self._engine = engine
-        self._store = Store(files, layout)
-        self._prover = Prover(containers, guests, clock)
-        self._reports = Reports(clock, on_change)
-        self._failures = Failures()
+        self._engine = ports.engine
+        self._clock = ports.clock
+        self._store = Store(ports.files, layout)
+        self._prover = Prover(ports.containers, ports.guests, ports.clock)
+        self._reports = Reports(ports.clock, on_change)
         self._on_change = on_change
         self._rollout = Rollout(
-            engine,
-            self._prover,
-            inputs,
-            self._store,
-            files=files,
-            clock=clock,
-            layout=layout,
+            ports,
+            layout,
+            store=self._store,
+            prover=self._prover,
             reports=self._reports,
-            failures=self._failures,
             is_wanted=self._is_wanted,
         )
-        self._clock = clock
         self._next_tidy_s = 0.0
         self._choices: dict[tuple[str, str], str] = {}  # by server and image
         self._is_loaded = False
@@ -101,7 +88,6 @@ class Images:
             self._prover.clear()
             self._is_loaded = True
         if asked:
-            self._failures.forgive()
             self._rollout.forgive()
         servers = self._servers()
         self._reports.keep([server.name for server in servers])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hubagent.images.recipe import Material, Recipe
+from hubagent.pool.ports import Containers, Guests
+from hubagent.ports import Clock, FileStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +95,15 @@ class Inputs(Protocol):
     def arguments(self) -> Mapping[str, str]:
         """How this machine reaches the registries: proxies and mirrors, by the names of the Dockerfile."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePorts:
+    """All that images are made, proven and tried with, of one machine."""
+
+    engine: ImageEngine
+    inputs: Inputs
+    containers: Containers
+    guests: Guests
+    files: FileStore
+    clock: Clock

@@ -14,14 +14,13 @@ from hubagent.config.model import Server
 from hubagent.errors import ImageError
 from hubagent.images.build_log import BuildLog
 from hubagent.images.failures import Failures
-from hubagent.images.ports import ImageEngine, Inputs, Progress
+from hubagent.images.ports import ImagePorts, Progress
 from hubagent.images.proof import Prover
 from hubagent.images.recipe import Recipe, recipe, repository
 from hubagent.images.reports import Reports
 from hubagent.images.store import Store
 from hubagent.layout import LABEL_IMAGE, Layout
 from hubagent.limits import IMAGE_NEEDS_BYTES
-from hubagent.ports import Clock, FileStore
 from hubagent.state.status import ImageState
 
 log = logging.getLogger(__name__)
@@ -40,32 +39,29 @@ class Rollout:
 
     def __init__(
         self,
-        engine: ImageEngine,
-        prover: Prover,
-        inputs: Inputs,
-        store: Store,
-        *,
-        files: FileStore,
-        clock: Clock,
+        ports: ImagePorts,
         layout: Layout,
+        *,
+        store: Store,
+        prover: Prover,
         reports: Reports,
-        failures: Failures,
         is_wanted: Callable[[Server], bool],
     ) -> None:
-        self._engine = engine
-        self._prover = prover
-        self._inputs = inputs
-        self._store = store
-        self._files = files
-        self._clock = clock
+        self._engine = ports.engine
+        self._inputs = ports.inputs
+        self._files = ports.files
+        self._clock = ports.clock
         self._layout = layout
+        self._store = store
+        self._prover = prover
         self._reports = reports
-        self._failures = failures
         self._is_wanted = is_wanted
+        self._failures = Failures()
         self._refused: dict[tuple[str, str], str] = {}  # by server and image: why a newer image is not used
 
     def forgive(self) -> None:
-        """What was refused may be good by now."""
+        """What failed or was refused may be good by now: it is tried at once."""
+        self._failures.forgive()
         self._refused.clear()
 
     def recipe(self, server: Server) -> Recipe | None:

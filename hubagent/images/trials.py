@@ -17,13 +17,13 @@ from hubagent.config.model import Config, Server
 from hubagent.config.reading.rules import extras
 from hubagent.errors import EngineAbsentError, GuestError, HubagentError, StorageError
 from hubagent.images.failures import Failures
+from hubagent.images.ports import ImagePorts
 from hubagent.images.proof import CPU_SHARES, Prover
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_GUEST, LABEL_TRIAL, Layout
-from hubagent.pool.maker import Prove
-from hubagent.pool.ports import Containers, ContainerSpec, Guests, ImageFacts
+from hubagent.pool.inputs import Prove
+from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.spec import Specs
-from hubagent.ports import Clock, FileStore
 from hubagent.render.hub_files import server_digest
 
 log = logging.getLogger(__name__)
@@ -38,29 +38,26 @@ class Trials:
 
     def __init__(
         self,
+        ports: ImagePorts,
+        layout: Layout,
         *,
         config: Callable[[], Config | None],
-        containers: Containers,
-        guests: Guests,
-        clock: Clock,
         specs: Specs,
         give_home: Callable[[str, Server, ImageFacts], None],
         proof: Prove,
-        files: FileStore,
-        layout: Layout,
         on_change: Callable[[], None],
     ) -> None:
+        self._containers = ports.containers
+        self._guests = ports.guests
+        self._files = ports.files
+        self._clock = ports.clock
+        self._layout = layout
         self._config = config
-        self._containers = containers
-        self._guests = guests
-        self._clock = clock
         self._specs = specs
         self._give_home = give_home
         self._proof = proof
-        self._files = files
-        self._layout = layout
         self._on_change = on_change
-        self._prover = Prover(containers, guests, clock)
+        self._prover = Prover(ports.containers, ports.guests, ports.clock)
         self._passed: dict[str, str] | None = None  # what each entry was made from, by its name
         self._failures = Failures()
         self._failed: dict[str, str] = {}

@@ -12,8 +12,7 @@ import math
 from typing import Final
 
 from hubagent.layout import LABEL_ACCOUNT, LABEL_USER
-from hubagent.pool.accounts import Account
-from hubagent.pool.owners import Owner
+from hubagent.pool.owners import Account, Owner
 from hubagent.pool.ports import VolumeFacts
 
 SAME_MOMENT_S: Final = 2.0

@@ -20,14 +20,14 @@ from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
 from hubagent.layout import LABEL_GUEST, LABEL_KEPT, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
 from hubagent.pool.cold import ColdStarts
 from hubagent.pool.locks import NamedLocks
-from hubagent.pool.ports import ContainerFacts, Containers, Guests
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.owners import Account
+from hubagent.pool.ports import ContainerFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError, refusal
 from hubagent.pool.slots import TAKEN, Slot
 from hubagent.pool.volumes import Volumes
+from hubagent.pool.yielding import Yielding
 
 log = logging.getLogger(__name__)
 
@@ -78,32 +78,33 @@ class Warm(Protocol):
         """The container was removed for good: let go of what belongs to it."""
         ...
 
+    def slots(self) -> Iterable[Slot]:
+        """All there are."""
+        ...
+
 
 class Broker:
     """Answers the hub. Safe to use from any thread."""
 
     def __init__(
         self,
+        ports: PoolPorts,
         *,
         config: Callable[[], Config | None],
-        containers: Containers,
-        guests: Guests,
         cold: ColdStarts,
         warm: Warm,
-        precedence: Precedence,
-        slots: Callable[[], Iterable[Slot]],
+        yielding: Yielding,
         volumes: Volumes,
         expect: Callable[[Account], None],
     ) -> None:
         """`config` is the configuration in force, None while there is none; it is asked at every start.
-        `slots` are all there are. `expect` is told of accounts that have signed in, and returns at once."""
+        `expect` is told of accounts that have signed in, and returns at once."""
         self._config = config
-        self._containers = containers
-        self._guests = guests
+        self._containers = ports.containers
+        self._guests = ports.guests
         self._cold = cold
         self._warm = warm
-        self._precedence = precedence
-        self._slots = slots
+        self._yielding = yielding
         self._volumes = volumes
         self._expect = expect
         self._locks = NamedLocks()
@@ -134,7 +135,7 @@ class Broker:
                         return wire.Refused("absent", f"there is no container {name}")
                     return wire.Text(self._containers.output(found.id, lines=min(max(lines, 1), MAX_LINES)))
                 case wire.Stop(name) | wire.Remove(name):
-                    with self._precedence.of_user():
+                    with self._yielding.user_needs_docker():
                         return self._end(name, remove=isinstance(request, wire.Remove))
         except SpawnError as error:
             log.warning("%s refused: %s", _shown(request), error)
@@ -249,7 +250,7 @@ class Broker:
         """None when there is no such container. Raises SpawnError for one that is not a server of ours."""
         found = self._containers.inspect(name)
         if found is None:
-            slot = next((slot for slot in self._slots() if _is_server(slot, name)), None)
+            slot = next((slot for slot in self._warm.slots() if _is_server(slot, name)), None)
             found = self._containers.inspect(slot.container or slot.name) if slot is not None else None
         if found is not None and LABEL_SERVER not in found.labels:
             raise SpawnError("not_allowed", f"the container {name} is not hubagent's")

@@ -13,20 +13,20 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from pathlib import PurePosixPath
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
 from hubagent import wire
 from hubagent.config.model import MountMode, Server
 from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
-from hubagent.pool.ports import Containers, Guests, Homes
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.inputs import HomeOf
+from hubagent.pool.owners import Account
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.volumes import Home
-from hubagent.ports import Clock
+from hubagent.pool.yielding import Yielding
 from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
@@ -43,38 +43,28 @@ QUESTION_S: Final = 0.02
 _Result = TypeVar("_Result")
 
 
-class HomeOf(Protocol):
-    """An account's home for this server. One that is new is made and filled as at a cold start. Raises
-    HubagentError."""
-
-    def __call__(self, server: Server, account: Account) -> Home: ...
-
-
 class Claims:
     """Carries out claims, many side by side."""
 
     def __init__(
         self,
         slots: Slots,
-        *,
-        containers: Containers,
-        homes: Homes,
-        guests: Guests,
-        clock: Clock,
+        ports: PoolPorts,
         home_of: HomeOf,
-        precedence: Precedence,
+        *,
+        yielding: Yielding,
         took: Callable[[float], None],
         limit_s: float,
     ) -> None:
         """`took` is told how many seconds the agent's own part of a claim has lasted: until the guest was told;
         what the server then needs to start is not in it."""
         self._slots = slots
-        self._containers = containers
-        self._homes = homes
-        self._guests = guests
-        self._clock = clock
+        self._containers = ports.containers
+        self._homes = ports.homes
+        self._guests = ports.guests
+        self._clock = ports.clock
         self._home_of = home_of
-        self._precedence = precedence
+        self._yielding = yielding
         self._took = took
         self._limit_s = limit_s
 
@@ -130,7 +120,7 @@ class Claims:
     def _home(self, server: Server, claim: wire.Claim, before: Sequence[Slot]) -> Home:
         """Found, or made, before a slot is spent on it; this user's earlier server is gone, however it was started:
         two servers in one home would overwrite each other's files."""
-        with self._precedence.of_user(patience_s=QUESTION_S):
+        with self._yielding.user_needs_docker(patience_s=QUESTION_S):
             for slot in before:
                 self._containers.remove(slot.container)
             cold = self._containers.inspect(container_name(claim.user, claim.server_name))

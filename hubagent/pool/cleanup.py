@@ -15,9 +15,8 @@ from typing import Final
 
 from hubagent.errors import HubagentError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT, LABEL_USER
-from hubagent.pool.ports import ContainerFacts, Containers, Guests, Homes
+from hubagent.pool.ports import ContainerFacts, PoolPorts
 from hubagent.pool.slots import Phase, Slot, Slots
-from hubagent.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +34,12 @@ knows of. It forgets a server that it is starting or stopping when it is restart
 class Cleanup:
     """Used by the keeper's thread alone."""
 
-    def __init__(
-        self, slots: Slots, *, containers: Containers, homes: Homes, guests: Guests, clock: Clock
-    ) -> None:
+    def __init__(self, slots: Slots, ports: PoolPorts) -> None:
         self._slots = slots
-        self._containers = containers
-        self._homes = homes
-        self._guests = guests
-        self._clock = clock
+        self._containers = ports.containers
+        self._homes = ports.homes
+        self._guests = ports.guests
+        self._clock = ports.clock
         self._ended_s: dict[str, float] = {}  # claimed slots by id: since when the container does not run
         self._stuck: set[str] = set()  # told of once
         self._unknown_s: dict[str, float] = {}  # guests' folders by id: since when without a container

@@ -15,13 +15,12 @@ from hubagent.config.model import Server
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
-from hubagent.pool.maker import Prove
-from hubagent.pool.ports import ContainerFacts, Containers, Guests
+from hubagent.pool.inputs import Prove
+from hubagent.pool.owners import Account
+from hubagent.pool.ports import ContainerFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError, missing_image
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
-from hubagent.ports import Clock
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +43,12 @@ _PAUSE_S: Final = 0.01
 class ColdStarts:
     """Carries out cold starts, many side by side; the caller sees to it that each name has one at a time."""
 
-    def __init__(
-        self,
-        *,
-        containers: Containers,
-        guests: Guests,
-        specs: Specs,
-        volumes: Volumes,
-        clock: Clock,
-        proof: Prove,
-    ) -> None:
-        self._containers = containers
-        self._guests = guests
+    def __init__(self, ports: PoolPorts, *, specs: Specs, volumes: Volumes, proof: Prove) -> None:
+        self._containers = ports.containers
+        self._guests = ports.guests
+        self._clock = ports.clock
         self._specs = specs
         self._volumes = volumes
-        self._clock = clock
         self._proof = proof
 
     def start(self, server: Server, request: wire.Create) -> wire.Started:

@@ -7,9 +7,8 @@ from typing import Final
 from hubagent.errors import GuestError
 from hubagent.pool.ledger import Ledger
 from hubagent.pool.maker import PING_S
-from hubagent.pool.ports import Containers, Guests
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.slots import Slot
-from hubagent.ports import Clock
 
 HEALTH_S: Final = 60.0
 """How often a ready slot is asked."""
@@ -24,11 +23,11 @@ STRIKE_S: Final = 15.0
 class Health:
     """Used by the keeper's thread alone. Methods raise errors.ContainerError."""
 
-    def __init__(self, *, containers: Containers, guests: Guests, ledger: Ledger, clock: Clock) -> None:
-        self._containers = containers
-        self._guests = guests
+    def __init__(self, ports: PoolPorts, ledger: Ledger) -> None:
+        self._containers = ports.containers
+        self._guests = ports.guests
+        self._clock = ports.clock
         self._ledger = ledger
-        self._clock = clock
         self._due_s: dict[str, float] = {}
         self._strikes: dict[str, int] = {}
 

@@ -15,8 +15,7 @@ from typing import Final
 from hubagent.config.model import Server
 from hubagent.errors import ContainerError, HomeError
 from hubagent.pool.claims import folders_in_home
-from hubagent.pool.ports import Containers, Homes
-from hubagent.ports import Clock
+from hubagent.pool.ports import PoolPorts
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +31,10 @@ AGAIN_S: Final = 30.0
 class HomeCheck:
     """Used by the keeper's thread alone."""
 
-    def __init__(self, *, containers: Containers, homes: Homes, clock: Clock) -> None:
-        self._containers = containers
-        self._homes = homes
-        self._clock = clock
+    def __init__(self, ports: PoolPorts) -> None:
+        self._containers = ports.containers
+        self._homes = ports.homes
+        self._clock = ports.clock
         self._faults: dict[str, str] = {}
         self._wanted: Sequence[object] = ()
         self._due_s = float("-inf")

@@ -15,8 +15,8 @@ from typing import Final
 
 from hubagent.config.model import Config, Server
 from hubagent.errors import HubagentError
-from hubagent.pool.accounts import Account
-from hubagent.pool.claims import HomeOf
+from hubagent.pool.inputs import HomeOf
+from hubagent.pool.owners import Account
 from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)

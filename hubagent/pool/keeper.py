@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from hubagent.config.model import Config, Server
+from hubagent.config.model import Server
 from hubagent.errors import HubagentError
 from hubagent.pool import policy
 from hubagent.pool.cleanup import Cleanup
 from hubagent.pool.events import Eviction, PoolRecorder, SlotFailure
-from hubagent.pool.freezing import Freezing
 from hubagent.pool.health import Health
 from hubagent.pool.home_check import HomeCheck
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.maker import Maker, Prove
-from hubagent.pool.policy import Memory
-from hubagent.pool.ports import Containers, ImageFacts
+from hubagent.pool.maker import Maker
+from hubagent.pool.ports import ImageFacts, PoolPorts
 from hubagent.pool.recipe import recipe
 from hubagent.pool.slots import Phase, Slot, Slots
-from hubagent.pool.starts import Starts
 from hubagent.pool.warming import NotReadyError, Warming
-from hubagent.ports import Clock
+from hubagent.pool.yielding import Yielding
 from hubagent.threads import NamedThread
 
 log = logging.getLogger(__name__)
@@ -65,39 +62,25 @@ class Keeper:
     def __init__(
         self,
         slots: Slots,
+        ports: PoolPorts,
+        inputs: PoolInputs,
         *,
-        maker: Maker,
-        cleanup: Cleanup,
+        yielding: Yielding,
         ledger: Ledger,
-        starts: Starts,
-        freezing: Freezing,
-        warming: Warming,
-        home_check: HomeCheck,
-        health: Health,
-        containers: Containers,
-        clock: Clock,
-        config: Callable[[], Config | None],
-        memory: Callable[[], Memory],
-        proof: Prove,
-        program: str,
         recorder: PoolRecorder,
     ) -> None:
         self._slots = slots
-        self._maker = maker
-        self._cleanup = cleanup
+        self._containers = ports.containers
+        self._clock = ports.clock
+        self._inputs = inputs
+        self._yielding = yielding
         self._ledger = ledger
-        self._starts = starts
-        self._freezing = freezing
-        self._warming = warming
-        self._home_check = home_check
-        self._health = health
-        self._containers = containers
-        self._clock = clock
-        self._config = config
-        self._memory = memory
-        self._proof = proof
-        self._program = program
         self._recorder = recorder
+        self._warming = Warming(ports)
+        self._maker = Maker(slots, ports, inputs, yielding=yielding, warming=self._warming)
+        self._cleanup = Cleanup(slots, ports)
+        self._home_check = HomeCheck(ports)
+        self._health = Health(ports, ledger)
         self._images: dict[str, ImageFacts | None] = {}  # by name, as of the last question to Docker
         self._image_ids: dict[str, str] = {}  # by name: the last that was there
         self._truth_s = float("-inf")
@@ -119,8 +102,11 @@ class Keeper:
         if self._thread is not None:
             self._thread.join(timeout_s)
 
-    def wake(self) -> None:
-        """Check again, also at what Docker says."""
+    def wake(self, *, asked: bool = False) -> None:
+        """Check again, also at what Docker says. `asked`: by a person, who wants what failed to be tried again."""
+        if asked:
+            self._ledger.try_again()
+            self._home_check.invalidate()
         self._asked = True
         self._woken.set()
 
@@ -139,7 +125,7 @@ class Keeper:
         image_id = self._image_ids.get(server.image)
         if server.warm is None or image_id is None:
             return None
-        return recipe(server, image_id, program=self._program)
+        return recipe(server, image_id, program=self._inputs.program)
 
     def step(self) -> float:
         """One check with the steps that follow from it; seconds until the next is due."""
@@ -164,13 +150,12 @@ class Keeper:
             self._woken.wait(delay_s)
 
     def _look(self) -> float:
-        config = self._config()
+        config = self._inputs.config()
         if config is None:
             return IDLE_S
         servers: dict[str, Server] = {one.name: one for one in config.servers if one.warm is not None}
         self._see_truth(servers)
-        paused, busy = self._starts.pause(), self._starts.busy()
-        self._freezing.release_expired(paused=paused)
+        paused, busy = self._yielding.pause(), self._yielding.busy()
         for slot in self._of_phase(Phase.WARMING):
             self._see_warming(slot)
         if not busy:  # a guest is slow to answer then, and for no fault of its own
@@ -226,7 +211,7 @@ class Keeper:
             now_s=self._clock.time(),
             demands=tuple(self._demand(server) for server in servers.values()),
             slots=self._slots.all(),
-            memory=self._memory(),
+            memory=self._inputs.memory(),
             paused=paused,
         )
         plan = policy.plan(now)
@@ -248,7 +233,7 @@ class Keeper:
             server=server.name,
             warm=server.warm,
             recipe=known,
-            proven=image is not None and self._proof(image.id) is not None,
+            proven=image is not None and self._inputs.proof(image.id) is not None,
             can_make=image is not None
             and known is not None
             and not self._ledger.backs_off(server.name, known),
@@ -263,10 +248,7 @@ class Keeper:
             return
         try:
             slot = self._maker.begin(server, image, wanted)
-            if in_spite:
-                self._freezing.release(slot)
-            elif self._starts.busy():
-                self._freezing.freeze()
+            self._yielding.begun(slot, in_spite=in_spite)
         except HubagentError as error:
             self._recorder.slot_failed(server.name, SlotFailure.CREATE)
             self._troubles[server.name] = Trouble(wanted, str(error))
@@ -293,7 +275,7 @@ class Keeper:
     def _forget(self, slot: Slot) -> None:
         self._health.forget(slot)
         self._warming.forget(slot)
-        self._freezing.release(slot)  # so that it can be killed
+        self._yielding.release(slot)  # so that it can be killed
 
     def _of_phase(self, phase: Phase) -> tuple[Slot, ...]:
         return tuple(slot for slot in self._slots.all() if slot.phase is phase)

@@ -5,28 +5,23 @@ from __future__ import annotations
 import dataclasses
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from hubagent import wire
 from hubagent.config.model import Server
 from hubagent.errors import GuestError, HubagentError
 from hubagent.pool.events import SlotFailure
-from hubagent.pool.freezing import Freezing
-from hubagent.pool.ports import Containers, ContainerSpec, Guests, Homes, ImageFacts
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.inputs import PoolInputs
+from hubagent.pool.ports import ImageFacts, PoolPorts
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.spec import CPU_SHARES
 from hubagent.pool.warming import NotReadyError, Warming
-from hubagent.ports import Clock
+from hubagent.pool.yielding import Yielding
 
 log = logging.getLogger(__name__)
 
 PING_S: Final = 2.0
-
-Prove = Callable[[str], wire.Proof | None]
-"""What is known of an image, by its id; None while it is not proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,59 +30,31 @@ class Ready:
     lacks: str  # what did not become warm in it, in words; empty when all did
 
 
-class SlotSpec(Protocol):
-    """What the container of a slot is made from. `guest_folder` and `home_folder` are on the host."""
-
-    def __call__(
-        self,
-        server: Server,
-        image: ImageFacts,
-        *,
-        guest: str,
-        recipe: str,
-        guest_folder: str,
-        home_folder: str,
-    ) -> ContainerSpec: ...
-
-
 class Maker:
     """Used by the keeper's thread alone."""
 
     def __init__(
-        self,
-        slots: Slots,
-        *,
-        containers: Containers,
-        homes: Homes,
-        guests: Guests,
-        clock: Clock,
-        spec: SlotSpec,
-        proof: Prove,
-        precedence: Precedence,
-        freezing: Freezing,
-        warming: Warming,
+        self, slots: Slots, ports: PoolPorts, inputs: PoolInputs, *, yielding: Yielding, warming: Warming
     ) -> None:
         self._slots = slots
-        self._containers = containers
-        self._homes = homes
-        self._guests = guests
-        self._clock = clock
-        self._spec = spec
-        self._proof = proof
-        self._precedence = precedence
-        self._freezing = freezing
+        self._containers = ports.containers
+        self._homes = ports.homes
+        self._guests = ports.guests
+        self._clock = ports.clock
+        self._inputs = inputs
+        self._yielding = yielding
         self._warming = warming
 
     def begin(self, server: Server, image: ImageFacts, recipe: str) -> Slot:
         """A new slot whose container has been started. Raises HubagentError; what was made is dead then."""
         guest = secrets.token_hex(6)
-        proof = self._proof(image.id)
+        proof = self._inputs.proof(image.id)
         folder = self._guests.prepare(guest, _settings(server, proof))
         created_s = self._clock.time()
         slot = Slot(guest, server.name, recipe, Phase.CREATING, created_s, proven=proof is not None)
         self._slots.add(slot)
         try:
-            spec = self._spec(
+            spec = self._inputs.spec(
                 server,
                 image,
                 guest=guest,
@@ -95,7 +62,7 @@ class Maker:
                 guest_folder=folder,
                 home_folder=self._homes.prepare(guest),
             )
-            with self._precedence.of_others():
+            with self._yielding.slot_in_the_making():
                 # By its id: a name may come to mean another image in this moment, and the recipe says which it is.
                 container = self._containers.create(dataclasses.replace(spec, image=image.id))
                 self._containers.start(container)
@@ -109,7 +76,7 @@ class Maker:
     def poll(self, slot: Slot) -> Ready | None:
         """The warming slot once it is ready, None while it is not. Raises HubagentError when it never will be;
         it is dead then."""
-        if self._freezing.stands_still(slot):
+        if self._yielding.stands_still(slot):
             self._warming.stands_still(slot)
             return None
         try:
@@ -125,7 +92,7 @@ class Maker:
             self._containers.weigh(slot.container, cpu_shares=CPU_SHARES)
             if pong.detail:
                 log.info("slot %s of %s: %s", slot.id, slot.server, pong.detail)
-            self._freezing.release(slot)
+            self._yielding.release(slot)
             ready = self._slots.move(slot.id, Phase.READY, address=facts.address, ready_s=self._clock.time())
             return None if ready is None else Ready(ready, pong.detail)
         except HubagentError:

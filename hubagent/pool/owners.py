@@ -1,4 +1,4 @@
-"""Who owns each home: a small file for each volume. The one place where that is changed.
+"""Who asks for a home, and who owns each: a small file for each volume. The one place where that is changed.
 
 Files are written whole or not at all. One that is damaged counts as absent, and then the volume's labels decide.
 The running agent is the only writer; a command writes only while no agent runs.
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from hubagent import wire
 from hubagent.codec import Codec, json_object
 from hubagent.errors import StorageError
 from hubagent.layout import LABEL_ACCOUNT, LABEL_PATTERN, LABEL_USER
@@ -25,6 +26,20 @@ log = logging.getLogger(__name__)
 
 _FORMAT: Final = 1
 _MAX_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the hub, which stays the same when its user is renamed. `id` is empty when an older hub asks, which
+    does not tell accounts of one name apart."""
+
+    user: str  # what it is called now
+    id: str = ""  # 32 hex digits
+    created_s: float = 0.0  # unix time; 0 when nobody wrote that down
+
+    @classmethod
+    def of(cls, request: wire.Claim | wire.Create | wire.Expect | wire.Person) -> Account:
+        return cls(request.user, request.account, request.account_since_s)
 
 
 class How(enum.Enum):

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 from hubagent import wire
-from hubagent.config.model import Config, Server
-from hubagent.pool.claims import CLAIM_S, Claims, HomeOf
-from hubagent.pool.cleanup import Cleanup
+from hubagent.config.model import Server
+from hubagent.pool.claims import CLAIM_S, Claims
 from hubagent.pool.events import ClaimResult, PoolRecorder, SpawnKind
-from hubagent.pool.freezing import Freezing
-from hubagent.pool.health import Health
-from hubagent.pool.home_check import HomeCheck
+from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.keeper import Keeper
 from hubagent.pool.ledger import Ledger
-from hubagent.pool.maker import Maker, Prove, SlotSpec
-from hubagent.pool.policy import Memory
-from hubagent.pool.ports import Containers, Guests, Homes
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.slots import TAKEN, WAITING, Phase, Slot, Slots
-from hubagent.pool.starts import Starts
-from hubagent.pool.warming import Warming
-from hubagent.ports import Clock, FileStore
+from hubagent.pool.yielding import Yielding
 from hubagent.state.status import PoolStatus
 
 NOT_THE_USERS: Final = frozenset({"home", "guest", "engine", "image"})
@@ -37,77 +28,31 @@ class Pool:
 
     def __init__(
         self,
+        slots: Slots,
+        ports: PoolPorts,
+        inputs: PoolInputs,
         *,
-        containers: Containers,
-        homes: Homes,
-        guests: Guests,
-        clock: Clock,
-        files: FileStore,
-        folder: Path,
-        config: Callable[[], Config | None],
-        spec: SlotSpec,
-        home_of: HomeOf,
-        proof: Prove,
-        memory: Callable[[], Memory],
-        program: str,
+        yielding: Yielding,
         recorder: PoolRecorder,
-        precedence: Precedence,
         claim_within_s: float = CLAIM_S,
     ) -> None:
-        """`folder` is Layout.guests. `config` is the configuration in force, None while there is none; it is
-        asked at every check and claim. `program` is the version of the guest's program: slots with another one
-        are replaced."""
-        self._clock = clock
-        self._containers = containers
-        self._config = config
+        """`yielding` is of these slots."""
+        self._slots = slots
+        self._clock = ports.clock
+        self._containers = ports.containers
+        self._config = inputs.config
+        self._yielding = yielding
         self._recorder = recorder
-        self.slots = Slots(files, folder)
-        self._ledger = Ledger(clock)
-        self._starts = Starts(clock)
-        self._precedence = precedence
-        self._freezing = Freezing(self.slots, homes, clock)
-        warming = Warming(containers=containers, clock=clock)
-        self._home_check = HomeCheck(containers=containers, homes=homes, clock=clock)
+        self._ledger = Ledger(ports.clock)
         self._claims = Claims(
-            self.slots,
-            containers=containers,
-            homes=homes,
-            guests=guests,
-            clock=clock,
-            home_of=home_of,
-            precedence=precedence,
+            slots,
+            ports,
+            inputs.home_of,
+            yielding=yielding,
             took=recorder.claim_took,
             limit_s=claim_within_s,
         )
-        self.keeper = Keeper(
-            self.slots,
-            maker=Maker(
-                self.slots,
-                containers=containers,
-                homes=homes,
-                guests=guests,
-                clock=clock,
-                spec=spec,
-                proof=proof,
-                precedence=precedence,
-                freezing=self._freezing,
-                warming=warming,
-            ),
-            cleanup=Cleanup(self.slots, containers=containers, homes=homes, guests=guests, clock=clock),
-            ledger=self._ledger,
-            starts=self._starts,
-            freezing=self._freezing,
-            warming=warming,
-            home_check=self._home_check,
-            health=Health(containers=containers, guests=guests, ledger=self._ledger, clock=clock),
-            containers=containers,
-            clock=clock,
-            config=config,
-            memory=memory,
-            proof=proof,
-            program=program,
-            recorder=recorder,
-        )
+        self.keeper = Keeper(slots, ports, inputs, yielding=yielding, ledger=self._ledger, recorder=recorder)
 
     def start(self) -> None:
         """Begin to keep the pool. What an earlier agent left is adopted by the first check."""
@@ -120,10 +65,7 @@ class Pool:
     def wake(self, *, asked: bool = False) -> None:
         """Something has happened: to containers, images, or the configuration. `asked`: by a person, who wants what
         failed to be tried again."""
-        if asked:
-            self._ledger.try_again()
-            self._home_check.invalidate()
-        self.keeper.wake()
+        self.keeper.wake(asked=asked)
 
     def claim(self, claim: wire.Claim) -> wire.Started | wire.Refused:
         """A ready slot becomes this user's server, within claims.CLAIM_S. Refused means: start it cold."""
@@ -131,8 +73,7 @@ class Pool:
         server = self._server(claim.server)
         if server is None or server.warm is None:
             return wire.Refused("no_slot", f"servers.{claim.server} has no warm slots")
-        with self._starts.one():
-            self._freezing.freeze()
+        with self._yielding.server_starts():
             answer = self._claim(server, claim, begun_s)
         self.keeper.nudge()
         return answer
@@ -158,36 +99,38 @@ class Pool:
         first: the hub does not know of it (any more), and two servers in one home would overwrite each other's
         files. Raises ContainerError when that cannot be done."""
         begun_s = self._clock.monotonic()
-        with self._starts.one():
-            self._freezing.freeze()
-            with self._precedence.of_user():
-                for slot in self._vacated(user, server_name):
-                    self._containers.remove(slot.container)
-                yield
+        with self._yielding.server_starts(), self._yielding.user_needs_docker():
+            for slot in self._vacated(user, server_name):
+                self._containers.remove(slot.container)
+            yield
         self._recorder.spawned(SpawnKind.COLD, self._clock.monotonic() - begun_s)
 
     def _vacated(self, user: str, server_name: str) -> tuple[Slot, ...]:
         """The slots that were, or were becoming, this user's server, all dead now, but not yet removed."""
-        slots = self.slots.of_user(user, server_name)
+        slots = self._slots.of_user(user, server_name)
         for slot in slots:
-            self.slots.move(slot.id, Phase.DEAD)
+            self._slots.move(slot.id, Phase.DEAD)
         return slots
 
     def gone(self, container: str) -> None:
         """This container (name or id) has been removed for good, or is to be: let go of what belongs to it."""
-        slot = self.slots.of_container(container)
+        slot = self._slots.of_container(container)
         if slot is not None:
-            self.slots.move(slot.id, Phase.DEAD)
+            self._slots.move(slot.id, Phase.DEAD)
             self.keeper.nudge()
+
+    def slots(self) -> tuple[Slot, ...]:
+        """All there are."""
+        return self._slots.all()
 
     def users(self) -> Mapping[str, str]:
         """Whose server a slot's container is, by the container's id. Slots that nobody has are not in it."""
-        return {slot.container: slot.user for slot in self.slots.all() if slot.phase in TAKEN}
+        return {slot.container: slot.user for slot in self._slots.all() if slot.phase in TAKEN}
 
     def status(self) -> tuple[PoolStatus, ...]:
         """Of every server that has `warm`, or still has slots."""
         config = self._config()
-        slots = self.slots.all()
+        slots = self._slots.all()
         declared: dict[str, int] = dict.fromkeys(sorted({slot.server for slot in slots}), 0)
         for server in config.servers if config else ():
             if server.warm is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hubagent import wire
+from hubagent.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +209,13 @@ class Guests(Protocol):
         ...
 
     def known(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPorts:
+    """All of them, of one machine, and its clock."""
+
+    containers: Containers
+    homes: Homes
+    guests: Guests
+    clock: Clock

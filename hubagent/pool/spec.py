@@ -24,7 +24,7 @@ from hubagent.layout import (
     network_of,
 )
 from hubagent.naming import container_name
-from hubagent.pool.accounts import Account
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import NAME_PREFIX

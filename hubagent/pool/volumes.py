@@ -22,10 +22,9 @@ from hubagent.config.model import Server
 from hubagent.errors import ContainerError, EngineAbsentError, StorageError
 from hubagent.layout import LABEL_ACCOUNT, LABEL_PATTERN, LABEL_USER
 from hubagent.naming import volume_name
-from hubagent.pool.accounts import Account
 from hubagent.pool.belonging import Verdict, is_about, verdict
 from hubagent.pool.locks import NamedLocks
-from hubagent.pool.owners import How, Owner, Owners
+from hubagent.pool.owners import Account, How, Owner, Owners
 from hubagent.pool.ports import Containers, ContainerSpec, ImageFacts, VolumeFacts
 from hubagent.pool.refusal import SpawnError, missing_image
 from hubagent.ports import Clock

@@ -13,9 +13,8 @@ from typing import Final
 from hubagent import wire
 from hubagent.errors import ContainerError, GuestError
 from hubagent.pool.events import SlotFailure
-from hubagent.pool.ports import Containers
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.slots import Slot
-from hubagent.ports import Clock
 
 AT_MOST_S: Final = 3600.0
 """By the clock, whatever it computes: by then something is wrong with the machine, not with the slot."""
@@ -47,9 +46,9 @@ class _Use:
 class Warming:
     """Used by the keeper's thread alone. An agent that takes over a slot begins anew by the clock."""
 
-    def __init__(self, *, containers: Containers, clock: Clock) -> None:
-        self._containers = containers
-        self._clock = clock
+    def __init__(self, ports: PoolPorts) -> None:
+        self._containers = ports.containers
+        self._clock = ports.clock
         self._uses: dict[str, _Use] = {}
 
     def stands_still(self, slot: Slot) -> None:

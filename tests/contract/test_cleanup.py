@@ -18,7 +18,7 @@ from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.net.guests import SocketGuests
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_USER
 from hubagent.pool.cleanup import ABANDONED_S, Cleanup
-from hubagent.pool.ports import ContainerFacts, ContainerSpec
+from hubagent.pool.ports import ContainerFacts, ContainerSpec, PoolPorts
 from hubagent.pool.slots import Slots
 from tests.contract.real_docker import SLEEP, Engine
 from tests.fakes import FakeHomes, ManualClock
@@ -85,7 +85,7 @@ class World:
 def world(engine: Engine, tmp_path: Path) -> Iterator[World]:
     containers, guests, clock = Own(engine.url), SocketGuests(tmp_path / "guests"), ManualClock()
     slots = Slots(LocalFileStore(), tmp_path / "guests")
-    cleanup = Cleanup(slots, containers=containers, homes=FakeHomes(), guests=guests, clock=clock)
+    cleanup = Cleanup(slots, PoolPorts(containers, FakeHomes(), guests, clock))
     world = World(containers, guests, clock, cleanup, engine.image)
     yield world
     world.remove_all()

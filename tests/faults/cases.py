@@ -1149,7 +1149,7 @@ THE_POOL = Chapter(
                     "users_who_never_stop_coming_do_not_keep_the_pool_empty",
                 ),
                 *_tests(
-                    "tests/unit/pool/test_freezing.py",
+                    "tests/unit/pool/test_yielding.py",
                     "users_who_never_stop_coming_do_not_keep_a_slot_from_getting_ready",
                     "what_is_offered_never_stands_still",
                 ),
@@ -1288,8 +1288,11 @@ THE_POOL = Chapter(
                     "a_helper_gives_back_what_a_killed_one_left",
                     "docker_may_end_meanwhile",
                 ),
-                *_tests("tests/unit/pool/test_freezing.py", "without_the_helper_slots_warm_up_beside_users"),
-                *_tests("tests/unit/pool/test_precedence.py", "without_the_helper_all_goes_on"),
+                *_tests(
+                    "tests/unit/pool/test_yielding.py",
+                    "without_the_helper_slots_warm_up_beside_users",
+                    "without_the_helper_all_goes_on",
+                ),
                 *_tests(
                     POOL,
                     "a_slot_that_warms_up_stands_still_while_somebody_clicks",

@@ -11,9 +11,9 @@ from hubagent.config.model import Warm
 from hubagent.layout import LABEL_SERVER
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
-from hubagent.pool.ports import ContainerSpec
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.ports import ContainerSpec, PoolPorts
 from hubagent.pool.spec import Specs
+from hubagent.pool.yielding import Yielding
 from tests.fuzz import frames
 from tests.unit.pool.volumes import volumes_on
 from tests.unit.pool.world import World
@@ -95,21 +95,18 @@ class Spawn:
         bystander = world.containers.create(_BYSTANDER)
         world.containers.start(bystander)
         volumes = volumes_on(world.containers)
+        ports = PoolPorts(world.containers, world.homes, world.guests, world.clock)
         self._broker = Broker(
+            ports,
             config=lambda: world.config,
-            containers=world.containers,
-            guests=world.guests,
             cold=ColdStarts(
-                containers=world.containers,
-                guests=world.guests,
+                ports,
                 specs=Specs(lambda: world.config, program=Path("/program")),
                 volumes=volumes,
-                clock=world.clock,
                 proof=lambda image: None,
             ),
             warm=world.pool,
-            precedence=Precedence(world.homes, world.clock),
-            slots=world.slots.all,
+            yielding=Yielding(world.slots, world.homes, world.clock),
             volumes=volumes,
             expect=lambda account: None,
         )

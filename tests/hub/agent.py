@@ -23,14 +23,15 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.hub import Hub
 from hubagent.config.model.servers import Mount, MountMode, Server
-from hubagent.pool.accounts import Account
+from hubagent.pool import slots
 from hubagent.pool.broker import REQUESTS, Broker, Request
 from hubagent.pool.cold import ColdStarts
-from hubagent.pool.owners import Owners
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.owners import Account, Owners
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.slots import Phase, Slot
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
+from hubagent.pool.yielding import Yielding
 
 
 class Slots:
@@ -90,6 +91,9 @@ class Slots:
         self.gone_ones.append(container)
         del self.all[container]
 
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(self.all.values())
+
 
 class Agent:
     """Its socket, started and stopped at will; `declared` is the `servers` of RunningHub."""
@@ -109,22 +113,16 @@ class Agent:
         self.expected: list[Account] = []  # who has signed in
         self.owners = Owners(LocalFileStore(), folder / "homes")
         self.volumes = Volumes(self.containers, self.owners, SystemClock())
-        cold = ColdStarts(
-            containers=self.containers,
-            guests=self.guests,
-            specs=self.specs,
-            volumes=self.volumes,
-            clock=SystemClock(),
-            proof=lambda image: None,
-        )
+        homes = HomesClient(folder / "no helper")
+        ports = PoolPorts(self.containers, homes, self.guests, SystemClock())
+        no_slots = slots.Slots(LocalFileStore(), folder / "guests")  # none is made here
+        yielding = Yielding(no_slots, homes, SystemClock())
         self.broker = Broker(
+            ports,
             config=self.config,
-            containers=self.containers,
-            guests=self.guests,
-            cold=cold,
+            cold=ColdStarts(ports, specs=self.specs, volumes=self.volumes, proof=lambda image: None),
             warm=self.slots,
-            precedence=Precedence(HomesClient(folder / "no helper"), SystemClock()),  # no slot is made here
-            slots=lambda: self.slots.all.values(),
+            yielding=yielding,
             volumes=self.volumes,
             expect=self.expected.append,
         )

@@ -13,7 +13,7 @@ from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.files.trees import LocalTrees
 from hubagent.backup.making import Making
 from hubagent.backup.manifest import Manifest
-from hubagent.backup.ports import TreeWriter
+from hubagent.backup.ports import BackupPorts, TreeWriter
 from hubagent.backup.restoring import Restored, Restoring
 from hubagent.layout import AGENT, HUB, LABEL_GUEST, Layout
 from hubagent.pool.ports import ContainerSpec
@@ -97,12 +97,8 @@ class Machine:
 
     def _making(self) -> Making:
         return Making(
-            layout=self.layout,
-            files=LocalFileStore(),
-            trees=self.trees,
-            databases=SqliteDatabases(),
-            containers=self.containers,
-            clock=self.clock,
+            self._ports(LocalFileStore()),
+            self.layout,
             host=self.layout.root.name,
             version="1.0",
             say=lambda words: None,
@@ -110,17 +106,16 @@ class Machine:
 
     def restoring(self, *, lock: AbstractContextManager[object] | None = None) -> Restoring:
         return Restoring(
-            layout=self.layout,
-            files=_Files(self.step),
-            trees=self.trees,
-            databases=SqliteDatabases(),
-            containers=self.containers,
+            self._ports(_Files(self.step)),
+            self.layout,
             units=self.units,
-            clock=self.clock,
             lock=lock or nullcontext(),
             version="1.0",
             say=lambda words: None,
         )
+
+    def _ports(self, files: LocalFileStore) -> BackupPorts:
+        return BackupPorts(files, self.trees, SqliteDatabases(), self.containers, self.clock)
 
     def restore(self, backup: io.BytesIO, *, replace: bool = False) -> Restored:
         self.clock.advance(1.0)

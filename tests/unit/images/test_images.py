@@ -12,6 +12,7 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Build, Server
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
+from hubagent.images.ports import ImagePorts
 from hubagent.images.recipe import recipe
 from hubagent.layout import LABEL_GUEST, LABEL_PROOF, LABEL_SERVER, Layout
 from hubagent.pool.ports import ContainerSpec
@@ -76,14 +77,9 @@ class World:
 
     def restart(self) -> None:
         self.images = Images(
+            ImagePorts(self.engine, self.inputs, self.containers, self.guests, self.files, self.clock),
+            self.layout,
             servers=lambda: self.servers,
-            engine=self.engine,
-            containers=self.containers,
-            guests=self.guests,
-            inputs=self.inputs,
-            files=self.files,
-            clock=self.clock,
-            layout=self.layout,
             on_change=lambda: self.seen.append(self.images.status()),
         )
 

@@ -14,6 +14,7 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config, Mount, MountMode, Server
 from hubagent.config.model.hub import Hub
 from hubagent.errors import ContainerError
+from hubagent.images.ports import ImagePorts
 from hubagent.images.proof import CPU_SHARES
 from hubagent.images.trials import Trials
 from hubagent.layout import (
@@ -32,6 +33,8 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import Container, FakeContainers
 from tests.fakes.files import MemoryFileStore
 from tests.fakes.guests import FakeGuests
+from tests.fakes.images import FakeImageEngine, FakeInputs
+from tests.unit.images.shipped import MATERIAL
 from tests.unit.pool.volumes import volumes_on
 
 PROOF = wire.Proof(python="/usr/bin/python3", modules=(), kernels={}, pluto="", ready_s=2)
@@ -64,15 +67,19 @@ class World:
 
     def restart(self) -> None:
         self.trials = Trials(
+            ImagePorts(
+                engine=FakeImageEngine(FakeContainers(), now=self.clock.time),  # no trial builds or pulls
+                inputs=FakeInputs(MATERIAL),
+                containers=self.containers,
+                guests=self.guests,
+                files=self.files,
+                clock=self.clock,
+            ),
+            Layout(),
             config=lambda: self.config,
-            containers=self.containers,
-            guests=self.guests,
-            clock=self.clock,
             specs=Specs(lambda: self.config),
             give_home=volumes_on(self.containers, clock=self.clock).give,
             proof=lambda _image: PROOF if self.proven else None,
-            files=self.files,
-            layout=Layout(),
             on_change=self._tell,
         )
 

@@ -24,8 +24,7 @@ from hubagent.ownership.clerk import Clerk, decide
 from hubagent.ownership.desk import Desk
 from hubagent.ownership.listing import Home, State, homes, uses
 from hubagent.ownership.requests import Answer, Decision, Decisions, Outcome, Verb
-from hubagent.pool.accounts import Account
-from hubagent.pool.owners import How
+from hubagent.pool.owners import Account, How
 from hubagent.pool.ports import ContainerSpec, VolumeFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot

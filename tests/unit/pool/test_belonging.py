@@ -13,9 +13,8 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model.servers import Server
 from hubagent.errors import StorageError
 from hubagent.layout import LABEL_ACCOUNT, LABEL_USER
-from hubagent.pool.accounts import Account
 from hubagent.pool.belonging import Verdict, verdict
-from hubagent.pool.owners import How, Owner, file_name, from_json
+from hubagent.pool.owners import Account, How, Owner, file_name, from_json
 from hubagent.pool.ports import VolumeFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.volumes import FOREIGN, Volumes

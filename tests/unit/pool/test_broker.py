@@ -15,14 +15,14 @@ from hubagent import wire
 from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.servers import Server
-from hubagent.pool.accounts import Account
 from hubagent.pool.broker import Broker, Request
 from hubagent.pool.cold import ColdStarts
-from hubagent.pool.ports import ContainerSpec
-from hubagent.pool.precedence import Precedence
-from hubagent.pool.slots import Phase, Slot
+from hubagent.pool.owners import Account
+from hubagent.pool.ports import ContainerSpec, PoolPorts
+from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.spec import Specs
-from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock
+from hubagent.pool.yielding import Yielding
+from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock, MemoryFileStore
 from tests.unit.pool.volumes import volumes_on
 from tests.waiting import wait_until
 
@@ -38,7 +38,7 @@ class Pool:
 
     def __init__(self) -> None:
         self.answer: wire.Started | wire.Refused = wire.Refused("no_slot", "none is ready")
-        self.slots: list[Slot] = []
+        self.all: list[Slot] = []
         self.asked: list[str] = []
         self.at_cold_start: Callable[[], object] = lambda: None  # before and after it
 
@@ -56,30 +56,31 @@ class Pool:
     def gone(self, container: str) -> None:
         self.asked.append(f"gone {container}")
 
+    def slots(self) -> list[Slot]:
+        return self.all
+
 
 class World:
     def __init__(self) -> None:
         self.config: Config | None = Config(servers=(SERVER,))
         self.containers, self.guests, self.pool = FakeContainers(), FakeGuests(), Pool()
         self.homes = FakeHomes()
-        self.precedence = Precedence(self.homes, ManualClock())
+        no_slots = Slots(MemoryFileStore(), Path("/run/hubagent/guests"))
+        self.yielding = Yielding(no_slots, self.homes, ManualClock())
         self.expected: list[Account] = []
         volumes = volumes_on(self.containers)
+        ports = PoolPorts(self.containers, self.homes, self.guests, ManualClock())
         self.broker = Broker(
+            ports,
             config=lambda: self.config,
-            containers=self.containers,
-            guests=self.guests,
             cold=ColdStarts(
-                containers=self.containers,
-                guests=self.guests,
+                ports,
                 specs=Specs(lambda: self.config, program=Path("/program")),
                 volumes=volumes,
-                clock=ManualClock(),
                 proof=lambda image: None,
             ),
             warm=self.pool,
-            precedence=self.precedence,
-            slots=lambda: self.pool.slots,
+            yielding=self.yielding,
             volumes=volumes,
             expect=self.expected.append,
         )
@@ -103,7 +104,7 @@ class World:
         container = self.containers.create(spec)
         self.containers.start(container)
         slot = Slot("0123456789ab", "julia", "r", phase, 0.0, container=container, user=user)
-        self.pool.slots.append(slot)
+        self.pool.all.append(slot)
         return container
 
 
@@ -272,7 +273,7 @@ def test_the_end_of_a_server_has_docker_with_all_its_weight(
 ) -> None:
     """Also while Docker makes a slot."""
     started = world.running()
-    with world.precedence.of_others(), ThreadPoolExecutor(1) as pool:
+    with world.yielding.slot_in_the_making(), ThreadPoolExecutor(1) as pool:
         assert world.homes.idle
         with world.containers.hold(call):
             ended = pool.submit(world.ask, request_type(started.name))

@@ -13,9 +13,10 @@ from hubagent.config.model import Config
 from hubagent.config.model.servers import Server
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.pool.cold import LISTENS_S, ColdStarts
+from hubagent.pool.ports import PoolPorts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.spec import Specs
-from tests.fakes import FakeContainers, FakeGuests, ManualClock
+from tests.fakes import FakeContainers, FakeGuests, FakeHomes, ManualClock
 from tests.fakes.containers_pool import Container
 from tests.unit.pool.volumes import volumes_on
 
@@ -37,11 +38,9 @@ class World:
         self.clock = ManualClock()
         self.proof: wire.Proof | None = None
         self.cold = ColdStarts(
-            containers=self.containers,
-            guests=self.guests,
+            PoolPorts(self.containers, FakeHomes(), self.guests, self.clock),
             specs=Specs(lambda: Config(servers=(SERVER,)), program=Path("/program")),
             volumes=volumes_on(self.containers),
-            clock=self.clock,
             proof=lambda image: self.proof,
         )
 

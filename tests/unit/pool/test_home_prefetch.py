@@ -11,8 +11,8 @@ import pytest
 from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.servers import Server
-from hubagent.pool.accounts import Account
 from hubagent.pool.home_prefetch import HomePrefetch, homes_ahead
+from hubagent.pool.owners import Account
 from hubagent.pool.volumes import Home
 from tests.fakes import FakeContainers
 from tests.unit.pool.volumes import volumes_on

@@ -13,7 +13,7 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
 from hubagent.config.model.hub import Hub
 from hubagent.config.model.servers import Mount, MountMode, Server
-from hubagent.pool.accounts import Account
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.spec import CPU_SHARES, WARMING_CPU_SHARES, Specs

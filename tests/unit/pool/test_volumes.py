@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hubagent.config.kinds.types import ServerName
 from hubagent.config.model.servers import Server
 from hubagent.errors import ContainerError, HubagentError
-from hubagent.pool.accounts import Account
+from hubagent.pool.owners import Account
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.volumes import Home, home_owner

@@ -14,16 +14,17 @@ from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import GuestError, HomeError
 from hubagent.layout import LABEL_GUEST, LABEL_SERVER, LABEL_SLOT
 from hubagent.naming import volume_name
-from hubagent.pool.accounts import Account
 from hubagent.pool.claims import CLAIM_S
 from hubagent.pool.events import ClaimResult, Eviction, SlotFailure, SpawnKind
+from hubagent.pool.inputs import PoolInputs
+from hubagent.pool.owners import Account
 from hubagent.pool.policy import Memory
 from hubagent.pool.pool import Pool
-from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts
-from hubagent.pool.precedence import Precedence
+from hubagent.pool.ports import Bind, ContainerSpec, ImageFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError
 from hubagent.pool.slots import Phase, Slot, Slots
 from hubagent.pool.volumes import FOREIGN, Home
+from hubagent.pool.yielding import Yielding
 from tests.fakes.clock import ManualClock
 from tests.fakes.containers_pool import FakeContainers
 from tests.fakes.files import MemoryFileStore
@@ -129,21 +130,25 @@ class World:
     def restart(self, life: Life | None = None) -> Pool:
         """The next agent, which lives as long as it is given."""
         lasting = life or Life()
-        homes = Mortal(self.homes, lasting)
-        self.pool = Pool(
+        ports = PoolPorts(
             containers=Mortal(self.containers, lasting),
-            homes=homes,
+            homes=Mortal(self.homes, lasting),
             guests=Mortal(self.guests, lasting),
             clock=self.clock,
-            files=Mortal(self.files, lasting),
-            folder=GUESTS,
-            config=lambda: self.config,
-            spec=spec,
-            home_of=self.home_of,
-            proof=self.proofs.get,
-            memory=lambda: self.memory,
-            program=self.program,
-            precedence=Precedence(homes, self.clock),
+        )
+        self.slots = Slots(Mortal(self.files, lasting), GUESTS)
+        self.pool = Pool(
+            self.slots,
+            ports,
+            PoolInputs(
+                config=lambda: self.config,
+                spec=spec,
+                home_of=self.home_of,
+                proof=self.proofs.get,
+                memory=lambda: self.memory,
+                program=self.program,
+            ),
+            yielding=Yielding(self.slots, ports.homes, self.clock),
             recorder=self.counts,
             claim_within_s=self.claim_within_s,
         )
@@ -157,10 +162,6 @@ class World:
             raise HomeError(f"{user} has no home")
         volume = volume_name(server.volume, user)
         return Home(volume, "" if user in self.only_docker_mounts else f"{HOMES}/{volume}/_data")
-
-    @property
-    def slots(self) -> Slots:
-        return self.pool.slots
 
     def step(self, times: int = 1) -> float:
         """Looks of the keeper, so far apart as it asks for; seconds until the next."""
