@@ -83,6 +83,7 @@ class Keeper:
         self._health = Health(ports, ledger)
         self._images: dict[str, ImageFacts | None] = {}  # by name, as of the last question to Docker
         self._image_ids: dict[str, str] = {}  # by name: the last that was there
+        self._recipes: dict[str, tuple[Server, str, str]] = {}  # by name: of which server and image's id
         self._truth_s = float("-inf")
         self._asked = True
         self._troubles: dict[str, Trouble] = {}  # by server, of this step
@@ -125,7 +126,11 @@ class Keeper:
         image_id = self._image_ids.get(server.image)
         if server.warm is None or image_id is None:
             return None
-        return recipe(server, image_id, program=self._inputs.program)
+        known = self._recipes.get(server.name)
+        if known is None or known[:2] != (server, image_id):
+            found = recipe(server, image_id, program=self._inputs.program)
+            known = self._recipes[server.name] = (server, image_id, found)
+        return known[2]
 
     def step(self) -> float:
         """One check with the steps that follow from it; seconds until the next is due."""
