@@ -66,7 +66,7 @@ count() { # WORD LINE
 }
 
 lanes check
-lanes "guest kernels" "contract unit" "hub starts" "deb packages nginx accounts faults"
+lanes "guest kernels" "contract unit starts" "hub" "deb packages nginx accounts faults"
 lanes machine
 lanes rig
 lanes browser
