@@ -371,7 +371,8 @@ def test_a_full_home_is_handed_out_and_can_be_cleared(lecture: Lecture) -> None:
 
 def test_a_home_that_was_removed_is_made_anew(lecture: Lecture) -> None:
     lecture.warm("olga").stop()
-    lecture.docker("volume", "rm", "jupyterhub-user-olga")
+    gone = ["docker", "volume", "rm", "jupyterhub-user-olga"]
+    until(lambda: lecture.hub.machine.run(gone, check=False).ok, FILL_S, "an end of the home's use")
     olga = lecture.warm("olga")
     text = {"type": "file", "format": "text", "content": "kept\n"}
     assert olga.jupyter("PUT", "/api/contents/note.txt", text).ok
