@@ -228,7 +228,7 @@ def noteworthy(config: Config, observed: Observed, by_hand: Mapping[Component, s
 
 def _remedy(closed: ClosedPort) -> str:
     if closed.holder:
-        return "stop that program, then the port is rolled back automatically"
+        return "stop that program; the service then gets its port back by itself"
     return (
         f"a restart would end {closed.users} open connections, so it waits for "
         "`hubagent apply --allow-disruption`"

@@ -39,6 +39,7 @@ def test_a_proxy_without_its_port_is_restarted_as_soon_as_the_port_is_free(world
     status = _status(world)
     (message,) = _said(status, Reason.PORT)
     assert f"{PROXY} runs without its port 127.0.0.1:{port}, which is held by {WHO}" in message
+    assert "stop that program; the service then gets its port back by itself" in message
     assert (status.result, world.units.verbs(PROXY)) == (Result.NOOP, before)
     world.free_port(port)
     outcome = world.reconcile()
