@@ -9,7 +9,7 @@ from jupyterhub.auth import Authenticator
 from tornado import web
 
 from hubagent.hub import account_names
-from hubagent.hub.sign_in_hook import Reporter, reporter
+from hubagent.hub.account_reports import Reporter, reporter
 from hubagent.hub.user_api import UserAPI
 
 if TYPE_CHECKING:

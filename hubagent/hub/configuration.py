@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from traitlets import import_item
 from traitlets.config import Config
 
-from hubagent.hub import sign_in_hook, usernames
+from hubagent.hub import account_reports, usernames
 from hubagent.hub.accountable import accountable
 from hubagent.hub.authenticator import HubagentAuthenticator
 from hubagent.hub.database import database_url, limits
@@ -175,7 +175,7 @@ def _authenticator(config: Config, settings: HubSettings, cls: type[Authenticato
     users that an admin added on the hub's admin page (or by traits such as `allowed_users`).
     """
     config.JupyterHub.authenticator_class = accountable(cls)
-    config.Authenticator.post_auth_hook = sign_in_hook.announce
+    config.Authenticator.post_auth_hook = account_reports.announce
     if issubclass(cls, HubagentAuthenticator):
         for name in settings.admins:
             problem = usernames.problem(usernames.normalise(name))

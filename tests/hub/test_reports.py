@@ -18,9 +18,9 @@ from hubagent import wire
 from hubagent.adapters.net.spawn_socket import SpawnServer
 from hubagent.backoff import Backoff
 from hubagent.hub import reports
+from hubagent.hub.account_reports import Reporter
 from hubagent.hub.agent_client import AgentClient
 from hubagent.hub.reports import Reports
-from hubagent.hub.sign_in_hook import Reporter
 
 NO_PAUSES = Backoff(0.0, 0.0)
 DEADLINE_S = 60.0
