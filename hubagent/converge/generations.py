@@ -181,7 +181,7 @@ class Generations:
         if current is not None:
             self._mark_served(current)
         served = self.served()
-        others = [number for number in self.numbers() if number not in served]  # taken back, kept for a check
+        others = [number for number in self.numbers() if number not in served]  # rolled back, kept to see why
         for number in (*served[:-KEEP], *others[:-KEEP]):
             if number != current:
                 self.discard(number)

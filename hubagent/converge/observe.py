@@ -113,7 +113,7 @@ class Observer:
 
     def _served(self) -> str | None:
         """The certificate with the name that is in force. While it is the right one it is asked for seldom: a
-        handshake is dear, and what the agent itself has changed is judged where it changes it."""
+        handshake is expensive, and what the agent itself has changed is judged where it changes it."""
         now_s = self._ports.clock.monotonic()
         try:
             in_force = self._generations.desired()

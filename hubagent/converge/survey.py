@@ -206,7 +206,7 @@ class Survey:
         self._asked_at_s = -_ASK_AGAIN_S
 
     def _ask(self, in_force: Desired | None, now_s: float, *, fresh: bool) -> None:
-        """The dear questions of a check; a check may come many times a second."""
+        """The expensive queries of a check; a check may come many times a second."""
         if not fresh and 0 <= now_s - self._asked_at_s < _ASK_AGAIN_S:
             return
         self._asked_at_s = now_s

@@ -56,7 +56,7 @@ class HomesFolder:
             return self._usual
         with self._lock:
             if self._moved is None or self._moved not in path.parents:
-                self._look()
+                self._refresh()
             if self._moved is None or self._moved not in path.parents:
                 raise self._nowhere(source)
             return self._moved
@@ -66,7 +66,7 @@ class HomesFolder:
         with self._lock:
             return (self._usual, *((self._moved,) if self._moved else ()))
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         if self._ask is None or time.monotonic() - self._asked_s < ASK_AT_MOST_EVERY_S:
             return
         self._asked_s = time.monotonic()

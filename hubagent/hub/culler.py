@@ -26,7 +26,7 @@ from tornado.log import LogFormatter
 
 from hubagent.log_priority import PriorityFormatter
 
-_look = jupyterhub_idle_culler.cull_idle
+_cull_idle = jupyterhub_idle_culler.cull_idle
 
 
 class Checks:
@@ -40,7 +40,7 @@ class Checks:
         arguments["cull_arbiter"] = StillIdle(url, api_token) if self._looked else _nothing
         self._looked = True
         try:
-            await _look(url=url, api_token=api_token, logger=logger, **arguments)
+            await _cull_idle(url=url, api_token=api_token, logger=logger, **arguments)
         except Exception as error:  # it raises whatever its HTTP client does
             logger.warning("Cannot check for idle servers now: %s", error)
 

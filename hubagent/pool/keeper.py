@@ -136,7 +136,7 @@ class Keeper:
         """One check with the steps that follow from it; seconds until the next is due."""
         self._woken.clear()
         try:
-            return self._look()
+            return self._reconcile()
         except HubagentError as error:
             if str(error) != self._complaint:
                 log.warning("the pool is waiting: %s", error)
@@ -154,7 +154,7 @@ class Keeper:
                 delay_s = IDLE_S
             self._woken.wait(delay_s)
 
-    def _look(self) -> float:
+    def _reconcile(self) -> float:
         config = self._inputs.config()
         if config is None:
             return IDLE_S
