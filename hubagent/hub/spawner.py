@@ -72,7 +72,7 @@ class HubagentSpawner(Choosing):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agent = AgentClient(Path(self.agent_socket))
-        self.interrupted = False  # between the end of a start that was cancelled and the stop that follows
+        self.interrupted = False  # from the moment in which a start is cancelled to the stop that follows
         self._last_own_name = ""  # as the database had it
         self._has_failed = False  # the last start, and somebody waits to be told of it
         self._asked: asyncio.Task[wire.Started] | None = None  # of the agent by the last start
@@ -93,9 +93,10 @@ class HubagentSpawner(Choosing):
 
     @property
     def pending(self) -> str | None:
-        """What JupyterHub waits for. It takes a server whose start was cancelled for a ready one until it stops it."""
+        """What JupyterHub waits for. It takes a start that is being cancelled for one that will come to something,
+        and one that was for a ready server until it stops it."""
         pending: str | None = super().pending
-        return pending or ("stop" if self.interrupted else None)
+        return "stop" if self.interrupted else pending
 
     # Starting
 
