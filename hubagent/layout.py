@@ -53,6 +53,8 @@ LABEL_PROOF: Final = "hubagent.proof"
 """Of a container that only proves an image: the image's id. It is neither a slot nor a user's."""
 LABEL_TRIAL: Final = "hubagent.trial"
 """Of a container, and its volume, that only shows that a server starts with an entry's settings: its name."""
+LABEL_STATIC: Final = "hubagent.static"
+"""Of a container that is only read, and never started: the image's id."""
 LABEL_IMAGE: Final = "hubagent.image"
 """Of images that were built here: their name without a tag."""
 LABEL_BUILD: Final = "hubagent.build"
@@ -143,6 +145,16 @@ class Layout:
     def images(self) -> Path:
         """What is known of images: proofs by image id, build logs by tag."""
         return self.state / "images"
+
+    @property
+    def static_sets(self) -> Path:
+        """Static files of images, one folder for each set: what nginx serves."""
+        return self.state / "static"
+
+    @property
+    def static_index(self) -> Path:
+        """Which sets were taken out of which image."""
+        return self.state / "static.json"
 
     @property
     def home_owners(self) -> Path:

@@ -56,6 +56,9 @@ EDIT_NEEDS_BYTES: Final = 64 * _MIB
 IMAGE_NEEDS_BYTES: Final = 2 * _GIB
 """Of free disk: no image is begun with less, for most would not get done."""
 
+STATIC_FILES_NEED_BYTES: Final = 512 * _MIB
+"""Of free disk: static files only make pages quicker, and leave room for what people save."""
+
 CERTIFICATE_LEFT_S: Final = Floor(warning=14 * _DAY_S, critical=2 * _DAY_S)
 """Until the certificate's end. certbot renews a month before, and hubagent its own: whoever gets here was passed over
 for two weeks. Two days are a weekend."""

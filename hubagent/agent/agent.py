@@ -152,6 +152,7 @@ class Agent:
             declared=Declared(self.generations).config,
             files=files,
             clock=clock,
+            probe=plain.probe,
             recorder=self.metrics.pool,
             on_change=lambda: self.triggers.put(Trigger.SERVERS),
         )

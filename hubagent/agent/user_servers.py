@@ -16,8 +16,10 @@ from pathlib import Path
 import hubagent
 from hubagent.adapters.docker.containers import DockerContainers
 from hubagent.adapters.docker.image_builder import DockerImages
+from hubagent.adapters.docker.image_files import DockerImageFiles
 from hubagent.adapters.docker.image_inputs import LocalInputs
 from hubagent.adapters.files.home_files import LocalArchiveFiles
+from hubagent.adapters.files.static_sets import LocalSets
 from hubagent.adapters.files.trees import LocalTrees
 from hubagent.adapters.machine.memory import read_memory
 from hubagent.adapters.net.guests import SocketGuests
@@ -27,6 +29,7 @@ from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
 from hubagent.images.ports import ImagePorts
+from hubagent.images.static_files import StaticFiles
 from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.ownership.archive import Archives
@@ -46,7 +49,7 @@ from hubagent.pool.slots import Slot, Slots
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
 from hubagent.pool.yielding import Yielding
-from hubagent.ports import Clock, FileStore
+from hubagent.ports import Clock, FileStore, HttpProbe
 from hubagent.state.status import ImageStatus, PoolStatus
 
 log = logging.getLogger(__name__)
@@ -63,6 +66,7 @@ class UserServers:
         declared: Callable[[], Config | None],
         files: FileStore,
         clock: Clock,
+        probe: HttpProbe,
         recorder: PoolRecorder,
         on_change: Callable[[], None],
     ) -> None:
@@ -74,6 +78,20 @@ class UserServers:
             layout,
             servers=lambda: config.servers if (config := declared()) else (),
             on_change=self._images_changed,
+        )
+        self._static_files = StaticFiles(
+            servers=lambda: config.servers if (config := declared()) else (),
+            choice=self._images.choice,
+            proof=self._images.proof,
+            address=lambda: config.host if (config := declared()) else None,
+            containers=containers,
+            image_files=DockerImageFiles(),
+            sets=LocalSets(layout.static_sets),
+            probe=probe,
+            files=files,
+            clock=clock,
+            layout=layout,
+            on_change=on_change,
         )
         self._on_change = on_change
         specs = Specs(self._config)
@@ -102,6 +120,7 @@ class UserServers:
                 proof=self._images.proof,
                 memory=read_memory,
                 program=_digest(GUEST_PROGRAM),
+                told=self._static_files.told,
             ),
             yielding=yielding,
             recorder=_NotifyingRecorder(recorder, on_change),
@@ -109,7 +128,13 @@ class UserServers:
         broker = Broker(
             ports,
             config=self._config,
-            cold=ColdStarts(ports, specs=specs, volumes=volumes, proof=self._images.proof),
+            cold=ColdStarts(
+                ports,
+                specs=specs,
+                volumes=volumes,
+                proof=self._images.proof,
+                told=self._static_files.told,
+            ),
             warm=self._pool,
             yielding=yielding,
             volumes=volumes,
@@ -138,6 +163,7 @@ class UserServers:
         self._pool.start()
         self._images.start()
         self._trials.start()
+        self._static_files.start()
 
     def stop(self) -> None:
         """Servers and slots go on without the agent."""
@@ -147,6 +173,7 @@ class UserServers:
         self._pool.stop()
         self._images.stop()
         self._trials.stop()
+        self._static_files.stop()
 
     def keep(self) -> None:
         """Listen for the hub, if that is not so: at every check, since what was in the way may have gone."""
@@ -174,6 +201,7 @@ class UserServers:
         self._images.wake(asked=asked)
         self._pool.wake(asked=asked)
         self._trials.wake(asked=asked)
+        self._static_files.wake(asked=asked)
 
     def status(self) -> tuple[PoolStatus, ...]:
         """Of the warm pools."""
@@ -203,7 +231,10 @@ class UserServers:
         self._clerk.poll()
 
     def images(self) -> tuple[ImageStatus, ...]:
-        return self._images.status()
+        return tuple(
+            dataclasses.replace(one, slow_pages=self._static_files.why_not(one.server))
+            for one in self._images.status()
+        )
 
     def _config(self) -> Config | None:
         """As declared, with the image of each server that may be started now, and warm where one may wait."""
@@ -223,6 +254,7 @@ class UserServers:
     def _images_changed(self) -> None:
         self._pool.wake()
         self._trials.wake()
+        self._static_files.wake()
         self._on_change()
 
 

@@ -19,6 +19,8 @@ __all__ = ["from_json", "plan_json", "plan_text", "status_text", "to_json"]
 
 _NARROWEST = 40
 
+_IMAGE_MARKS = {ImageState.FAILED: "✗", ImageState.PRESENT: "✓"}
+
 
 def status_text(status: Status, *, now_s: float, width: int = 80, colour: bool = False) -> str:
     """For a terminal of `width` columns; `now_s` is unix time. Ends with a newline."""
@@ -94,8 +96,8 @@ def _pools(status: Status, now_s: float, width: int, paint: Painter) -> Iterator
 
 
 def _images(status: Status, now_s: float, width: int, paint: Painter) -> Iterator[str]:
-    """Those that are not simply there."""
-    images = [image for image in status.images if image.state is not ImageState.PRESENT]
+    """Those that are not simply there, and serve all that they can."""
+    images = [image for image in status.images if image.state is not ImageState.PRESENT or image.slow_pages]
     if not images:
         return
     header = ("", "IMAGE OF", "STATE", "DETAIL")
@@ -105,12 +107,13 @@ def _images(status: Status, now_s: float, width: int, paint: Painter) -> Iterato
         if number == 0:
             yield paint.dim(line)
             continue
-        colour = paint.red if words.image_tone(images[number - 1]) == "bad" else paint.yellow
+        tone = words.image_tone(images[number - 1])
+        colour = {"bad": paint.red, "warn": paint.yellow, "good": paint.green}[tone]
         yield colour(line[0]) + line[1:]
 
 
 def _image_row(image: ImageStatus, now_s: float) -> tuple[str, ...]:
-    mark = "✗" if image.state is ImageState.FAILED else "…"
+    mark = _IMAGE_MARKS.get(image.state, "…")
     state, detail = words.image_state(image), words.image_detail(image, now_s)
     return mark, clean(image.server), clean(state), clean(detail)
 

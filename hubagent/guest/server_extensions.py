@@ -1,5 +1,6 @@
 """What hubagent adds to a user's server, started cold or warm: it waits for a hub that is being restarted, logs no
-secrets, keeps its databases off networks, offers Pluto, and counts a cell that computes as activity.
+secrets, keeps its databases off networks, offers Pluto, counts a cell that computes as activity, and lets nginx serve
+static files.
 
 A server that is started cold is a program of its own from its first line, so all this comes to it as configuration,
 by JUPYTER_CONFIG_PATH. The server takes it out of its environment: kernels and terminals inherit what the user's
@@ -22,7 +23,7 @@ _FOLDER: Final = str(Path(__file__).with_name("config"))
 PLUTO: Final = "HUBAGENT_PLUTO"
 """Says that the server offers Pluto: the port of the one that runs already, or 0 to start it when it is opened."""
 
-_OWN: Final = frozenset({_VARIABLE, PLUTO, wire.KEEP_BUSY})
+_OWN: Final = frozenset({_VARIABLE, PLUTO, wire.KEEP_BUSY, wire.STATIC_FILES})
 
 
 def announce(environment: MutableMapping[str, str]) -> None:
@@ -44,6 +45,7 @@ def add(config: Any) -> None:
     from hubagent.guest import databases, hub_retry, own_packages
 
     port, keep_busy = os.environ.get(PLUTO), os.environ.get(wire.KEEP_BUSY, "")
+    static = os.environ.get(wire.STATIC_FILES)
     kept = without(os.environ)
     for name in _OWN:
         os.environ.pop(name, None)
@@ -64,6 +66,10 @@ def add(config: Any) -> None:
         from hubagent.guest import busy
 
         busy.add(config, limit_s, report)
+    if static is not None:
+        from hubagent.guest import static_files
+
+        static_files.add(config, static)
 
 
 def _seconds(text: str) -> float:

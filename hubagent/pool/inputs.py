@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,15 @@ from hubagent.pool.volumes import Home
 
 Prove = Callable[[str], wire.Proof | None]
 """What is known of an image, by its id; None while it is not proven."""
+
+
+Told = Callable[[str], Mapping[str, str]]
+"""Variables that the agent adds to the environment of a server of this entry of `servers`; asked at each start."""
+
+
+def told_nothing(server: str) -> Mapping[str, str]:
+    del server
+    return {}
 
 
 class HomeOf(Protocol):
@@ -49,3 +58,4 @@ class PoolInputs:
     proof: Prove
     memory: Callable[[], Memory]
     program: str  # version of the guest's program: slots with another one are replaced
+    told: Told = told_nothing

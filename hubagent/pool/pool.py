@@ -51,6 +51,7 @@ class Pool:
             yielding=yielding,
             took=recorder.claim_took,
             limit_s=claim_within_s,
+            told=inputs.told,
         )
         self.keeper = Keeper(slots, ports, inputs, yielding=yielding, ledger=self._ledger, recorder=recorder)
 

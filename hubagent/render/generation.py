@@ -129,7 +129,7 @@ def desired(
         foreign_bridges=facts.foreign_bridges,
         opened={bridge_of(one.name, own=True): one.networks for one in config.servers if one.networks},
     )
-    site = _site(config, facts, templates)
+    site = _site(config, facts, templates, layout)
     files = (
         ManagedFile(PurePosixPath(NGINX_FILE), nginx.render_site(site, templates.site)),
         ManagedFile(PurePosixPath(NGINX_MAIN_FILE), nginx.render_main(site, templates.main)),
@@ -172,7 +172,7 @@ def _written(part: object | None) -> dict[str, object] | None:
     return None if part is None else Section(type(part)).write(part)
 
 
-def _site(config: Config, facts: Facts, templates: Templates) -> nginx.NginxSite:
+def _site(config: Config, facts: Facts, templates: Templates, layout: Layout) -> nginx.NginxSite:
     site = nginx.NginxSite(
         version=facts.nginx_version,
         openssl=facts.openssl_version,
@@ -187,6 +187,7 @@ def _site(config: Config, facts: Facts, templates: Templates) -> nginx.NginxSite
         proxy_port=PROXY_PORT,
         acme_webroot=None,
         ipv6=facts.ipv6,
+        static_sets=layout.static_sets,
     )
     return dataclasses.replace(site, marker=nginx.marker_of(site, templates.site))
 

@@ -75,6 +75,8 @@ class NginxSite:
     page: PurePath = PurePosixPath("/usr/share/hubagent/templates/hub-restarting.html")
     """What a person sees while the hub is away."""
     access_log: PurePath = PurePosixPath("/var/log/nginx/hubagent.log")
+    static_sets: PurePath = PurePosixPath("/var/lib/hubagent/static")
+    """Where static files of images lie: one folder for each set, which never changes."""
 
     @property
     def strict_transport(self) -> bool:

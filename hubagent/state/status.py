@@ -134,6 +134,7 @@ class ImageStatus:
     since_s: float = 0.0  # of this state
     usable: bool = False  # an image is there that servers can be started from, perhaps an earlier one
     build_s: float | None = None  # how long the last build took, since the agent started
+    slow_pages: str = ""  # why pages load static files from users' servers; empty when nginx serves them
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,10 @@ def image_state(image: ImageStatus) -> str:
 def image_detail(image: ImageStatus, now_s: float) -> str:
     """What it is about, with since when where that matters."""
     if image.state is ImageState.PRESENT:
-        return image.image
+        slow = (
+            f"; pages load static files from users' servers: {image.slow_pages}" if image.slow_pages else ""
+        )
+        return f"{image.image}{slow}"
     serving = "; the earlier image serves meanwhile" if image.usable else ""
     since = duration(now_s - image.since_s)
     return f"{image.detail or image.image}{serving} (for {since})"

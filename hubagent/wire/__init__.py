@@ -63,6 +63,14 @@ from hubagent.wire.messages import (
     Stop,
     Text,
 )
+from hubagent.wire.static_files import (
+    STATIC_FILES,
+    STATIC_PATH,
+    StaticFolder,
+    listing_of,
+    static_files_told,
+    tell_static_files,
+)
 
 __all__ = [
     "FREEZE_AT_MOST_S",
@@ -78,6 +86,8 @@ __all__ = [
     "MAX_BYTES",
     "MODES",
     "REASONS",
+    "STATIC_FILES",
+    "STATIC_PATH",
     "VERSION",
     "WARM_PROCESSOR_S",
     "WARM_SILENT_S",
@@ -112,13 +122,17 @@ __all__ = [
     "Slots",
     "Spares",
     "Started",
+    "StaticFolder",
     "Stop",
     "Text",
     "WireError",
     "body_length",
     "encode",
     "from_json",
+    "listing_of",
     "receive",
     "send",
+    "static_files_told",
+    "tell_static_files",
     "to_json",
 ]

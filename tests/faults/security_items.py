@@ -498,4 +498,32 @@ OWN_ACCOUNT: Final = Chapter(
         ),
     ),
 )
-CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT)
+IMAGES: Final = Chapter(
+    "Static files of images",
+    (
+        Case(
+            "25",
+            "An image has its files served under the site's name, as a page, from outside its folders, or in place of another image's",
+            "Only plain files of kinds that a page loads, from known folders, within limits; a folder with a link or a name like an "
+            "attack is refused whole. No HTML; answers are nosniff, and what could be opened as a document is in a sandbox. A set is "
+            "named by its content, and what nginx has not is never fetched on behalf of all.",
+            tests_of(
+                "tests/unit/images/test_static_files.py",
+                "a_folder_with_an_attack_is_refused_whole",
+                "a_folder_that_is_a_link_itself",
+                "what_no_page_loads_is_left_in_the_image",
+                "too_many_files_and_too_large_ones",
+                "nginx_may_read_exactly_the_sets",
+            )
+            + tests_of("tests/contract/test_image_files.py", "no_link_is_followed")
+            + tests_of(
+                "tests/nginx/test_static.py",
+                "what_could_be_opened_as_a_document_is_in_a_sandbox",
+                "every_kind_that_is_taken_has_a_type",
+                "a_path_that_is_no_file_of_a_set",
+                "what_is_not_there_the_asking_server_has",
+            ),
+        ),
+    ),
+)
+CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT, IMAGES)

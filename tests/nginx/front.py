@@ -212,6 +212,7 @@ def site_in(front: Front, pair: Pair, proxy_port: int) -> NginxSite:
         https_port=https_port,
         page=front.folder / "hub-restarting.html",
         access_log=front.access_log,
+        static_sets=front.folder / "static",
     )
 
 

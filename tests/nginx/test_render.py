@@ -124,6 +124,7 @@ def test_every_input_that_matters_changes_the_marker() -> None:
         "https_port": 444,
         "page": PurePosixPath("/srv/page.html"),
         "access_log": PurePosixPath("/var/log/other.log"),
+        "static_sets": PurePosixPath("/srv/static"),
     }
     assert {field.name for field in fields(NginxSite)} == {"marker", *others}
     for name, value in others.items():
