@@ -30,6 +30,7 @@ from hubagent.errors import StorageError
 from hubagent.images.builder import Images
 from hubagent.images.ports import ImagePorts
 from hubagent.images.static_files import StaticFiles
+from hubagent.images.static_ports import StaticPorts
 from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
 from hubagent.ownership.archive import Archives
@@ -80,16 +81,18 @@ class UserServers:
             on_change=self._images_changed,
         )
         self._static_files = StaticFiles(
+            StaticPorts(
+                containers=containers,
+                image_files=DockerImageFiles(),
+                sets=LocalSets(layout.static_sets),
+                probe=probe,
+                files=files,
+                clock=clock,
+            ),
             servers=lambda: config.servers if (config := declared()) else (),
             choice=self._images.choice,
             proof=self._images.proof,
             address=lambda: config.host if (config := declared()) else None,
-            containers=containers,
-            image_files=DockerImageFiles(),
-            sets=LocalSets(layout.static_sets),
-            probe=probe,
-            files=files,
-            clock=clock,
             layout=layout,
             on_change=on_change,
         )

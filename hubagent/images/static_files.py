@@ -19,14 +19,13 @@ from hubagent.config.model import Server
 from hubagent.errors import ContainerError, HubagentError, ImageError, StorageError, VerifyError
 from hubagent.images.failures import Failures
 from hubagent.images.static_folder import SET_FILE, is_whole
-from hubagent.images.static_ports import ImageFiles, Sets
+from hubagent.images.static_ports import StaticPorts
 from hubagent.images.static_search import Found, Search, prefixes
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_STATIC, Layout
 from hubagent.limits import STATIC_FILES_NEED_BYTES
 from hubagent.pool.inputs import Prove
-from hubagent.pool.ports import Containers, ContainerSpec
-from hubagent.ports import Clock, FileStore, HttpProbe
+from hubagent.pool.ports import ContainerSpec
 
 log = logging.getLogger(__name__)
 
@@ -41,21 +40,19 @@ _INDEX: Final = Codec(dict[str, Found], strict=False, mark=("format", 1))  # by 
 
 class StaticFiles:
     """`choice` is what a server's containers are started from, a name or an id. `address` is the name by which people
-    reach the site, None while that is not known. `on_change` is called, from the thread, when `why_not` is another."""
+    reach the site, None while that is not known. `on_change` is called, from the thread, when `why_not` is another.
+
+    `told` is what is added to the environments of servers, by their entry of `servers`. Its image may be another than
+    at the last check: the server compares what it is told with what it has."""
 
     def __init__(
         self,
+        ports: StaticPorts,
         *,
         servers: Callable[[], Sequence[Server]],
         choice: Callable[[Server], str],
         proof: Prove,
         address: Callable[[], str | None],
-        containers: Containers,
-        image_files: ImageFiles,
-        sets: Sets,
-        probe: HttpProbe,
-        files: FileStore,
-        clock: Clock,
         layout: Layout,
         on_change: Callable[[], None],
     ) -> None:
@@ -63,19 +60,19 @@ class StaticFiles:
         self._choice = choice
         self._proof = proof
         self._address = address
-        self._containers = containers
-        self._image_files = image_files
-        self._sets = sets
-        self._probe = probe
-        self._files = files
-        self._clock = clock
+        self._containers = ports.containers
+        self._image_files = ports.image_files
+        self._sets = ports.sets
+        self._probe = ports.probe
+        self._files = ports.files
+        self._clock = ports.clock
         self._index_file = layout.static_index
         self._on_change = on_change
         self._index: dict[str, Found] = {}
         self._is_loaded = False
         self._again: set[str] = set()  # images that are looked through once more
         self._failures = Failures()
-        self._told: Mapping[str, str] = {}  # by server; another one at each check, since other threads ask
+        self.told: dict[str, Mapping[str, str]] = {}
         self._why_not: Mapping[str, str] = {}  # by server
         self._worker = Worker(lambda asked: self.check(asked=asked), name="static files")
 
@@ -90,13 +87,6 @@ class StaticFiles:
         """Check again; `asked` tries at once what failed or was refused."""
         self._worker.wake(asked=asked)
 
-    def told(self, server: str) -> Mapping[str, str]:
-        """What is added to the environment of a server of this entry of `servers`; any thread may ask.
-
-        Its image may be another than at the last check: the server compares what it is told with what it has."""
-        told = self._told.get(server)
-        return {} if told is None else {wire.STATIC_FILES: told}
-
     def why_not(self, server: str) -> str:
         """Why pages of this server load files from it, and not from nginx, in words; empty when they do not, and while
         that is not known. Any thread may ask."""
@@ -109,7 +99,7 @@ class StaticFiles:
         if asked:
             self._failures.forgive()
             self._again = {image for image, found in self._index.items() if found.refused}
-        told: dict[str, str] = {}
+        told: dict[str, Mapping[str, str]] = {}
         why_not: dict[str, str] = {}
         images: set[str] = set()
         for server in self._servers():
@@ -125,9 +115,9 @@ class StaticFiles:
             except HubagentError as error:
                 why_not[server.name] = str(error)
             else:
-                told[server.name] = _tell(found)
+                told[server.name] = {wire.STATIC_FILES: _tell(found)}
                 why_not[server.name] = "; ".join(found.refused)
-        self._told = told
+        self._tell(told)
         self._say(why_not)
         if (
             images <= self._index.keys()
@@ -189,6 +179,11 @@ class StaticFiles:
             raise VerifyError(f"nginx does not serve them: it answers {answer.status} to {url}")
         if not is_whole(found.taken[0].set, answer.body, answer.header("content-encoding")):
             raise VerifyError(f"nginx does not serve them as they are: see {url}")
+
+    def _tell(self, told: Mapping[str, Mapping[str, str]]) -> None:
+        self.told.update(told)
+        for server in self.told.keys() - told.keys():
+            del self.told[server]
 
     def _say(self, why_not: Mapping[str, str]) -> None:
         if why_not == self._why_not:

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hubagent.pool.ports import Containers
+from hubagent.ports import Clock, FileStore, HttpProbe
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -65,3 +68,15 @@ class Sets(Protocol):
     def free_bytes(self) -> int:
         """On its disk."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StaticPorts:
+    """All that static files need of the world."""
+
+    containers: Containers
+    image_files: ImageFiles
+    sets: Sets
+    probe: HttpProbe
+    files: FileStore
+    clock: Clock

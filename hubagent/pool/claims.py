@@ -20,7 +20,7 @@ from hubagent.config.model import MountMode, Server
 from hubagent.errors import ContainerError, GuestError, HomeError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
-from hubagent.pool.inputs import HomeOf, Told, told_nothing
+from hubagent.pool.inputs import HomeOf, Told
 from hubagent.pool.owners import Account
 from hubagent.pool.ports import PoolPorts
 from hubagent.pool.refusal import SpawnError
@@ -55,7 +55,7 @@ class Claims:
         yielding: Yielding,
         took: Callable[[float], None],
         limit_s: float,
-        told: Told = told_nothing,
+        told: Told,
     ) -> None:
         """`took` is told how many seconds the agent's own part of a claim has lasted: until the guest was told;
         what the server then needs to start is not in it. `told` is what a server is told beside what the hub says."""
@@ -138,7 +138,7 @@ class Claims:
         """The slot is the user's server when this returns; when the guest had been told so."""
         attached = self._homes.attach(slot.id, source, folders_in_home(server))
         become = wire.Become(
-            environment={**server.environment, **claim.environment, **self._told(server.name)},
+            environment={**server.environment, **claim.environment, **self._told.get(server.name, {})},
             command=claim.command,
             home=str(server.home),
             device=attached.device,

@@ -15,7 +15,7 @@ from hubagent.config.model import Server
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
-from hubagent.pool.inputs import Prove, Told, told_nothing
+from hubagent.pool.inputs import Prove, Told
 from hubagent.pool.owners import Account
 from hubagent.pool.ports import ContainerFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError, missing_image
@@ -43,9 +43,7 @@ _PAUSE_S: Final = 0.01
 class ColdStarts:
     """Carries out cold starts, many side by side; the caller sees to it that each name has one at a time."""
 
-    def __init__(
-        self, ports: PoolPorts, *, specs: Specs, volumes: Volumes, proof: Prove, told: Told = told_nothing
-    ) -> None:
+    def __init__(self, ports: PoolPorts, *, specs: Specs, volumes: Volumes, proof: Prove, told: Told) -> None:
         """`told` is what a server is told beside what the hub says."""
         self._containers = ports.containers
         self._guests = ports.guests
@@ -89,7 +87,7 @@ class ColdStarts:
             self._containers.start(container)
             self._wait_for_launcher(guest, container, spec.name)
             become = wire.Become(
-                environment={**server.environment, **request.environment, **self._told(server.name)},
+                environment={**server.environment, **request.environment, **self._told.get(server.name, {})},
                 command=request.command,
                 home=str(server.home),
                 device=0,  # not compared: the home is there from the container's beginning

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hubagent import wire
@@ -17,13 +17,9 @@ Prove = Callable[[str], wire.Proof | None]
 """What is known of an image, by its id; None while it is not proven."""
 
 
-Told = Callable[[str], Mapping[str, str]]
-"""Variables that the agent adds to the environment of a server of this entry of `servers`; asked at each start."""
-
-
-def told_nothing(server: str) -> Mapping[str, str]:
-    del server
-    return {}
+Told = Mapping[str, Mapping[str, str]]
+"""Variables that the agent adds to the environment of servers, by their entry of `servers`. Another thread changes it,
+an entry at once."""
 
 
 class HomeOf(Protocol):
@@ -58,4 +54,4 @@ class PoolInputs:
     proof: Prove
     memory: Callable[[], Memory]
     program: str  # version of the guest's program: slots with another one are replaced
-    told: Told = told_nothing
+    told: Told = field(default_factory=dict)

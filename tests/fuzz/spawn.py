@@ -104,6 +104,7 @@ class Spawn:
                 specs=Specs(lambda: world.config, program=Path("/program")),
                 volumes=volumes,
                 proof=lambda image: None,
+                told={},
             ),
             warm=world.pool,
             yielding=Yielding(world.slots, world.homes, world.clock),

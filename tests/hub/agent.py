@@ -120,7 +120,7 @@ class Agent:
         self.broker = Broker(
             ports,
             config=self.config,
-            cold=ColdStarts(ports, specs=self.specs, volumes=self.volumes, proof=lambda image: None),
+            cold=ColdStarts(ports, specs=self.specs, volumes=self.volumes, proof=lambda image: None, told={}),
             warm=self.slots,
             yielding=yielding,
             volumes=self.volumes,

@@ -22,7 +22,7 @@ from hubagent.errors import ContainerError, StorageError
 from hubagent.guest.static_files import StaticFiles as GuestsView
 from hubagent.images import static_folder
 from hubagent.images.static_files import StaticFiles
-from hubagent.images.static_ports import Visitor
+from hubagent.images.static_ports import StaticPorts, Visitor
 from hubagent.layout import LABEL_STATIC, Layout
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.ports import HttpAnswer
@@ -109,16 +109,18 @@ class World:
 
     def restart(self) -> None:
         self.static = StaticFiles(
+            StaticPorts(
+                containers=self.containers,
+                image_files=self.image_files,
+                sets=self.sets,
+                probe=self,
+                files=self.files,
+                clock=self.clock,
+            ),
             servers=lambda: self.servers,
             choice=lambda server: server.image,
             proof=lambda _image: PROOF if self.proven else None,
             address=lambda: "hub.example.org",
-            containers=self.containers,
-            image_files=self.image_files,
-            sets=self.sets,
-            probe=self,
-            files=self.files,
-            clock=self.clock,
             layout=self.layout,
             on_change=self._changed,
         )
@@ -142,7 +144,7 @@ class World:
 
     def told(self, name: str = "julia") -> dict[str, wire.StaticFolder]:
         """What servers are told, by folder."""
-        text = self.static.told(name).get(wire.STATIC_FILES)
+        text = self.static.told.get(name, {}).get(wire.STATIC_FILES)
         return {} if text is None else {one.folder: one for one in wire.static_files_told(text)}
 
     def file(self, url: str) -> bytes:
@@ -475,7 +477,7 @@ def test_a_server_is_not_told_more_than_an_environment_takes(world: World) -> No
         name = f"extension-{number}-{'x' * 150}"
         world.image_files.files[f"{EXTENSIONS}/{name}/static/x.js"] = str(number).encode()
     world.static.check()
-    text = world.static.told("julia")[wire.STATIC_FILES]
+    text = world.static.told["julia"][wire.STATIC_FILES]
     assert len(text) <= 32 * 1024
     assert LAB in world.told()
 

@@ -78,6 +78,7 @@ class World:
                 specs=Specs(lambda: self.config, program=Path("/program")),
                 volumes=volumes,
                 proof=lambda image: None,
+                told={},
             ),
             warm=self.pool,
             yielding=self.yielding,

@@ -42,6 +42,7 @@ class World:
             specs=Specs(lambda: Config(servers=(SERVER,)), program=Path("/program")),
             volumes=volumes_on(self.containers),
             proof=lambda image: self.proof,
+            told={},
         )
 
     def start(self, **changes: str) -> wire.Started:
