@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import platform
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from hubagent.guest.imports import watching
 
-NEVER: Final = frozenset({"jupyterlab.labhubapp", "jupyterhub.singleuser.mixins"})
-"""These patch other modules' classes when imported; a server that starts later then fails at /lab."""
+_GRAMMAR: Final = "rfc3987_syntax"
+"""Optional to jsonschema, for formats that no event or setting of Jupyter has; most of what a server's imports cost."""
+
+NEVER: Final = frozenset({"jupyterlab.labhubapp", "jupyterhub.singleuser.mixins", _GRAMMAR, "lark"})
+"""With what is in them. The first two patch other modules' classes when imported; a server that starts later then
+fails at /lab. The last is what reads the grammar: who needs it otherwise imports it."""
 
 COMMON: Final = (
     "jupyter_server.serverapp",
@@ -37,9 +43,9 @@ class Preloaded:
 def preload(modules: Iterable[str]) -> Preloaded:
     """Import these in their order; one that fails is left for the server itself."""
     faults = []
-    with watching() as watch:
+    with _without(_GRAMMAR), watching() as watch:
         for name in modules:
-            if name in NEVER:
+            if name in NEVER or name.partition(".")[0] in NEVER:
                 continue
             try:
                 importlib.import_module(name)
@@ -51,3 +57,16 @@ def preload(modules: Iterable[str]) -> Preloaded:
     gc.collect()
     gc.freeze()  # what is loaded now stays: no collection needs to look at it again
     return Preloaded(tuple(faults), frozenset(watch.reads))
+
+
+@contextlib.contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Importing this module fails until the block ends, as where it is not installed."""
+    is_loaded = name in sys.modules
+    if not is_loaded:
+        sys.modules[name] = None  # type: ignore[assignment]  # as the import system has it (5.3.1)
+    try:
+        yield
+    finally:
+        if not is_loaded:
+            del sys.modules[name]

@@ -14,6 +14,8 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import brotli
+
 from hubagent import wire
 from hubagent.errors import ImageError
 from hubagent.images.static_ports import Entry, SetWriter
@@ -42,16 +44,10 @@ _WORTH_IT: Final = 0.95  # of a file's size: what is not smaller than this is no
 _SMALLEST: Final = 256  # bytes: below, all fits in one packet anyway
 
 
-def _encodings() -> Mapping[str, Callable[[bytes], bytes]]:
-    found: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda content: gzip.compress(content, 9, mtime=0)}
-    try:
-        import brotli
-    except ImportError:  # the package does not depend on python3-brotli
-        return found
-    return {**found, "br": lambda content: bytes(brotli.compress(content, quality=9))}
-
-
-ENCODINGS: Final = _encodings()
+ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "gzip": lambda content: gzip.compress(content, 9, mtime=0),
+    "br": lambda content: bytes(brotli.compress(content, quality=9)),
+}
 """How files are compressed ahead, by the names of content-encodings."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, WebSocket, expect
+from playwright.sync_api import Browser, Page, Response, WebSocket, expect
 
 STEP_MS = 30_000
 START_MS = 120_000
@@ -22,6 +24,9 @@ class Person:
         self.closed_kernel_sockets: list[str] = []
         self.open_kernel_sockets = 0
         self.page.on("websocket", self._watch)
+        self.static_of_nginx = 0  # files that pages load
+        self.static_of_servers = 0
+        self.page.on("response", self._count)
 
     def close(self) -> None:
         self._context.close()
@@ -92,6 +97,13 @@ class Person:
         expect(self.page.locator(".jp-OutputArea-output").filter(has_text=text).first).to_be_visible(
             timeout=timeout_ms
         )
+
+    def _count(self, response: Response) -> None:
+        path = urlsplit(response.url).path
+        if path.startswith("/hubagent-static/"):
+            self.static_of_nginx += response.status == 200
+        elif re.match("/user/[^/]+/(static|lab/extensions)/", path):
+            self.static_of_servers += 1
 
     def _watch(self, socket: WebSocket) -> None:
         if "/api/kernels/" in socket.url:

@@ -43,6 +43,7 @@ def test_a_first_lecture(hub: Hub, person: Callable[[], Person]) -> None:
     student.log_in("ada@example.org", STUDENT_PASSWORD)
     student.start_server()
     student.picture("lab")
+    assert student.static_of_nginx > 10 * max(student.static_of_servers, 1)
     student.open_notebook()
     student.run_cell("print(6 * 7)")
     student.sees("42")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import brotli
 import pytest
 
 from hubagent.adapters.files.static_sets import LocalSets
@@ -22,6 +23,11 @@ FILES: Mapping[str, bytes] = {
     "0031b1860ea4ad75.woff2": b"a font",
     "worker.js": b"self.postMessage(1)",
     "deep/er/1.css": b"p {}",
+}
+DECODERS: Mapping[str | None, Callable[[bytes], bytes]] = {
+    None: bytes,
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
 }
 NOWHERE = "f" * 32
 
@@ -68,19 +74,27 @@ def test_a_file_comes_from_nginx_for_ever(stack: Stack, base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "compressed"),
-    [("gzip, deflate, zstd", True), ("GZIP;q=0.5", True), ("gzip;q=0", False), ("x-gzip", False)],
+    ("said", "coding"),
+    [
+        ("gzip, deflate, zstd", "gzip"),
+        ("GZIP;q=0.5", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("br", "br"),
+        ("br;q=0, gzip", "gzip"),
+        ("gzip;q=0", None),
+        ("x-gzip, xbr", None),
+    ],
 )
 @pytest.mark.parametrize("via", [{}, {"Via": "1.1 proxy.of-the-site.example"}], ids=["direct", "by-a-proxy"])
 def test_it_is_sent_as_it_was_compressed_ahead(
-    stack: Stack, base: str, said: str, via: dict[str, str], *, compressed: bool
+    stack: Stack, base: str, said: str, via: dict[str, str], coding: str | None
 ) -> None:
     answer = stack.get(f"{base}/main.0123456789abcdef.js", headers={"Accept-Encoding": said, **via})
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
     assert answer.headers["vary"] == "Accept-Encoding"
-    assert (answer.headers.get("content-encoding") == "gzip") is compressed
-    assert (gzip.decompress(answer.body) if compressed else answer.body) == SCRIPT
+    assert answer.headers.get("content-encoding") == coding
+    assert DECODERS[coding](answer.body) == SCRIPT
 
 
 def test_a_browser_that_has_it_gets_nothing(stack: Stack, base: str) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import brotli
 import pytest
 
 from hubagent import wire
@@ -234,6 +235,7 @@ def test_everything_is_compressed_ahead_the_same_each_time(world: World) -> None
     whole = world.layout.static_sets / name
     compressed = (whole / "gzip/static/lab/main.0123.js").read_bytes()
     assert gzip.decompress(compressed) == SCRIPT
+    assert brotli.decompress((whole / "br/static/lab/main.0123.js").read_bytes()) == SCRIPT
     assert compressed[4:8] == b"\0\0\0\0"  # no time in it (RFC 1952, 2.3)
     assert not (whole / "gzip/static/lab/a.woff2").exists()
     assert not list(whole.rglob("index.html"))
