@@ -77,6 +77,8 @@ class NginxSite:
     access_log: PurePath = PurePosixPath("/var/log/nginx/hubagent.log")
     static_sets: PurePath = PurePosixPath("/var/lib/hubagent/static")
     """Where static files of images lie: one folder for each set, which never changes."""
+    hub_share: PurePath = PurePosixPath("/usr/lib/hubagent-jupyterhub/share/jupyterhub")
+    """What JupyterHub brings along: static files in `static`."""
 
     @property
     def strict_transport(self) -> bool:

@@ -93,7 +93,7 @@ class Front:
         self.error_log = folder / "log/error.log"
         self.access_log = folder / "log/hubagent.log"
         self._process: subprocess.Popen[bytes] | None = None
-        for name in ("conf.d", "modules-enabled", "sites-enabled", "log", "temp", "acme"):
+        for name in ("conf.d", "modules-enabled", "sites-enabled", "log", "temp", "acme", "share"):
             (folder / name).mkdir()
         shutil.copy(TEMPLATES / "hub-restarting.html", folder)
         text = DEBIAN_CONFIG.read_text()
@@ -213,6 +213,7 @@ def site_in(front: Front, pair: Pair, proxy_port: int) -> NginxSite:
         page=front.folder / "hub-restarting.html",
         access_log=front.access_log,
         static_sets=front.folder / "static",
+        hub_share=front.folder / "share",
     )
 
 

@@ -17,6 +17,10 @@ from .client import ask, context
 from .front import HOST
 from .stack import Stack
 
+BROWSERS = {"Accept-Encoding": "gzip, deflate, br, zstd", "Sec-Fetch-Site": "same-origin"}
+BY_WHOM = pytest.mark.parametrize("by", [{}, BROWSERS], ids=["program", "page"])
+"""What a page asks for may be compressed; that must not hold up what it is sent, and it sends."""
+
 OUTSIDE = "127.0.0.2"  # an address that is not this machine's agent
 
 
@@ -89,13 +93,14 @@ def test_only_websockets_may_upgrade(stack: Stack) -> None:
     "path",
     ["/user/ann/api/kernels/2b8e/channels?session_id=1", "/user/ann/pluto/?id=9", "/services/chat/socket"],
 )
-def test_websockets_echo(stack: Stack, path: str) -> None:
+@BY_WHOM
+def test_websockets_echo(stack: Stack, path: str, by: dict[str, str]) -> None:
     async def talk() -> list[str]:
         url = f"wss://127.0.0.1:{stack.site.https_port}{path}"
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(
-                url, ssl=context(), server_hostname=HOST, headers={"Host": HOST}, max_msg_size=0
+                url, ssl=context(), server_hostname=HOST, headers={"Host": HOST, **by}, max_msg_size=0
             ) as websocket,
         ):
             await websocket.send_str("hello")
@@ -104,18 +109,19 @@ def test_websockets_echo(stack: Stack, path: str) -> None:
             await websocket.send_bytes(large)
             return [said, str(await websocket.receive_bytes(timeout=20) == large)]
 
-    by = "hub" if path.startswith("/services") else "user"
-    assert stack.user.run(talk()) == [f"{by} {path.partition('?')[0]} hello", "True"]
+    server = "hub" if path.startswith("/services") else "user"
+    assert stack.user.run(talk()) == [f"{server} {path.partition('?')[0]} hello", "True"]
 
 
 @pytest.mark.parametrize("path", ["/hub/api/users/ann/server/progress", "/user/ann/proxy/8050/progress"])
-def test_server_sent_events_come_at_once(stack: Stack, path: str) -> None:
+@BY_WHOM
+def test_server_sent_events_come_at_once(stack: Stack, path: str, by: dict[str, str]) -> None:
     """The stream is held open behind, so the first event can arrive only if nothing collects it."""
     server = stack.user if path.startswith("/user/") else stack.hub
     connection = http.client.HTTPConnection("127.0.0.1", stack.site.https_port, timeout=20)
     connection.connect()
     connection.sock = context().wrap_socket(connection.sock, server_hostname=HOST)
-    connection.request("GET", path, headers={"Host": HOST})
+    connection.request("GET", path, headers={"Host": HOST, **by})
     answer = connection.getresponse()
     assert answer.readline() == b'data: {"progress": 0}\n'
     server.release()
@@ -123,7 +129,8 @@ def test_server_sent_events_come_at_once(stack: Stack, path: str) -> None:
     connection.close()
 
 
-def test_uploads_to_users_servers_are_not_collected_first(stack: Stack) -> None:
+@BY_WHOM
+def test_uploads_to_users_servers_are_not_collected_first(stack: Stack, by: dict[str, str]) -> None:
     """The server answers to the first bytes; the rest is never sent."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.site.https_port, timeout=20)
     connection.connect()
@@ -131,6 +138,8 @@ def test_uploads_to_users_servers_are_not_collected_first(stack: Stack) -> None:
     connection.putrequest("PUT", "/user/ann/first-bytes", skip_host=True)
     connection.putheader("Host", HOST)
     connection.putheader("Content-Length", "1000")
+    for name, value in by.items():
+        connection.putheader(name, value)
     connection.endheaders(b"begin")
     assert connection.getresponse().read() == b"begin"
     connection.close()
@@ -142,13 +151,14 @@ def test_large_headers_of_the_hub_pass(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("path", ["/user/ann/api/contents/a.ipynb", "/hub/api/users"])
-def test_body_limit(stack: Stack, path: str) -> None:
+@BY_WHOM
+def test_body_limit(stack: Stack, path: str, by: dict[str, str]) -> None:
     limit = 1024**2
     site = replace(stack.site, max_body_bytes=limit)
     stack.front.switch(site)
     try:
-        assert stack.seen(path, method="PUT", body=bytes(limit))["body_bytes"] == limit
-        assert stack.get(path, method="PUT", body=bytes(limit + 1)).status == 413
+        assert stack.seen(path, method="PUT", body=bytes(limit), headers=by)["body_bytes"] == limit
+        assert stack.get(path, method="PUT", body=bytes(limit + 1), headers=by).status == 413
     finally:
         stack.front.switch(stack.site)
 

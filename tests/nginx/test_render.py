@@ -74,6 +74,13 @@ def bare_placeholders(source: str) -> list[str]:
     return [f"line {node.lineno}: {node}" for node in placeholders if not is_safe(node)]
 
 
+def test_an_if_holds_nothing_but_what_is_meant_to_stand_there() -> None:
+    """`gzip` (ngx_http_gzip_module says so) and `return`; others are dropped, or do something else."""
+    conditions = [one for one in walk(parse(render(SITE))) if one["directive"] == "if"]
+    assert len(conditions) >= 5
+    assert {inner["directive"] for one in conditions for inner in one["block"]} <= {"gzip", "return"}
+
+
 def test_http2_is_written_as_the_version_has_it() -> None:
     old, new = (render(replace(SITE, version=version)) for version in ((1, 25, 0), (1, 25, 1)))
     assert "listen 443 ssl http2;" in old
@@ -125,6 +132,7 @@ def test_every_input_that_matters_changes_the_marker() -> None:
         "page": PurePosixPath("/srv/page.html"),
         "access_log": PurePosixPath("/var/log/other.log"),
         "static_sets": PurePosixPath("/srv/static"),
+        "hub_share": PurePosixPath("/srv/jupyterhub"),
     }
     assert {field.name for field in fields(NginxSite)} == {"marker", *others}
     for name, value in others.items():
