@@ -498,8 +498,8 @@ OWN_ACCOUNT: Final = Chapter(
         ),
     ),
 )
-IMAGES: Final = Chapter(
-    "Static files of images",
+OF_NGINX: Final = Chapter(
+    "What nginx does by itself",
     (
         Case(
             "25",
@@ -524,6 +524,13 @@ IMAGES: Final = Chapter(
                 "what_is_not_there_the_asking_server_has",
             ),
         ),
+        Case(
+            "26",
+            "Another site makes a visitor's browser ask for pages, and guesses what is in them by the lengths of compressed answers",
+            "Compressed is what a page of this site or the person asked for, which browsers tell and scripts cannot; all else, and "
+            "what comes without that header, is sent as it is.",
+            tests_of("tests/nginx/test_compression.py", "only_what_a_page_of_this_site_asks_for"),
+        ),
     ),
 )
-CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT, IMAGES)
+CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT, OF_NGINX)
