@@ -72,7 +72,7 @@ def test_a_manager_that_does_not_read_does_not_stop_us(tmp_path: Path) -> None:
         filler = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         with filler:
             filler.setblocking(False)
-            wait_until(lambda: _is_full(filler, tmp_path / "notify"), timeout_s=5.0)
+            wait_until(lambda: _is_full(filler, tmp_path / "notify"))
         begin = time.monotonic()
         SystemdNotifier({"NOTIFY_SOCKET": os.fspath(tmp_path / "notify")}).status("x")
         assert time.monotonic() - begin < 5.0
@@ -125,7 +125,7 @@ def test_systemd_understands_us(systemd: SmallSystemd, tmp_path: Path) -> None:
     try:
         assert _status(systemd) == "watchdog 20.0"
         systemd.systemctl("reload", "notifying.service")
-        wait_until(lambda: _status(systemd) == "reloaded", timeout_s=5.0)
+        wait_until(lambda: _status(systemd) == "reloaded")
     finally:
         systemd.systemctl("stop", "notifying.service")
 
@@ -163,10 +163,9 @@ def test_a_service_that_hangs_is_aborted_and_started_again(systemd: SmallSystemd
     try:
         first = _main_pid(systemd)
         systemd.systemctl("kill", "--signal=STOP", "beating.service")
-        wait_until(lambda: _main_pid(systemd) not in (0, first), timeout_s=20.0)
+        wait_until(lambda: _main_pid(systemd) not in (0, first))
         wait_until(
             lambda: systemd.systemctl("is-active", "beating.service", check=False) == "active\n",
-            timeout_s=20.0,
         )
         again = systemd.systemctl("show", "--property=NRestarts", "--value", "beating.service")
         assert int(again) == 1

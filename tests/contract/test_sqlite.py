@@ -62,7 +62,7 @@ def _writers(file: Path, count: int) -> Iterator[None]:
     running = [subprocess.Popen([sys.executable, "-c", _WRITER, str(file)]) for _ in range(count)]
     try:
         before = _logged(file)
-        wait_until(lambda: _logged(file) > before, "the writers to write", timeout_s=20.0)
+        wait_until(lambda: _logged(file) > before, "the writers to write")
         yield
         assert [one.poll() for one in running] == [None] * count, "no writer failed"
     finally:

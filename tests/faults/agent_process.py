@@ -18,7 +18,7 @@ from typing import IO, Final
 from tests.waiting import wait_until
 
 REPOSITORY: Final = Path(__file__).parents[2]
-START_S: Final = 30.0  # an interpreter on a busy machine, and the first check
+START_S: Final = 120.0  # an interpreter on a busy machine, and the first check
 
 _HUB_USER = "jupyterhub:x:990:990::/var/lib/jupyterhub:/usr/sbin/nologin"
 _ALONE: Final = """

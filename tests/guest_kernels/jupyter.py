@@ -20,10 +20,9 @@ from typing import Any
 import requests
 import websocket
 
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 SERVER = Path(__file__).with_name("server.py")
-DEADLINE_S = 30.0
 
 
 @dataclass

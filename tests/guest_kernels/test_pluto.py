@@ -15,8 +15,8 @@ import websocket
 
 from hubagent import wire
 from hubagent.guest import kept_folders, pluto, server_extensions
-from tests.guest_kernels.jupyter import DEADLINE_S, Server, server, state
-from tests.waiting import wait_until
+from tests.guest_kernels.jupyter import Server, server, state
+from tests.waiting import DEADLINE_S, wait_until
 
 PACKAGES = Path(__file__).with_name("packages")
 WINDOW_S = 1.0

@@ -167,7 +167,7 @@ def test_another_authenticator(tmp_path: Path, signup: str) -> None:
 
         token = {"X-XSRFToken": admin.session.cookies.get("_xsrf", path="/hub/")}
         url = f"{hub.url}/hub/api/users/invited"
-        assert admin.session.post(url, headers=token, timeout=10).status_code == 201
+        assert admin.session.post(url, headers=token, timeout=60).status_code == 201
         invited = Browser(hub.url)
         page = invited.open("/hub/login?next=/hub/home")
         invited.submit(page.form("login"), username="invited", password="x" * 20)

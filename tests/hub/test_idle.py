@@ -157,7 +157,7 @@ def tell_active(environment: Mapping[str, str]) -> int:
         json.dumps({"last_activity": now, "servers": {name: {"last_activity": now}}}).encode(),
         {"Authorization": f"token {environment['JUPYTERHUB_API_TOKEN']}"},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return int(answer.status)
 
 

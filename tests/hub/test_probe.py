@@ -133,7 +133,7 @@ def test_failed_tries_are_not_counted_and_the_name_is_nobodys(hub: RunningHub, a
     _end(hub)
     assert Browser(hub.url).sign_up(NAME, "a rather long password").status == 400
     token = {"X-XSRFToken": admin.session.cookies.get("_xsrf", path="/hub/")}
-    made = admin.session.post(f"{hub.url}/hub/api/users/hubagent%20probe", headers=token, timeout=10)
+    made = admin.session.post(f"{hub.url}/hub/api/users/hubagent%20probe", headers=token, timeout=60)
     assert made.status_code == 400
 
 
@@ -143,7 +143,7 @@ def test_only_the_agent_may_ask(hub: RunningHub, what: str, token: str | None) -
     url = f"{hub.hub_url}/hub/api/hubagent/{what}"
     headers = {} if token is None else {"Authorization": f"token {token}".encode()}
     for method in ("GET", "POST", "DELETE"):
-        assert requests.request(method, url, headers=headers, timeout=10).status_code == 403
+        assert requests.request(method, url, headers=headers, timeout=60).status_code == 403
 
 
 def test_a_probe_that_was_left_is_gone_after_the_hubs_next_start(tmp_path: Path) -> None:

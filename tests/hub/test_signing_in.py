@@ -153,7 +153,7 @@ def test_pages_of_the_admin_are_for_admins(admin: Browser, someone: Browser) -> 
     assert 'href="/hub/authorize"' not in home
     token = admin.open("/hub/authorize").form("authorize").fields["_xsrf"]
     url = f"{someone.url}/hub/authorize"
-    answer = someone.session.post(url, data={"username": "made", "_xsrf": token}, timeout=10)
+    answer = someone.session.post(url, data={"username": "made", "_xsrf": token}, timeout=60)
     assert answer.status_code in {403, 404}
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hubagent.render.nginx import NginxSite, Version, marker_of, parse_versions, render_main, render_site
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 from .client import ask
 
@@ -23,7 +23,6 @@ SITE_TEMPLATE = (TEMPLATES / "nginx.conf.j2").read_text()
 MAIN_TEMPLATE = (TEMPLATES / "nginx-main.conf.j2").read_text()
 DEBIAN_CONFIG = Path("/etc/nginx/nginx.conf")
 HOST = "hub.example.org"
-DEADLINE_S = 20.0
 
 
 def free_ports(count: int) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from tests.browser.chromium import FLAGS, installed
+from tests.waiting import DEADLINE_S
 
-from .front import DEADLINE_S, HOST, TEMPLATES
+from .front import HOST, TEMPLATES
 from .stack import Stack
 
 

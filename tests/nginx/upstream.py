@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
-from tests.waiting import wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
-from .front import DEADLINE_S, free_ports
+from .front import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = ROOT / "build/proxy"

@@ -19,7 +19,7 @@ from hubagent.converge import observe
 from tests.packages.debs import Deb
 
 TOKEN = "0123456789abcdef"
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 def _free_port() -> int:

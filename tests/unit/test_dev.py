@@ -46,7 +46,7 @@ class Started:
     def get(self, path: str) -> str | None:
         """None while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return answer.read().decode()
         except urllib.error.URLError:
             return None
