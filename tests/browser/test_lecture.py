@@ -24,6 +24,7 @@ def _still_ticking(person: Person, what: str) -> None:
 
 
 def test_a_first_lecture(hub: Hub, person: Callable[[], Person]) -> None:
+    hub.static_files_taken()
     shown = hub.machine.run(["hubagent", "first-login"]).stdout
     one_time = re.search(r"First login as admin: (\S+)", shown)
     assert one_time is not None, shown

@@ -11,8 +11,7 @@ import brotli
 import pytest
 
 from tests.machine.client import ANSWER_S, Person
-from tests.machine.hub import until
-from tests.machine.test_pool import FILL_S, Lecture, lecture, nobody_is_left
+from tests.machine.test_pool import Lecture, lecture, nobody_is_left
 
 __all__ = ["lecture", "nobody_is_left"]
 
@@ -28,9 +27,7 @@ def _page(person: Person) -> tuple[dict[str, Any], list[str]]:
 
 @pytest.mark.each_release
 def test_a_page_gets_its_files_from_nginx(lecture: Lecture) -> None:
-    machine = lecture.hub.machine
-    is_taken = ["test", "-s", "/var/lib/hubagent/static.json"]
-    until(lambda: machine.run(is_taken, check=False).rc == 0, FILL_S, "static files out of the image")
+    lecture.hub.static_files_taken()
     addresses = set()
     for how in ("warm", "cold"):
         person = getattr(lecture, how)("olga")
