@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from hubagent import wire
-from hubagent.guest import additions
+from hubagent.guest import server_extensions
 from tests.guest.conftest import Running, Starter
 from tests.guest.container import VENV
 from tests.guest.hub import USER_TOKEN
@@ -117,4 +117,4 @@ def test_a_lab_of_another_version_keeps_its_address(starter: Starter, how: str) 
 
 
 def test_programs_of_the_user_do_not_see_it() -> None:
-    assert additions.without({wire.STATIC_FILES: "[]", "HOME": "/x"}) == {"HOME": "/x"}
+    assert server_extensions.without({wire.STATIC_FILES: "[]", "HOME": "/x"}) == {"HOME": "/x"}

@@ -95,7 +95,9 @@ class Hub:
     def static_files_taken(self) -> None:
         """Wait until what pages load is taken out of the image, and nginx can serve it."""
         taken = ["test", "-s", "/var/lib/hubagent/static.json"]
-        until(lambda: self.machine.run(taken, check=False).rc == 0, SETTLED_S, "static files out of the image")
+        until(
+            lambda: self.machine.run(taken, check=False).rc == 0, SETTLED_S, "static files out of the image"
+        )
 
     def main_pid(self, unit: str) -> int:
         shown = self.machine.run(["systemctl", "show", "-p", "MainPID", "--value", unit])
