@@ -14,8 +14,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import brotli
-
 from hubagent import wire
 from hubagent.errors import ImageError
 from hubagent.images.static_ports import Entry, SetWriter
@@ -44,11 +42,17 @@ _WORTH_IT: Final = 0.95  # of a file's size: what is not smaller than this is no
 _SMALLEST: Final = 256  # bytes: below, all fits in one packet anyway
 
 
-ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
-    "gzip": lambda content: gzip.compress(content, 9, mtime=0),
-    "br": lambda content: bytes(brotli.compress(content, quality=9)),
-}
-"""How files are compressed ahead, by the names of content-encodings."""
+def encodings() -> Mapping[str, Callable[[bytes], bytes]]:
+    """How files are compressed ahead, by the names of content-encodings."""
+    found: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda content: gzip.compress(content, 9, mtime=0)}
+    try:
+        import brotli
+    except ImportError:  # the package recommends python3-brotli: an upgrade does not bring it along
+        return found
+    return {**found, "br": lambda content: bytes(brotli.compress(content, quality=9))}
+
+
+_ENCODINGS: Final = encodings()
 
 
 def is_plain(path: str) -> bool:
@@ -109,7 +113,7 @@ class Folder:
         self._writer.write(f"{PLAIN}/{path}", content)
         if path.rpartition(".")[2] not in COMPRESSED or len(content) < _SMALLEST:
             return
-        for encoding, compress in ENCODINGS.items():
+        for encoding, compress in _ENCODINGS.items():
             smaller = compress(content)
             if len(smaller) < _WORTH_IT * len(content):
                 self._writer.write(f"{encoding}/{path}", smaller)

@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import io
 import json
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from hubagent.errors import ContainerError, StorageError
 from hubagent.guest.static_files import StaticFiles as GuestsView
 from hubagent.images import static_folder
 from hubagent.images.static_files import StaticFiles
+from hubagent.images.static_folder import encodings
 from hubagent.images.static_ports import StaticPorts, Visitor
 from hubagent.layout import LABEL_STATIC, Layout
 from hubagent.pool.ports import ContainerSpec, ImageFacts
@@ -472,6 +474,13 @@ def test_a_change_is_told_once(world: World) -> None:
     before = world.changes
     world.static.check()
     assert world.changes == before
+
+
+def test_without_brotli_there_is_gzip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade does not bring it along."""
+    assert encodings().keys() == {"gzip", "br"}
+    monkeypatch.setitem(sys.modules, "brotli", None)
+    assert encodings().keys() == {"gzip"}
 
 
 def test_a_server_is_not_told_more_than_an_environment_takes(world: World) -> None:
