@@ -47,7 +47,7 @@ def encodings() -> Mapping[str, Callable[[bytes], bytes]]:
     found: dict[str, Callable[[bytes], bytes]] = {"gzip": lambda content: gzip.compress(content, 9, mtime=0)}
     try:
         import brotli
-    except ImportError:  # the package recommends python3-brotli: an upgrade does not bring it along
+    except ImportError:  # the package suggests python3-brotli, and no more: an upgrade would be held back
         return found
     return {**found, "br": lambda content: bytes(brotli.compress(content, quality=9))}
 

@@ -477,7 +477,7 @@ def test_a_change_is_told_once(world: World) -> None:
 
 
 def test_without_brotli_there_is_gzip(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An upgrade does not bring it along."""
+    """Nothing installs it by itself."""
     assert encodings().keys() == {"gzip", "br"}
     monkeypatch.setitem(sys.modules, "brotli", None)
     assert encodings().keys() == {"gzip"}
