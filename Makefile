@@ -11,7 +11,7 @@ HUB_PY := build/hub-venv/bin/python
 # The agent runs on Debian's Python and Debian's libraries, so that is what its tests run on.
 APT := python3-venv python3-gi python3-brotli python3-pydbus python3-watchdog python3-docker python3-yaml python3-bcrypt \
        python3-prometheus-client python3-jinja2 python3-cryptography nginx-light nftables openssl shellcheck prometheus \
-       strace postgresql
+       strace postgresql iproute2
 
 .DEFAULT_GOAL := help
 .PHONY: help

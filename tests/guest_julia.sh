@@ -11,6 +11,7 @@ mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
 if [[ ! -x $folder/julia ]]; then
+    "$(dirname "$0")/../packaging/apt_install.sh" mmdebstrap >&2
     # shellcheck disable=SC2016  # apt expands these
     archive=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' |
         awk '$1 == "Debian" { print $2; exit }')

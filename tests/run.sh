@@ -7,7 +7,6 @@ cd "$(dirname "$0")/.." || exit 1
 
 make venv || exit 1
 tests/guest_venv.sh || exit 1
-tests/guest_julia.sh >/dev/null || exit 1
 
 py=build/venv/bin/python
 hub=build/hub-venv/bin/python
@@ -26,7 +25,8 @@ declare -A commands=(
     [starts]="$hub -m pytest -q ${starts[*]}"
     [guest]="$guest -m pytest -q -m 'not slow' tests/guest"
     # In a network of their own: a kernel's ports are chosen before it listens, and another stage's could be the same.
-    [kernels]="unshare --net sh -ec 'ip link set lo up; exec $guest -m pytest -q tests/guest_kernels'"
+    # What has to be fetched is fetched before.
+    [kernels]="tests/guest_julia.sh && unshare --net sh -ec 'ip link set lo up; exec $guest -m pytest -q tests/guest_kernels'"
     [deb]="make repo lint-deb"
     [packages]="$py -m pytest -q tests/packages"
     # Debian 12 and 13 beside each other, most tests on one of them: `make test-releases` runs each on both, and
