@@ -1,6 +1,6 @@
 """The agent: builds everything, then one loop that checks, acts, reports and feeds the watchdog.
 
-With cli and user_servers the only place that knows adapters. One thread reconciles; what serves users has
+With cli, user_servers and home_desk the only place that knows adapters. One thread reconciles; what serves users has
 threads of its own; every other thread only says "check again" (see converge/triggers.py).
 """
 

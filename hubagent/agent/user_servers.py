@@ -1,6 +1,6 @@
 """Everything that serves users' containers, built and run together: images, the pool, and the hub's socket.
 
-Beside agent the only place that knows adapters. Its parts run in threads of their own; they go by the
+Beside agent and home_desk the only place that knows adapters. Its parts run in threads of their own; they go by the
 configuration in force, never by a file that is still being judged.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -18,13 +17,12 @@ from hubagent.adapters.docker.containers import DockerContainers
 from hubagent.adapters.docker.image_builder import DockerImages
 from hubagent.adapters.docker.image_files import DockerImageFiles
 from hubagent.adapters.docker.image_inputs import LocalInputs
-from hubagent.adapters.files.home_files import LocalArchiveFiles
 from hubagent.adapters.files.static_sets import LocalSets
-from hubagent.adapters.files.trees import LocalTrees
 from hubagent.adapters.machine.memory import read_memory
 from hubagent.adapters.net.guests import SocketGuests
 from hubagent.adapters.net.homes_helper import HomesClient
 from hubagent.adapters.net.spawn_socket import SpawnServer
+from hubagent.agent.home_desk import home_desk
 from hubagent.config.model import Config, Server, Warm
 from hubagent.errors import StorageError
 from hubagent.images.builder import Images
@@ -33,10 +31,7 @@ from hubagent.images.static_files import StaticFiles
 from hubagent.images.static_ports import StaticPorts
 from hubagent.images.trials import Trials
 from hubagent.layout import GUEST_PROGRAM, Layout, network_of
-from hubagent.ownership.archive import Archives
 from hubagent.ownership.clerk import Clerk
-from hubagent.ownership.desk import Desk, StartsEnded
-from hubagent.ownership.listing import uses
 from hubagent.ownership.requests import Decisions
 from hubagent.pool.broker import REQUESTS, Broker
 from hubagent.pool.cold import ColdStarts
@@ -45,8 +40,8 @@ from hubagent.pool.home_prefetch import HomePrefetch
 from hubagent.pool.inputs import PoolInputs
 from hubagent.pool.owners import Owners
 from hubagent.pool.pool import Pool
-from hubagent.pool.ports import Containers, PoolPorts
-from hubagent.pool.slots import Slot, Slots
+from hubagent.pool.ports import PoolPorts
+from hubagent.pool.slots import Slots
 from hubagent.pool.spec import Specs
 from hubagent.pool.volumes import Volumes
 from hubagent.pool.yielding import Yielding
@@ -259,36 +254,6 @@ class UserServers:
         self._trials.wake()
         self._static_files.wake()
         self._on_change()
-
-
-def home_desk(
-    layout: Layout,
-    *,
-    files: FileStore,
-    clock: Clock,
-    containers: Containers,
-    owners: Owners,
-    volumes: Volumes,
-    slots: Callable[[], Iterable[Slot]],
-    starts_ended: StartsEnded,
-) -> Desk:
-    """For the agent, and for a command while no agent runs."""
-    return Desk(
-        owners,
-        volumes=volumes,
-        containers=containers,
-        archives=Archives(
-            layout.home_archives,
-            trees=LocalTrees(),
-            files=LocalArchiveFiles(),
-            make_folder=lambda folder: files.make_dir(folder, mode=0o700),
-            host=socket.gethostname(),
-            version=hubagent.__version__,
-        ),
-        clock=clock,
-        uses=lambda: uses(containers, slots()),
-        starts_ended=starts_ended,
-    )
 
 
 class _NotifyingRecorder:

@@ -22,7 +22,7 @@ from hubagent.adapters.files.home_files import size_of
 from hubagent.adapters.files.lock import InstanceLock
 from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.machine.clock import SystemClock
-from hubagent.agent.user_servers import home_desk
+from hubagent.agent.home_desk import home_desk
 from hubagent.cli import console
 from hubagent.cli.terminal import table
 from hubagent.errors import BusyError, HubagentError, TemporaryError, UsageError
