@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from hubagent.adapters.files.store import sync_folder
 from hubagent.errors import StorageError
 
 _NAME: Final = re.compile(r"[0-9a-f]{32}")
@@ -88,10 +89,10 @@ class LocalSetWriter:
             ):  # last of all: so the disk writes them together
                 for file in files:
                     _sync(f"{folder}/{file}")
-                _sync(folder)
+                sync_folder(Path(folder))
             os.rename(self._aside, self._folder / name)
             self._is_published = True
-            _sync(self._folder)
+            sync_folder(self._folder)
 
     def discard(self) -> None:
         if not self._is_published:
@@ -103,8 +104,8 @@ def _make(folder: Path) -> None:
     folder.chmod(0o755)
 
 
-def _sync(path: Path | str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def _sync(file: str) -> None:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -84,7 +84,7 @@ class LocalFileStore:
                     _write_all(file.fileno(), content)
                     os.fsync(descriptor)
                 os.replace(temporary, path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise _fault(path, "cannot be written", error) from error
 
@@ -102,7 +102,7 @@ class LocalFileStore:
             finally:
                 os.close(descriptor)
             if made:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as error:
             raise _fault(path, "cannot be made a folder", error) from error
 
@@ -112,7 +112,7 @@ class LocalFileStore:
             os.symlink(target, temporary)
             with _removed_on_failure(os.fspath(temporary)):
                 os.replace(temporary, link)
-            _sync_folder(link.parent)
+            sync_folder(link.parent)
         except OSError as error:
             raise _fault(link, f"cannot be linked to {target}", error) from error
 
@@ -133,7 +133,7 @@ class LocalFileStore:
                 shutil.rmtree(path)
             else:
                 os.unlink(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -235,7 +235,8 @@ def _make_private_folder(path: Path) -> bool:
     return True
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """The names in it are on disk then, where the file system can do that. Raises OSError."""
     descriptor = os.open(path, _OPEN_QUIETLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
