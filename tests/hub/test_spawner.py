@@ -448,6 +448,19 @@ def test_a_start_waits_for_an_agent_that_restarts(scene: Scene) -> None:
     scene.stop("patient")
 
 
+def test_a_start_that_is_being_cancelled_is_no_pending_start() -> None:
+    """Whoever asks meanwhile is told that it stops, and begins nothing beside it."""
+    from hubagent.hub.spawner import HubagentSpawner
+
+    spawner = HubagentSpawner()
+    spawner._spawn_pending = True
+    assert spawner.pending == "spawn"
+    spawner.interrupted = True
+    assert spawner.pending == "stop"
+    spawner._spawn_pending = False
+    assert spawner.pending == "stop"
+
+
 def test_nothing_in_the_hub_calls_docker(scene: Scene) -> None:
     from hubagent.hub.spawner import HubagentSpawner
 
