@@ -290,18 +290,18 @@ def _floor(hub: Hub) -> Iterator[None]:
 def _files_from_servers(hub: Hub) -> Iterator[None]:
     """nginx may not read what it serves, so pages name their own server, as they did before."""
 
-    def slow() -> bool:
-        return all(image["slow_pages"] for image in hub.status()["images"])
+    def slow() -> set[bool]:
+        return {bool(image["slow_pages"]) for image in hub.status()["images"]}
 
     hub.machine.run(["chmod", "700", _SETS])
     try:
         hub.apply()
-        until(slow, 120.0, "pages to be told that nginx has nothing")
+        until(lambda: slow() == {True}, 120.0, "pages to be told that nginx has nothing")
         yield
     finally:
         hub.machine.run(["chmod", "755", _SETS])
         hub.apply()
-        until(lambda: not slow(), 120.0, "pages to be told that nginx has their files")
+        until(lambda: slow() == {False}, 120.0, "pages to be told that nginx has their files")
 
 
 def _pool_is_full(hub: Hub) -> bool:
