@@ -26,9 +26,17 @@ class Deb:
     @property
     def dependencies(self) -> set[str]:
         """Names in Depends, without versions; alternatives count each."""
+        return self._names("Depends")
+
+    @property
+    def suggestions(self) -> set[str]:
+        """Names in Suggests, likewise."""
+        return self._names("Suggests")
+
+    def _names(self, field: str) -> set[str]:
         return {
             alternative.split()[0].partition(":")[0]
-            for clause in self.field("Depends").split(",")
+            for clause in self.field(field).split(",")
             for alternative in clause.split("|")
         }
 

@@ -7,6 +7,7 @@ import posixpath
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -127,19 +128,37 @@ def test_scripts_use_no_network(debs: dict[str, Deb], name: str) -> None:
 
 
 def test_everything_imported_is_a_dependency(agent: Deb) -> None:
-    imported = set()
+    """Or suggested, where the program goes on without it."""
+    imported, optional = set(), set()
     for path in (ROOT / "hubagent").rglob("*.py"):
         if {"hub", "guest"} & set(path.relative_to(ROOT / "hubagent").parts[:-1]):
             continue  # these run on other Pythons than the agent's
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        guarded = frozenset(guarded_imports(tree))
+        for node in ast.walk(tree):
+            found = optional if node in guarded else imported
             if isinstance(node, ast.Import):
-                imported |= {alias.name.partition(".")[0] for alias in node.names}
+                found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                imported.add(node.module.partition(".")[0])
-    foreign = imported - set(sys.stdlib_module_names) - {"hubagent"}
-    packages = {f"python3-{name.replace('_', '-')}" for name in foreign}
-    assert packages
-    assert packages <= agent.dependencies
+                found.add(node.module.partition(".")[0])
+    needed, wanted = debian_names(imported), debian_names(optional)
+    assert needed
+    assert needed <= agent.dependencies
+    assert wanted <= agent.dependencies | agent.suggestions
+
+
+def guarded_imports(tree: ast.AST) -> Iterator[ast.stmt]:
+    """Statements of blocks that go on without what cannot be imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and any(
+            isinstance(one.type, ast.Name) and one.type.id == "ImportError" for one in node.handlers
+        ):
+            yield from node.body
+
+
+def debian_names(modules: set[str]) -> set[str]:
+    foreign = modules - set(sys.stdlib_module_names) - {"hubagent"}
+    return {f"python3-{name.replace('_', '-')}" for name in foreign}
 
 
 def test_parts_that_run_say_which_build_they_are(hub: Deb, proxy: Deb) -> None:
