@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hubagent import wire
-from hubagent.config.model import Server
+from hubagent.config.model import Server, Warm
 from hubagent.errors import GuestError, HubagentError
 from hubagent.pool.events import SlotFailure
 from hubagent.pool.inputs import PoolInputs
@@ -22,6 +22,8 @@ from hubagent.pool.yielding import Yielding
 log = logging.getLogger(__name__)
 
 PING_S: Final = 2.0
+
+_JULIA: Final = "julia"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,16 @@ def _settings(server: Server, proof: wire.Proof | None) -> wire.GuestSettings:
     return wire.GuestSettings(
         mode="warm",
         modules=proof.modules if proof else (),
-        kernels=dict(warm.kernels),
+        kernels=_kernels(warm, proof),
         pluto=warm.pluto and (proof is None or bool(proof.pluto)),
         home=str(server.home),
         declared=tuple(sorted(server.environment)),
     )
+
+
+def _kernels(warm: Warm, proof: wire.Proof | None) -> dict[str, int]:
+    """Where the file names none, what is slow to start: Julia."""
+    if warm.kernels is not None:
+        return dict(warm.kernels)
+    languages = {language.lower() for language in proof.kernels.values()} if proof else set()
+    return {_JULIA: 1} if _JULIA in languages else {}

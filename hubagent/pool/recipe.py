@@ -22,7 +22,7 @@ def recipe(server: Server, image_id: str, *, program: str) -> str:
         server.name,
         server_digest(dataclasses.replace(server, image="")),
         image_id,
-        sorted(warm.kernels.items()),
+        None if warm.kernels is None else sorted(warm.kernels.items()),
         warm.pluto,
         program,
     ]

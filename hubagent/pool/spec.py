@@ -41,6 +41,9 @@ JULIA_CPUS: Final = "JULIA_CPU_THREADS"
 """Julia's own variable for how many processors there are. It sees all of the machine's, and Pluto starts half as many
 threads for each notebook."""
 
+AI: Final = "HUBAGENT_AI"
+"""Says that Pluto may offer what sends its users' code to a model elsewhere; guest/pluto/pluto.jl reads it."""
+
 CPU_SHARES: Final = 1024
 """Docker's usual weight."""
 
@@ -148,7 +151,11 @@ class Specs:
             image=server.image,
             command=COMMAND,
             # An image's entry point may look at these; what the hub tells the server comes by the socket.
-            environment={JULIA_CPUS: str(math.ceil(server.cpus)), **server.environment},
+            environment={
+                JULIA_CPUS: str(math.ceil(server.cpus)),
+                **({AI: "yes"} if server.ai else {}),
+                **server.environment,
+            },
             labels={
                 **labels,
                 LABEL_SERVER: server.name,

@@ -108,7 +108,9 @@ def servers_json(servers: Sequence[Server], *, landing: str) -> bytes:
 def server_digest(server: Server) -> str:
     """Identity of what a container was started from; a running one with another digest is stale. Which private
     networks are open is not part of it, since that changes for running ones too; that any are is."""
-    own = {"network": network_of(server.name, own=True)} if server.networks else {}
+    own: dict[str, object] = {"network": network_of(server.name, own=True)} if server.networks else {}
+    if server.ai:  # alone then: a container that an earlier version started is not stale
+        own["ai"] = True
     what = plain(_entry(server, digest=""))
     del what["digest"]
     return hashlib.sha256(_json({**what, **own})).hexdigest()

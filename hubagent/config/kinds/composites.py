@@ -214,7 +214,7 @@ def may_be_nothing(known: Key) -> bool:
     if isinstance(known.kind, Section):
         return known.default is not None
     if isinstance(known.kind, ListOf | MapOf):
-        return known.default is not None and not known.default
+        return not known.default
     return known.default is None or (isinstance(known.default, Mapping) and not known.default)
 
 

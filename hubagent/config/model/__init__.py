@@ -195,7 +195,12 @@ class Config:
     )
     servers: tuple[Server, ...] = field(
         default=(
-            Server(name=ServerName("julia"), title="Julia (Jupyter and Pluto)", build=Build(), warm=Warm()),
+            Server(
+                name=ServerName("julia"),
+                title="Julia (Jupyter and Pluto)",
+                build=Build(),
+                warm=Warm(kernels={"julia": 1}),
+            ),
         ),
         metadata=setting(
             _SERVERS,

@@ -113,13 +113,14 @@ class Warm:
             "No more slots than this, whatever the schedule says; free memory is a limit too.",
         ),
     )
-    kernels: Mapping[str, int] = field(
-        default_factory=dict,
+    kernels: Mapping[str, int] | None = field(
+        default=None,
         metadata=setting(
             MapOf(
                 grammars.parse_kernel, Number(0, 16), "mapping of kernel to number", grammars.KERNEL_PATTERN
             ),
-            "Waiting kernels in each slot, by kernel name, such as {julia: 1}.",
+            "Waiting kernels in each slot, by kernel name, such as {julia: 1, python3: 1}. {} for none.",
+            implied="`{julia: 1}` where the image has such a kernel",
         ),
     )
     pluto: bool = field(default=True, metadata=setting(Boolean(), "Whether Pluto waits in each slot too."))
@@ -197,6 +198,13 @@ class Server:
                 grammars.VARIABLE_PATTERN,
             ),
             "Environment variables of each server.",
+        ),
+    )
+    ai: bool = field(
+        default=False,
+        metadata=setting(
+            Boolean(),
+            "Whether Pluto offers its features that send what users write to a service outside, for a model to answer.",
         ),
     )
     networks: tuple[OpenNetwork, ...] = field(

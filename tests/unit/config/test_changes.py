@@ -57,7 +57,7 @@ def test_sections_that_come_and_go() -> None:
         (
             "servers.j.warm",
             "not set",
-            "{ready: 2, max: 9, kernels: {}, pluto: true, max_age: 6h, schedule: []}",
+            "{ready: 2, max: 9, pluto: true, max_age: 6h, schedule: []}",
         )
     ]
 

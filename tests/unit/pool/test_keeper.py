@@ -88,6 +88,27 @@ def test_guests_preload_what_the_image_was_seen_to_need() -> None:
     assert not settings.pluto, "this image has none"
 
 
+@pytest.mark.parametrize(
+    ("declared", "there", "waits"),
+    [
+        (None, {"julia-1.12": "julia", "python3": "python"}, {"julia": 1}),
+        (None, {"julia-1.9": "Julia"}, {"julia": 1}),
+        (None, {"python3": "python"}, {}),
+        ({}, {"julia-1.12": "julia"}, {}),
+        ({"python3": 2}, {"julia-1.12": "julia"}, {"python3": 2}),
+        ({"julia": 1}, {"python3": "python"}, {"julia": 1}),
+    ],
+)
+def test_a_julia_kernel_waits_where_there_is_one_and_the_file_says_nothing(
+    declared: dict[str, int] | None, there: dict[str, str], waits: dict[str, int]
+) -> None:
+    world = World(Warm(ready=1, kernels=declared))
+    world.proofs["sha256:1"] = wire.Proof("/usr/bin/python3", (), there, pluto="", ready_s=2.0)
+    world.settle()
+    (settings,) = world.guests.settings.values()
+    assert settings.kernels == waits
+
+
 def test_slots_are_made_one_by_one() -> None:
     world = World(Warm(ready=5))
     for _ in range(40):

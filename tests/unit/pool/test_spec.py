@@ -116,6 +116,18 @@ def test_a_slot_is_nobodys_and_sees_what_is_attached_later() -> None:
     assert spec.cpu_shares == WARMING_CPU_SHARES
 
 
+def test_what_sends_code_elsewhere_is_declared() -> None:
+    """Containers from before this could be declared are not stale: the digest is what it was."""
+    open_to_it = dataclasses.replace(SERVER, ai=True)
+    specs = Specs(Config, program=Path("/program"))
+    said = [
+        specs.slot(server, IMAGE, guest="g", recipe="r", guest_folder="/g", home_folder="/h").environment
+        for server in (SERVER, open_to_it)
+    ]
+    assert [one.get("HUBAGENT_AI") for one in said] == [None, "yes"]
+    assert server_digest(SERVER) != server_digest(open_to_it)
+
+
 def test_both_run_the_launcher_with_the_declared_limits() -> None:
     for spec in (_cold(), _slot()):
         assert spec.command == ("/bin/sh", "/opt/hubagent/start")

@@ -38,7 +38,6 @@ def test_it_is_in_the_notation_of_the_configuration() -> None:
     assert entry["warm"] == {
         "ready": 3,
         "max": 40,
-        "kernels": {},
         "pluto": True,
         "max_age": "5m",
         "schedule": [],
