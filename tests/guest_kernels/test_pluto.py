@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 import signal
 import time
@@ -15,11 +16,13 @@ import websocket
 
 from hubagent import wire
 from hubagent.guest import kept_folders, pluto, server_extensions
+from hubagent.pool.spec import AI
 from tests.guest_kernels.jupyter import Server, server, state
 from tests.waiting import DEADLINE_S, wait_until
 
 PACKAGES = Path(__file__).with_name("packages")
 WINDOW_S = 1.0
+NOTEBOOK_PROCESSES = "function create_workspaceprocess("
 SCRATCH = "scratchspaces/c3e4b0f8-55cb-11ea-2926-15256bba5781"
 
 
@@ -34,8 +37,18 @@ def image(julia: str, tmp_path: Path) -> dict[str, str]:
         "PATH": f"{programs}:{os.environ['PATH']}",
         "JULIA_DEPOT_PATH": str(tmp_path / "image-depot"),
         "JULIA_LOAD_PATH": f"@:@stdlib:{PACKAGES}",
+        "HUBAGENT_PLUTO_WORKER": digest_of_the_stand_in(),
+        wire.KEEP_BUSY: "0",  # which no program of the user's may see
     }
     return {**said, **kept_folders.variables(str(tmp_path / "home"), str(tmp_path / "image-home"), said)}
+
+
+def digest_of_the_stand_in() -> str:
+    """Of the function that makes its notebook processes, as worker.jl has it."""
+    source = (PACKAGES / "Pluto/src/Pluto.jl").read_text()
+    lines = source[source.index(NOTEBOOK_PROCESSES) :].partition("\nend\n")[0].splitlines()
+    text = "\n".join([*(line.strip() for line in lines if line.strip()), "end"])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.fixture
@@ -115,6 +128,46 @@ def test_a_notebook_process_waits_and_is_replaced(warm: Server) -> None:
     first = int(page(warm)["worker"])
     assert first == 1  # made before anybody asked
     assert int(page(warm)["worker"]) == 2
+
+
+def test_a_notebook_process_that_waited_has_the_users_environment_alone(warm: Server) -> None:
+    names = wait_until(
+        lambda: (one := page(warm)).get("user") == "ada" and one["worker_has"].split(","), "its user is known"
+    )
+    assert "OF_THE_USER" in names
+    assert wire.KEEP_BUSY not in names
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ("", "each notebook of this version of Pluto starts its process first (HUBAGENT_PLUTO_WORKER={})"),
+        ("no", ""),
+    ],
+)
+def test_where_none_waits_it_is_said_unless_it_is_meant(
+    image: dict[str, str], tmp_path: Path, wish: str, said: str
+) -> None:
+    unknown = {**image, "HUBAGENT_PLUTO_WORKER": wish}
+    with server(
+        tmp_path, kernels={}, pluto=True, environment={"OF_THE_USER": "ada"}, image=unknown
+    ) as running:
+        pong = wait_until(lambda: (one := running.pong())["pluto"] and one, "Pluto listens")
+        assert pong["detail"] == said.format(digest_of_the_stand_in())
+        running.claim()
+        found = wait_until(lambda: (one := page(running)).get("user") == "ada" and one, "it is the user's")
+        assert found["worker"] == "1", "made when it was asked for"
+        assert page(running)["worker"] == "2"
+
+
+@pytest.mark.parametrize(("told", "offered"), [({}, "false"), ({AI: "yes"}, "true")])
+def test_what_sends_code_elsewhere_is_offered_if_it_is_declared(
+    image: dict[str, str], tmp_path: Path, told: dict[str, str], offered: str
+) -> None:
+    with server(tmp_path, kernels={}, pluto=True, environment={}, image={**image, **told}) as running:
+        wait_until(lambda: running.pong()["pluto"], "Pluto listens")
+        running.claim()
+        assert page(running)["ai"] == offered
 
 
 def test_needs_the_servers_own_authentication(warm: Server) -> None:

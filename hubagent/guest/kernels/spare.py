@@ -43,6 +43,7 @@ class Spare:
     def __init__(self, recipe: Recipe, base: Mapping[str, str], scratch: str) -> None:
         self.recipe = recipe
         self.fault = ""  # why it did not become warm
+        self.lacks = ""  # what of it did not, in words
         self.environment: Final = recipe.environment(base)
         started = dict(self.environment)
         if recipe.depot:
@@ -84,7 +85,8 @@ class Spare:
                 self.fault = f"gave up after {processor_s:.0f} s of processor time"
             elif not readable and now_s - worked_s > silent_s:
                 self.fault = f"gave up after {silent_s:.0f} s without any work"
-        warm = bool(readable) and os.read(self._reports, 1) == b"w"
+        said = os.read(self._reports, select.PIPE_BUF) if readable else b""
+        warm, self.lacks = said[:1] == b"w", said[1:].decode(errors="replace")
         os.close(self._reports)
         if not warm:
             self.fault = self.fault or self._ending()

@@ -156,7 +156,7 @@ class Pluto:
                 spare.end()
         if spare.wait_warm():
             with self._changed:
-                self._listens, self._fault = not self._ended, ""
+                self._listens, self._fault = not self._ended, spare.lacks
                 if self._claimed:
                     self._adopt(spare)
         return spare.process.wait()

@@ -3,7 +3,8 @@
 # JupyterHub has authenticated whoever comes here, so Pluto asks for no secret at its first page, which sets the cookie
 # with it; everything else, links that open notebooks above all, needs the cookie (or any page could make a user's
 # browser run code). With REPORT it was started before its user came: it writes `w` to this file number when it
-# listens, and waits on standard input for the message of kernels/spare.py. It ends when standard input does.
+# listens, with what did not become warm, in words, behind it, and waits on standard input for the message of
+# kernels/spare.py. It ends when standard input does.
 
 const ABSENT = 3
 const PLUTO = "c3e4b0f8-55cb-11ea-2926-15256bba5781"
@@ -21,8 +22,9 @@ end
 # user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded. Without one, and
 # before the user has come, that is a depot of this process: the user's is not there yet.
 const DEPOTS = copy(DEPOT_PATH)
+const HOMELESS = length(ARGS) == 2
 sort!(DEPOT_PATH; by = depot -> !isdir(joinpath(depot, "scratchspaces", PLUTO)))
-if length(ARGS) == 2 && !isdir(joinpath(DEPOT_PATH[1], "scratchspaces", PLUTO))
+if HOMELESS && !isdir(joinpath(DEPOT_PATH[1], "scratchspaces", PLUTO))
     pushfirst!(DEPOT_PATH, mktempdir())
 end
 import Pluto
@@ -35,6 +37,8 @@ include("worker.jl")
 include("busy.jl")
 
 function start(port)
+    ai = pop!(ENV, "HUBAGENT_AI", "") == "yes"
+    optional = hasfield(Pluto.Configuration.ServerOptions, :enable_ai_editor_features)
     session = Pluto.ServerSession(;
         options = Pluto.Configuration.from_flat_kwargs(;
             host = "127.0.0.1",
@@ -43,13 +47,15 @@ function start(port)
             dismiss_update_notification = true,
             require_secret_for_open_links = true,
             require_secret_for_access = false,
+            (optional ? (enable_ai_editor_features = ai,) : NamedTuple())...,
         ),
     )
     return session, Pluto.run!(session)
 end
 
-function say(report)
-    ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), report, UInt8['w'], 1)
+function say(report, lacks)
+    words = "w" * first(lacks, 1000)
+    ccall(:write, Cssize_t, (Cint, Ptr{UInt8}, Csize_t), report, words, sizeof(words))
     ccall(:close, Cint, (Cint,), report)
 end
 
@@ -78,8 +84,7 @@ function main(port, report = nothing)
         Busy.report(session)
         return wait(server)
     end
-    Worker.keep()
-    say(report)
+    say(report, Worker.keep())
     follow(session)
 end
 

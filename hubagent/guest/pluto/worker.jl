@@ -1,20 +1,41 @@
-# One notebook process that waits, for the versions of Pluto whose WorkspaceManager.create_workspaceprocess is known to
-# be the one that this goes around. Off with HUBAGENT_PLUTO_WORKER=no in the environment of the server.
+# One notebook process that waits, where Pluto's WorkspaceManager.create_workspaceprocess is known to be the one that this
+# goes around. HUBAGENT_PLUTO_WORKER in the environment of the server is `no`, or the digest of another one that is.
 
 module Worker
 
 import ..Pluto
 
-const KNOWN = ("0.20.21", "1.0.0", "1.0.1", "1.0.2")
+# Of 0.20.14 to 1.0.2, at least.
+const KNOWN = "1bc7d343220dc2e8b9e27404381061fe3872759bce311b47365afe392149ee8d"
+const SHA = Base.PkgId(Base.UUID("ea8e919c-243c-51af-8825-aaa63cd721ce"), "SHA")
+const wish = pop!(ENV, "HUBAGENT_PLUTO_WORKER", "")
 const waiting = Ref{Any}(nothing) # a task that gives a worker, with its flags
 const environment = Ref{Any}(nothing) # the user's, once known
 
-known() = isdefined(Pluto, :PLUTO_VERSION) && string(Pluto.PLUTO_VERSION) in KNOWN
-on() = known() && get(ENV, "HUBAGENT_PLUTO_WORKER", "yes") != "no"
+# SHA-256 of what makes a notebook process, in hex: its lines without the spaces around them, and without empty ones.
+function digest()
+    manager = Pluto.WorkspaceManager
+    found = isdefined(manager, :create_workspaceprocess) ? methods(manager.create_workspaceprocess) : ()
+    length(found) == 1 || return "$(length(found)) methods"
+    file, start = functionloc(first(found))
+    lines = String[]
+    for line in Iterators.drop(eachline(file), start - 1)
+        isempty(strip(line)) || push!(lines, strip(line))
+        rstrip(line) == "end" && break
+    end
+    return bytes2hex(Base.invokelatest(Base.require(SHA).sha256, join(lines, '\n')))
+end
 
-# Begin to keep one waiting.
+# Begin to keep one waiting. What did not become warm, in words for people.
 function keep()
-    on() || return
+    wish == "no" && return ""
+    found = try
+        digest()
+    catch error
+        "unreadable"
+    end
+    found in (KNOWN, wish) ||
+        return "each notebook of this version of Pluto starts its process first (HUBAGENT_PLUTO_WORKER=$found)"
     Core.eval(
         Pluto.WorkspaceManager,
         :(function create_workspaceprocess(
@@ -31,6 +52,7 @@ function keep()
         end),
     )
     Base.invokelatest(make)
+    return ""
 end
 
 function make()
@@ -60,9 +82,11 @@ function take(flags)
     end
 end
 
-# What a worker that was started before its user came has to take over.
+# What a worker that was started before its user came has to take over, and what it has of this process's start alone.
 function adoption(pairs)
+    left = filter(name -> !startswith(name, "OPENBLAS_"), setdiff(keys(before), first.(pairs))) # Julia sets those
     quote
+        foreach(name -> delete!(ENV, name), $(collect(left)))
         for (name, value) in $pairs
             ENV[name] = value
         end

@@ -21,6 +21,7 @@ suggestion() = string(joinpath(startswith(Sys.BINDIR, pwd_ref[]) ? homedir() : p
 
 mutable struct ServerOptions
     notebook_path_suggestion::String
+    enable_ai_editor_features::Bool
 end
 
 struct Options
@@ -28,7 +29,8 @@ struct Options
     flat::Dict{Symbol,Any}
 end
 Base.getindex(options::Options, name) = options.flat[name]
-from_flat_kwargs(; kwargs...) = Options(ServerOptions(suggestion()), Dict{Symbol,Any}(kwargs))
+from_flat_kwargs(; enable_ai_editor_features = true, kwargs...) =
+    Options(ServerOptions(suggestion(), enable_ai_editor_features), Dict{Symbol,Any}(kwargs))
 
 end
 
@@ -49,10 +51,15 @@ module WorkspaceManager
 module Malt
 struct Worker
     number::Int
+    main::Module # with an environment of its own, as another process has
+end
+function Worker(number)
+    main = Module()
+    Core.eval(main, :(const ENV = $(Dict(pairs(ENV)))))
+    return Worker(number, main)
 end
 isrunning(::Worker) = true
-evaluated = []
-remote_eval_wait(worker, expression) = push!(evaluated, expression)
+remote_eval_wait(worker, expression) = Core.eval(worker.main, expression)
 stop(::Worker) = nothing
 end
 
@@ -120,6 +127,7 @@ function serve(connection, session)
             "pid $(getpid())",
             "folder $(pwd())",
             "user $(get(ENV, "OF_THE_USER", ""))",
+            "ai $(options.server.enable_ai_editor_features)",
             "host $(options[:host])",
             "links $(options[:require_secret_for_open_links])",
             "access $(options[:require_secret_for_access])",
@@ -127,6 +135,7 @@ function serve(connection, session)
             "depots $(join(DEPOT_PATH, ","))",
             "loaded_with $(join(loaded_with, ","))",
             "worker $(worker.number)",
+            "worker_has $(join(keys(worker.main.ENV), ","))",
             "suggestion $(options.server.notebook_path_suggestion)",
             "scratch $(scratch[])",
             "configuration $(get(ENV, "JUPYTER_CONFIG_PATH", ""))",
