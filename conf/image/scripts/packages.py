@@ -7,34 +7,15 @@ With an empty list nothing is asked of Julia's registry. `sysimage.txt` says aut
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 from pathlib import Path
+
+import targets
 
 HERE = Path("/opt/hubagent-image")
 DEPOT = Path("/opt/julia")
 PROJECT = DEPOT / "environments/hubagent"
 SYSIMAGE = DEPOT / "sysimage.so"
-
-CPU_TARGETS = {
-    # An image may be built on one machine and run on another: code for another processor is compiled anew at every
-    # start, or crashes. As in Jupyter's own images.
-    "x86_64": "generic;sandybridge,-xsaveopt,clone_all;haswell,-rdrnd,base(1);x86-64-v4,-rdrnd,base(1)",
-    "aarch64": "generic;cortex-a57;thunderx2t99;carmel,clone_all;apple-m1,base(3);neoverse-512tvb,base(3)",
-}
-NATIVE_CODE_IS_CACHED = (1, 9)
-"""From here on Julia keeps native code of each package, and a system image wins little."""
-
-
-def version() -> tuple[int, int]:
-    said = subprocess.run(
-        ["julia", "--startup-file=no", "-e", "print(VERSION.major, ' ', VERSION.minor)"],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    ).stdout
-    major, minor = said.split()
-    return int(major), int(minor)
 
 
 def julia(script: str, *arguments: str, **environment: str) -> None:
@@ -48,25 +29,23 @@ def main() -> None:
     if not packages:
         print("no Julia packages are asked for")
         return
-    now = version()
+    now = targets.version()
     # The image's depot alone: what is installed here must not land in a user's.
     depot = {
         "JULIA_DEPOT_PATH": f"{DEPOT}:",
         "JULIA_LOAD_PATH": "@:@stdlib",
         "IJULIA_NODEFAULTKERNEL": "1",  # which would be a second one, for this build's user
+        **targets.environment(),
     }
-    targets = CPU_TARGETS.get(platform.machine(), "generic")
-    if now >= NATIVE_CODE_IS_CACHED:
-        depot["JULIA_CPU_TARGET"] = targets
     wish = (HERE / "sysimage.txt").read_text().strip()
-    bake = wish == "always" or (wish == "auto" and now < NATIVE_CODE_IS_CACHED)
+    bake = wish == "always" or (wish == "auto" and now < targets.NATIVE_CODE_IS_CACHED)
     julia("packages.jl", str(HERE / "packages.txt"), **depot)
     if bake:
         julia(
             "sysimage.jl",
             str(SYSIMAGE),
             str(HERE / "packages.txt"),
-            targets,
+            targets.targets(),
             str(HERE / "workload.jl"),
             **depot,
         )

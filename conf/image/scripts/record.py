@@ -16,6 +16,7 @@ from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import KernelManager
+from targets import environment
 
 HERE = Path("/opt/hubagent-image")
 STATEMENTS = HERE / "precompile/ijulia.jl"
@@ -24,10 +25,14 @@ DEPOT = "/opt/julia"
 
 READY_S = 600
 ANSWER_S = 300
-MOST_UNKNOWN = 5
-"""Statements that may name what is not known; some name a closure that lives only in the recorded session."""
+MOST_UNKNOWN = 0.05
+"""Part of the statements that may name what is not known; some name a closure that lives only in the recorded
+session. One in sixty is usual."""
 MOST_WITHOUT_CODE = 0.2
 """Part of the statements for which Julia may compile nothing ahead; one in twenty is usual."""
+WORTH_S = 0.1
+"""What replaying must take, since it takes it from the first minute of each user (seconds); memory is not for nothing.
+IJulia since 1.30 brings most of it compiled."""
 
 
 def main() -> None:
@@ -39,7 +44,8 @@ def main() -> None:
     else:
         print("no Julia kernel: nothing to record")
     if "Pluto" in packages:
-        subprocess.run(["julia", "--startup-file=no", str(HERE / "pluto.jl")], check=True)
+        command = ["julia", "--startup-file=no", str(HERE / "pluto.jl")]
+        subprocess.run(command, check=True, env={**os.environ, **environment()})
 
 
 def julia_kernel() -> str:
@@ -57,10 +63,12 @@ def record(kernel: str) -> None:
             sys.exit("the Julia kernel compiled nothing that could be recorded; is IJulia whole?")
         recorded = Path(work, "statements.jl")
         recorded.write_text("".join(f"{line}\n" for line in dict.fromkeys(statements)))
-        failed = replay(kernel, recorded)
-    kept = [line for line in dict.fromkeys(statements) if line not in failed]
+        failed, took_s = replay(kernel, recorded)
+    kept = [line for line in dict.fromkeys(statements) if line not in failed] if took_s >= WORTH_S else []
     STATEMENTS.write_text("".join(f"{line}\n" for line in kept))
-    print(f"recorded {len(kept)} statements of a Julia kernel")
+    print(
+        f"recorded {len(kept)} statements of a Julia kernel; to compile all {len(statements)} takes {took_s} s"
+    )
 
 
 def run_session(kernel: str, trace: Path) -> None:
@@ -87,8 +95,9 @@ def run_session(kernel: str, trace: Path) -> None:
         manager.shutdown_kernel()
 
 
-def replay(kernel: str, recorded: Path) -> set[str]:
-    """The statements that do not apply in a fresh process; ends the build when they are many."""
+def replay(kernel: str, recorded: Path) -> tuple[set[str], float]:
+    """The statements that do not apply in a fresh process, and the seconds that all take; ends the build when those
+    are many."""
     spec = KernelManager(kernel_name=kernel).kernel_spec
     argv = [word for word in spec.argv if word.startswith("--sysimage=")]
     said = subprocess.run(
@@ -101,13 +110,18 @@ def replay(kernel: str, recorded: Path) -> set[str]:
     lines = said.splitlines()
     unknown = [line.removeprefix("unknown: ") for line in lines if line.startswith("unknown: ")]
     without_code = [line.removeprefix("no code: ") for line in lines if line.startswith("no code: ")]
-    if len(unknown) > MOST_UNKNOWN or len(without_code) > MOST_WITHOUT_CODE * len(statements):
+    if len(unknown) > MOST_UNKNOWN * len(statements) or len(without_code) > MOST_WITHOUT_CODE * len(
+        statements
+    ):
         print(said, flush=True)
         failed = len(unknown) + len(without_code)
         sys.exit(
             f"{failed} of {len(statements)} recorded statements do not apply; a kernel would not be warm"
         )
-    return {one for one in statements if any(line.startswith(one) for line in (*unknown, *without_code))}
+    took_s = float(lines[-1].rpartition(" in ")[2])
+    return {
+        one for one in statements if any(line.startswith(one) for line in (*unknown, *without_code))
+    }, took_s
 
 
 main()

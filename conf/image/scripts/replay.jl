@@ -1,7 +1,7 @@
 # Apply recorded precompile statements: the file ARGS[1], one statement a line; the packages ARGS[2:end] are loaded first.
 # Prints each statement that does not apply, after "unknown: " with the reason when a name in it is not known here, or
 # after "no code: " when Julia compiles nothing for it ahead of a call, as for abstract types. The last line counts, as
-# "applied 517 of 520".
+# "applied 517 of 520 in 12.3", which are seconds.
 #
 # A statement names types by the module that owns them, which may be no dependency of the active project: all loaded
 # modules are bound by name in a module of their own, and the statements are evaluated there. In Main a fifth of a
@@ -34,4 +34,6 @@ function apply(statements)
 end
 
 const statements = filter(line -> startswith(line, "precompile("), readlines(ARGS[1]))
-println("applied ", apply(statements), " of ", length(statements))
+const begun = time()
+const applied = apply(statements)
+println("applied ", applied, " of ", length(statements), " in ", round(time() - begun; digits = 2))
