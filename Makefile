@@ -121,6 +121,13 @@ demo: venv ## boot a throw-away Debian, apt install hubagent in it, leave it run
 demo-down: ## remove the demonstration, without a trace
 	$(PY) -m tests.machine.demo down
 
+.PHONY: julia-versions
+julia-versions: build/venv/.done ## conf/image/julia-versions.json by Julia's own list; needs the internet
+	mkdir -p build/julia
+	curl -fsSL -o build/julia/versions.json https://julialang-s3.julialang.org/bin/versions.json
+	$(PY) packaging/julia_versions.py build/julia/versions.json >build/julia/julia-versions.json
+	mv build/julia/julia-versions.json conf/image/julia-versions.json
+
 .PHONY: clean
 clean: ## remove what was built here (caches outside stay)
 	rm -rf build dist
