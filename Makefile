@@ -89,6 +89,10 @@ build/fuzz-venv/.done: tests/fuzz/requirements.txt tests/requirements.txt
 bench: deb ## measure, against the alternative in the same run; writes build/bench/*.json
 	tests/bench/run.sh
 
+.PHONY: real-julia
+real-julia: repo ## the official Julia, IJulia and Pluto in a browser; needs the internet, or IMAGE= of `docker save`
+	$(PY) -m tests.bench.real_julia $(if $(IMAGE),--image $(IMAGE))
+
 .PHONY: soak
 soak: venv repo ## everything at random on one booted machine; SOAK_S=1200 seconds, SOAK_SEED= the same order again
 	$(PY) -m tests.soak.run

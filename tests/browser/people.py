@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, Response, WebSocket, expect
+from playwright.sync_api import Browser, Error, Page, Response, WebSocket, expect
+
+from tests.waiting import wait_until
 
 STEP_MS = 30_000
 START_MS = 120_000
@@ -32,8 +34,19 @@ class Person:
         self._context.close()
 
     def picture(self, name: str) -> None:
+        """Chromium refuses while it goes from one page to another."""
         self._screenshots.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(self._screenshots / f"{name}.png"))
+        target = self._screenshots / f"{name}.png"
+        wait_until(lambda: self._capture(target), f"a picture of {name}")
+
+    def _capture(self, target: Path) -> bool:
+        try:
+            self.page.screenshot(path=str(target))
+        except Error as error:
+            if "Unable to capture screenshot" not in error.message:
+                raise
+            return False
+        return True
 
     def visit(self, path: str) -> None:
         self.page.goto(self._url + path)

@@ -38,6 +38,7 @@ def image(julia: str, tmp_path: Path) -> dict[str, str]:
         "JULIA_DEPOT_PATH": str(tmp_path / "image-depot"),
         "JULIA_LOAD_PATH": f"@:@stdlib:{PACKAGES}",
         "HUBAGENT_PLUTO_WORKER": digest_of_the_stand_in(),
+        "HUBAGENT_PLUTO_REHEARSAL": "no",  # it costs each test seconds of processor time
         wire.KEEP_BUSY: "0",  # which no program of the user's may see
     }
     return {**said, **kept_folders.variables(str(tmp_path / "home"), str(tmp_path / "image-home"), said)}
@@ -93,7 +94,9 @@ def test_listens_on_loopback_with_the_secret_for_links_kept(warm: Server) -> Non
 def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp_path: Path) -> None:
     said = wait_until(lambda: (one := page(warm)).get("user") == "ada" and one, "Pluto knows its user")
     user, image = str(tmp_path / "home/.julia"), str(tmp_path / "image-depot")
-    assert said["loaded_with"].split(",")[:2] == [image, user]
+    loaded_with = said["loaded_with"].split(",")
+    assert (loaded_with[0], loaded_with[2]) == (image, user)
+    assert loaded_with[1].startswith("/tmp/"), "the one that is first while it waits"
     assert said["depots"].split(",")[:2] == [user, image]
     assert said["scratch"].startswith(image)
 
@@ -130,6 +133,22 @@ def test_a_notebook_process_waits_and_is_replaced(warm: Server) -> None:
     assert int(page(warm)["worker"]) == 2
 
 
+def test_a_notebook_was_opened_and_nothing_of_it_is_left(image: dict[str, str], tmp_path: Path) -> None:
+    """The notebook process that waits is the next one."""
+    rehearsing = {**image, "HUBAGENT_PLUTO_REHEARSAL": "yes"}
+    with server(
+        tmp_path, kernels={}, pluto=True, environment={"OF_THE_USER": "ada"}, image=rehearsing
+    ) as running:
+        pong = wait_until(lambda: (one := running.pong())["pluto"] and one, "Pluto listens")
+        assert pong["detail"] == ""
+        running.claim()
+        said = wait_until(lambda: (one := page(running)).get("user") == "ada" and one, "it is the user's")
+        assert (said["ended"], said["notebooks"]) == ("1", "0")
+        assert said["worker"] == "2", "after the one of the notebook; the new one had none"
+        assert not list(tmp_path.rglob("rehearsal.jl"))
+        assert said["depots"].split(",")[0] == f"{running.home}/.julia"
+
+
 def test_a_notebook_process_that_waited_has_the_users_environment_alone(warm: Server) -> None:
     names = wait_until(
         lambda: (one := page(warm)).get("user") == "ada" and one["worker_has"].split(","), "its user is known"
@@ -158,6 +177,26 @@ def test_where_none_waits_it_is_said_unless_it_is_meant(
         found = wait_until(lambda: (one := page(running)).get("user") == "ada" and one, "it is the user's")
         assert found["worker"] == "1", "made when it was asked for"
         assert page(running)["worker"] == "2"
+
+
+def test_a_pluto_that_cannot_open_a_notebook_waits_and_says_so(image: dict[str, str], tmp_path: Path) -> None:
+    stand_in = tmp_path / "packages/Pluto/src/Pluto.jl"
+    stand_in.parent.mkdir(parents=True)
+    source = (PACKAGES / "Pluto/src/Pluto.jl").read_text()
+    stand_in.write_text(source.replace("run_cell(cell) =", 'run_cell(cell) = error("no such registry") #'))
+    broken = {
+        **image,
+        "HUBAGENT_PLUTO_REHEARSAL": "yes",
+        "JULIA_LOAD_PATH": f"@:@stdlib:{tmp_path / 'packages'}",
+    }
+    with server(
+        tmp_path, kernels={}, pluto=True, environment={"OF_THE_USER": "ada"}, image=broken
+    ) as running:
+        pong = wait_until(lambda: (one := running.pong())["pluto"] and one, "Pluto listens")
+        assert pong["detail"].startswith("the first notebook of Pluto compiles what it needs: ")
+        running.claim()
+        found = wait_until(lambda: (one := page(running)).get("user") == "ada" and one, "it is the user's")
+        assert found["notebooks"] == "0"
 
 
 @pytest.mark.parametrize(("told", "offered"), [({}, "false"), ({AI: "yes"}, "true")])

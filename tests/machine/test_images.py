@@ -142,6 +142,8 @@ def test_it_is_an_ordinary_users(built: Site) -> None:
 def test_users_get_jupyterlab_from_it(ada: Person) -> None:
     assert ada.open(f"{ada.home}/lab").status_code == 200
     assert list(ada.jupyter("GET", "/api/kernelspecs").json()["kernelspecs"]) == ["python3"]
+    asked = ada.jupyter("GET", "/lab/api/settings/@jupyterlab/apputils-extension:notification").json()
+    assert asked["schema"]["properties"]["fetchNews"]["default"] == "false", "nobody is asked about news"
     with ada.kernel() as kernel:
         kernel.execute(
             "import subprocess; print(subprocess.check_output(['julia', '-e', 'print(6 * 7)']).decode())"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -54,6 +55,7 @@ class Pluto:
         self._claimed_s = 0.0
         self._opened = False
         self._spare: Spare | None = None
+        self._depot = ""
         self._reserved: socket.socket | None = None
         self.port: Final = _free_port()
         self.report: Final = offer.new_report()
@@ -147,7 +149,8 @@ class Pluto:
         if julia is None:
             return ABSENT
         try:
-            spare = Spare(self._recipe(julia), os.environ, "")
+            self._depot = self._depot or tempfile.mkdtemp(prefix="hubagent-pluto-depot-")
+            spare = Spare(self._recipe(julia), os.environ, self._depot)
         except OSError:
             return 127
         with self._changed:
@@ -171,6 +174,7 @@ class Pluto:
             arguments=(),
             spec_environment={} if self.report is None else {offer.REPORT: str(self.report)},
             fixed=(),
+            depot=True,
         )
 
 

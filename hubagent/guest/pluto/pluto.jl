@@ -19,14 +19,10 @@ if ARGS == ["version"]
 end
 
 # Pluto keeps the environment of its notebook processes in a scratch space of the first depot, and makes it anew for a
-# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded. Without one, and
-# before the user has come, that is a depot of this process: the user's is not there yet.
+# user whose depot comes first. The depot that the image made it in comes first while Pluto is loaded. Before the user
+# has come the first is one of this process alone (kernels/spare.py): the user's is not there yet.
 const DEPOTS = copy(DEPOT_PATH)
-const HOMELESS = length(ARGS) == 2
 sort!(DEPOT_PATH; by = depot -> !isdir(joinpath(depot, "scratchspaces", PLUTO)))
-if HOMELESS && !isdir(joinpath(DEPOT_PATH[1], "scratchspaces", PLUTO))
-    pushfirst!(DEPOT_PATH, mktempdir())
-end
 import Pluto
 copy!(DEPOT_PATH, DEPOTS)
 
@@ -34,6 +30,7 @@ module HubagentPluto
 
 import Pluto
 include("worker.jl")
+include("rehearsal.jl")
 include("busy.jl")
 
 function start(port)
@@ -84,7 +81,8 @@ function main(port, report = nothing)
         Busy.report(session)
         return wait(server)
     end
-    say(report, Worker.keep())
+    lacks = [Rehearsal.rehearse(session, port), Worker.keep()]
+    say(report, join(filter(!isempty, lacks), "; "))
     follow(session)
 end
 

@@ -1,10 +1,13 @@
 # Stands in for Pluto, which cannot be installed without its package server: the names that hubagent uses, with the
-# same arguments, and a server whose page says what the process was told. Answers websockets with an echo.
+# same arguments, and a server whose page says what the process was told. Answers text over websockets with an echo, and
+# what its editor would send as far as pluto.jl does; messages are packed by Serialization.
 module Pluto
 
 import Base64
 import SHA
+import Serialization
 import Sockets
+import UUIDs
 
 const PLUTO_VERSION = v"0.20.21"
 const loaded_with = copy(DEPOT_PATH)
@@ -24,13 +27,19 @@ mutable struct ServerOptions
     enable_ai_editor_features::Bool
 end
 
+mutable struct EvaluationOptions
+    lazy_workspace_creation::Bool
+    run_notebook_on_load::Bool
+end
+
 struct Options
     server::ServerOptions
+    evaluation::EvaluationOptions
     flat::Dict{Symbol,Any}
 end
 Base.getindex(options::Options, name) = options.flat[name]
 from_flat_kwargs(; enable_ai_editor_features = true, kwargs...) =
-    Options(ServerOptions(suggestion(), enable_ai_editor_features), Dict{Symbol,Any}(kwargs))
+    Options(ServerOptions(suggestion(), enable_ai_editor_features), EvaluationOptions(false, true), Dict{Symbol,Any}(kwargs))
 
 end
 
@@ -79,20 +88,60 @@ end
 
 end
 
-struct Cell
-    running::Bool
-    queued::Bool
+mutable struct Output
+    body::Any
 end
 
+mutable struct Cell
+    cell_id::UUIDs.UUID
+    code::String
+    running::Bool
+    queued::Bool
+    output::Output
+end
+Cell(; code = "", running = false, id = UUIDs.uuid4()) = Cell(id, code, running, false, Output(nothing))
+
 struct Notebook
+    notebook_id::UUIDs.UUID
     cells::Vector{Cell}
 end
+Notebook(cells) = Notebook(UUIDs.uuid4(), cells)
 
 struct ServerSession
     options::Configuration.Options
-    notebooks::Dict{UInt64,Notebook}
+    secret::String
+    notebooks::Dict{UUIDs.UUID,Notebook}
 end
-ServerSession(; options) = ServerSession(options, Dict{UInt64,Notebook}())
+ServerSession(; options) = ServerSession(options, string(UUIDs.uuid4()), Dict{UUIDs.UUID,Notebook}())
+
+pack(message) = (buffer = IOBuffer(); Serialization.serialize(buffer, message); take!(buffer))
+unpack(bytes) = Serialization.deserialize(IOBuffer(bytes))
+
+module SessionActions
+import ..Pluto
+const ended = Ref(0)
+function shutdown(session, notebook)
+    delete!(session.notebooks, notebook.notebook_id)
+    ended[] += 1
+end
+end
+
+# One cell in a file of Pluto's form.
+function open_notebook(session, path)
+    id, code = match(r"# ╔═╡ (\S{36})\n(.*)"m, read(path, String)).captures
+    return open_notebook(session, Cell(; code = code, id = UUIDs.UUID(id)))
+end
+
+function open_notebook(session, cell::Cell)
+    notebook = Notebook([cell])
+    session.notebooks[notebook.notebook_id] = notebook
+    evaluation = session.options.evaluation
+    evaluation.lazy_workspace_creation || WorkspaceManager.create_workspaceprocess(WorkspaceManager.Malt.Worker)
+    evaluation.run_notebook_on_load && run_cell(cell)
+    return notebook
+end
+
+run_cell(cell) = cell.output = Output(string(Core.eval(Main, Meta.parse(cell.code))))
 
 struct RunningPlutoServer
     server::Any
@@ -104,7 +153,11 @@ function run!(session::ServerSession)
     server = Sockets.listen(Sockets.IPv4(options[:host]), options[:port])
     @async while true
         connection = Sockets.accept(server)
-        @async serve(connection, session)
+        @async try
+            serve(connection, session)
+        finally
+            close(connection)
+        end
     end
     return RunningPlutoServer(server)
 end
@@ -113,13 +166,24 @@ end
 function serve(connection, session)
     options = session.options
     request = readuntil(connection, "\r\n\r\n")
-    startswith(request, "GET /run ") && (session.notebooks[time_ns()] = Notebook([Cell(false, false), Cell(true, false)]))
-    startswith(request, "GET /interrupt ") && foreach(id -> session.notebooks[id] = Notebook([Cell(false, false)]), keys(session.notebooks))
+    if startswith(request, "GET /run ")
+        notebook = Notebook([Cell(), Cell(; running = true)])
+        session.notebooks[notebook.notebook_id] = notebook
+    end
+    startswith(request, "GET /interrupt ") && foreach(one -> foreach(cell -> cell.running = false, one.cells), values(session.notebooks))
+    has_secret = occursin("secret=$(session.secret)", request)
+    opened = match(r"GET /(?:open\?path=([^& ]+)|new)", request)
+    is_editors = opened !== nothing && has_secret
     key = match(r"Sec-WebSocket-Key: *(\S+)"i, request)
     if key !== nothing
         accept = Base64.base64encode(SHA.sha1(key[1] * "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
         write(connection, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: $accept\r\n\r\n")
-        echo(connection)
+        answer(connection, session)
+    elseif is_editors
+        id = open_notebook(session, opened[1] === nothing ? Cell() : opened[1]).notebook_id
+        write(connection, "HTTP/1.1 302 Found\r\nLocation: ./edit?id=$id\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    elseif has_secret
+        write(connection, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     else
         worker = WorkspaceManager.create_workspaceprocess(WorkspaceManager.Malt.Worker)
         facts = [
@@ -138,6 +202,8 @@ function serve(connection, session)
             "worker_has $(join(keys(worker.main.ENV), ","))",
             "suggestion $(options.server.notebook_path_suggestion)",
             "scratch $(scratch[])",
+            "notebooks $(length(session.notebooks))",
+            "ended $(SessionActions.ended[])",
             "configuration $(get(ENV, "JUPYTER_CONFIG_PATH", ""))",
         ]
         if startswith(split(request)[2], "/new")
@@ -151,16 +217,38 @@ function serve(connection, session)
     close(connection)
 end
 
-# One short text frame (RFC 6455, 5.2), unmasked on the way back.
-function echo(connection)
+# Frames of RFC 6455, 5.2: text comes back as it is, what the editor says is done.
+function answer(connection, session)
     while !eof(connection)
         first, second = read(connection, 2)
+        size = Int(second & 0x7f)
+        size == 126 && (size = Int(ntoh(read(connection, UInt16))))
         mask = read(connection, 4)
-        payload = read(connection, second & 0x7f)
-        first & 0x0f == 0x01 || return
-        text = [payload[i] ⊻ mask[mod1(i, 4)] for i in eachindex(payload)]
-        write(connection, UInt8[0x81, length(text)], text)
+        payload = read(connection, size)
+        payload = [payload[i] ⊻ mask[mod1(i, 4)] for i in eachindex(payload)]
+        kind = first & 0x0f
+        kind == 0x01 && reply(connection, 0x81, payload)
+        kind == 0x02 && reply(connection, 0x82, pack(told(session, unpack(payload))))
+        kind in (0x01, 0x02) || return
     end
 end
+
+function reply(connection, first, bytes)
+    size = length(bytes)
+    head = size < 126 ? UInt8[first, size] : UInt8[first, 126, size >> 8, size & 0xff]
+    write(connection, vcat(head, bytes))
+end
+
+function told(session, message)
+    notebook = haskey(message, "notebook_id") ? session.notebooks[UUIDs.UUID(message["notebook_id"])] : nothing
+    body = message["body"]
+    for patch in get(body, "updates", [])
+        named(notebook, patch["path"][2]).code = patch["value"]
+    end
+    foreach(id -> run_cell(named(notebook, id)), get(body, "cells", []))
+    return Dict("request_id" => message["request_id"])
+end
+
+named(notebook, id) = only(cell for cell in notebook.cells if string(cell.cell_id) == id)
 
 end
