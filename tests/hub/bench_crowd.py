@@ -34,13 +34,13 @@ def stalls(hub: Crowd, begun: int) -> list[float]:
 
 
 def measure(folder: Path, program: str) -> dict[str, float]:
-    with crowd(folder, program=program, config=CONFIG) as hub:
+    with crowd(folder, program=program, config=CONFIG, kind=Crowd) as hub:
         begun = len(hub.hub.log)
         start = time.perf_counter()
         hub.populate(USERS, SERVERS)
         filling_s = time.perf_counter() - start
         filling = stalls(hub, begun)
-        begun, cpu_s = len(hub.hub.log), cpu(hub)
+        begun, cpu_s = len(hub.hub.log), hub.hub_cpu_s
         start = time.perf_counter()
         for _ in range(ROUNDS):
             next_s = time.perf_counter() + INTERVAL_S
@@ -55,14 +55,8 @@ def measure(folder: Path, program: str) -> dict[str, float]:
             "stall_of_a_round_s": sum(at_work) / ROUNDS,
             "stalls": len(at_work),
             "stall_median_s": statistics.median(at_work or [0.0]),
-            "cpu_of_a_round_s": (cpu(hub) - cpu_s) / ROUNDS,
+            "cpu_of_a_round_s": (hub.hub_cpu_s - cpu_s) / ROUNDS,
         }
-
-
-def cpu(hub: Crowd) -> float:
-    """Seconds of processor that the hub has used."""
-    fields = Path(f"/proc/{hub.hub.hub_pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def main(target: Path) -> None:

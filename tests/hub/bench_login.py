@@ -104,9 +104,10 @@ class Person:
         return time.perf_counter() - start
 
 
-def add_accounts(hub: RunningHub) -> None:
-    """Put the accounts into the database of a hub that is stopped; one hash for all, to save time."""
-    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt())
+def add_accounts(hub: RunningHub, count: int = LOGINS, *, rounds: int = 12) -> None:
+    """Put the accounts into the database of a hub that is stopped; one hash for all, to save time. `rounds` is the
+    logarithm of bcrypt's."""
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(rounds))
     engine = sqlalchemy.create_engine(f"sqlite:///{hub.folder / 'state' / 'jupyterhub.sqlite'}")
     with engine.begin() as connection:
         connection.execute(
@@ -114,7 +115,7 @@ def add_accounts(hub: RunningHub) -> None:
                 "INSERT INTO users_info (username, password, is_authorized, login_email_sent, has_2fa, otp_secret)"
                 " VALUES (:name, :password, 1, 0, 0, 'x')"
             ),
-            [{"name": f"student{number}", "password": hashed} for number in range(LOGINS)],
+            [{"name": f"student{number}", "password": hashed} for number in range(count)],
         )
     engine.dispose()
 

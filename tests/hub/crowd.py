@@ -7,12 +7,14 @@ import concurrent.futures
 import getpass
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from running import RunningHub, call, free_ports
+from running import ROOT, RunningHub, call, free_ports
 
 from hubagent import wire
 from hubagent.adapters.net.spawn_socket import SpawnServer
@@ -41,16 +43,36 @@ class Listener(ThreadingHTTPServer):
     request_queue_size = 256
 
 
+class Serving(Protocol):
+    """A server that runs in a thread of its own: socketserver's words."""
+
+    def serve_forever(self) -> None: ...
+
+    def shutdown(self) -> None: ...
+
+    def server_close(self) -> None: ...
+
+
 class Crowd:
     """Starts whatever is asked for at once."""
 
     def __init__(self, folder: Path, hub: RunningHub, port: int) -> None:
         self.hub = hub
         self.addresses: dict[str, str] = {}  # by container
+        self.asked: dict[str, wire.Claim | wire.Create] = {}  # by user: how each last server was asked for
         self.socket = folder / "spawn.sock"
         self._lock = threading.Lock()
         self._agent = SpawnServer(self.socket, self._answer, requests=REQUESTS, owner=getpass.getuser())
-        self._servers = Listener(("0.0.0.0", port), Server)
+        self._servers = self.listen(port)
+
+    def listen(self, port: int) -> Serving:
+        """What answers for all servers, on all addresses."""
+        return Listener(("0.0.0.0", port), Server)
+
+    @property
+    def hub_cpu_s(self) -> float:
+        """Seconds of processor that the hub has used: clock_getcpuclockid(3), CPUCLOCK_SCHED of Linux."""
+        return time.clock_gettime(~self.hub.hub_pid << 3 | 2)
 
     def start(self) -> None:
         self._agent.start()
@@ -91,6 +113,7 @@ class Crowd:
                     number = len(self.addresses)
                     address = f"127.78.{number // 250}.{number % 250 + 1}"
                     self.addresses[name] = address
+                    self.asked[user] = request
                     return wire.Started(name, name, address)
                 case wire.Inspect(name):
                     found = self.addresses.get(name)
@@ -102,13 +125,18 @@ class Crowd:
         return wire.Done()
 
 
+C = TypeVar("C", bound=Crowd)
+
+
 @contextmanager
-def crowd(folder: Path, *, program: str, config: Path) -> Iterator[Crowd]:
-    """`program` is the module that runs as the hub, with the configuration in the file `config`."""
+def crowd(folder: Path, *, program: str, config: Path, kind: type[C], checkout: Path = ROOT) -> Iterator[C]:
+    """`program` is the module that runs as the hub, with the configuration in the file `config`; what they import of
+    this project is that of `checkout`."""
     port = free_ports(1)[0]
     folder.mkdir(parents=True, exist_ok=True)
     hub = RunningHub(folder / "hub", program=program, config=config)
-    crowded = Crowd(folder, hub, port)
+    hub.environment["PYTHONPATH"] = str(checkout)
+    crowded = kind(folder, hub, port)
     scopes = ["admin:users", "admin:servers", "servers", "list:users", "read:metrics"]
     hub.settings["signup"] = "closed"
     hub.settings["traits"] = {
