@@ -7,7 +7,7 @@ from typing import Any
 from jupyterhub.app import JupyterHub
 from sqlalchemy.exc import SQLAlchemyError
 
-from hubagent.hub import activity, ending, log_lines
+from hubagent.hub import activity, ending, log_lines, session
 from hubagent.hub.database import reason_of
 from hubagent.hub.database_failure import telling
 from hubagent.hub.server_handlers import REPLACED
@@ -17,11 +17,17 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
     """JupyterHub. Its settings have the same names."""
 
     handlers: list[tuple[Any, ...]]
+    db: Any
     _log_formatter_cls = log_lines.LineFormatter
 
     def init_handlers(self) -> None:
         super().init_handlers()
         self.handlers = [_replaced(*handler) for handler in self.handlers]
+
+    def init_db(self) -> None:
+        super().init_db()
+        self.db.close()
+        self.db = session.new_session(self.session_factory, self.db_url, echo=self.debug_db, **self.db_kwargs)
 
     def init_signal(self) -> None:
         super().init_signal()
