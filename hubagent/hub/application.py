@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hubagent.hub import activity, ending, log_lines, session
 from hubagent.hub.database import reason_of
 from hubagent.hub.database_failure import telling
+from hubagent.hub.oauth_clients import oauth_server
 from hubagent.hub.server_handlers import REPLACED
 
 
@@ -18,6 +19,7 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
 
     handlers: list[tuple[Any, ...]]
     db: Any
+    oauth_provider: Any
     _log_formatter_cls = log_lines.LineFormatter
 
     def init_handlers(self) -> None:
@@ -28,6 +30,10 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
         super().init_db()
         self.db.close()
         self.db = session.new_session(self.session_factory, self.db_url, echo=self.debug_db, **self.db_kwargs)
+
+    def init_oauth(self) -> None:
+        super().init_oauth()
+        self.oauth_provider = oauth_server(self.oauth_provider, self.oauth_token_expires_in)
 
     def init_signal(self) -> None:
         super().init_signal()
