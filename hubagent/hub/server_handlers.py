@@ -75,6 +75,7 @@ class SpawnPage(SpawnHandler, Interrupting):  # type: ignore[misc]  # jupyterhub
     """/hub/spawn."""
 
     _asked: Mapping[str, list[str]] = {}
+    _begun: tuple[User, str] | None = None  # whose server was asked for, and which
 
     def _get_user_options(self, query_options: dict[str, list[str]]) -> Mapping[str, list[str]]:
         """JupyterHub takes options with and without a prefix; it drops the latter where there are both."""
@@ -98,9 +99,19 @@ class SpawnPage(SpawnHandler, Interrupting):  # type: ignore[misc]  # jupyterhub
         """Where there is no form, JupyterHub starts the default server after options that were refused."""
         if options is None and self._asked:
             spawner.options_from_query(self._asked)  # refuses them again
+        self._begun = user, server_name
         return await super()._wrap_spawn_single_user(
             user, server_name, display_name, spawner, pending_url, options
         )
+
+    def redirect(self, url: str, *arguments: Any, **more: Any) -> None:
+        """To the server, if it is there already. JupyterHub sends every start to the page that waits for it, which
+        then sends on: one more request for the hub, and one more way there and back for the browser."""
+        if self._begun is not None and not self.get_query_arguments("display_name"):
+            user, server_name = self._begun
+            if user.spawners[server_name].ready:
+                url = self.get_next_url(user, default=user.server_url(server_name))
+        super().redirect(url, *arguments, **more)
 
 
 REPLACED: Final[Mapping[type, type]] = {

@@ -38,3 +38,26 @@ def test_nobody_sees_the_page_of_another(clicks: Clicks) -> None:
     assert answer.status_code == 403
     assert "the page" not in answer.text
     stop(clicks, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("/hub/spawn", "/user/student0/"),
+        ("/hub/spawn?next=%2Fuser%2Fstudent0%2Flab%3Fa%3Db", "/user/student0/lab?a=b"),
+        ("/hub/spawn?server=julia", "/user/student0/?server=julia"),
+        ("/hub/spawn?next=https%3A%2F%2Fexample.org%2F&server=julia", "/user/student0/?server=julia"),
+    ],
+)
+def test_a_start_that_takes_less_than_a_second_leads_to_the_server(
+    clicks: Clicks, asked: str, expected: str
+) -> None:
+    """As the page that waits would. Tried until one does: on a machine that is busy it takes longer."""
+
+    def led_to() -> str:
+        url = f"{clicks.hub.url}{asked}"
+        answer = clicks.browsers[0].session.get(url, timeout=60, allow_redirects=False)
+        stop(clicks, 0)
+        return answer.headers["Location"]
+
+    wait_until(lambda: led_to() == expected, f"{asked} to lead to {expected}")
