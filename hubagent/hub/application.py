@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from jupyterhub.app import JupyterHub
@@ -25,6 +26,14 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
     def init_handlers(self) -> None:
         super().init_handlers()
         self.handlers = [_replaced(*handler) for handler in self.handlers]
+
+    def init_logging(self) -> None:
+        """JupyterHub's. A logger takes what any of its handlers may want: traitlets leaves it at DEBUG, and each line
+        that nobody reads would be made first."""
+        super().init_logging()
+        least = min((handler.level for handler in self.log.handlers), default=logging.NOTSET)
+        for logger in (self.log, *map(logging.getLogger, ("tornado", "oauthlib"))):
+            logger.setLevel(max(least, logging.DEBUG))
 
     def init_db(self) -> None:
         super().init_db()

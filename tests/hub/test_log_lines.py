@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import requests
 from running import RunningHub
 
+from hubagent.hub.application import HubagentHub
 from tests.waiting import wait_until
 
 MARKED = re.compile(r"<([0-7])>(.*)")
@@ -79,3 +81,29 @@ def test_the_last_words_of_a_hub_that_cannot_start(tmp_path: Path) -> None:
 def test_a_terminal_or_a_file_has_the_text_alone(hub: RunningHub) -> None:
     assert not MARKED.search(hub.log)
     assert "[I " in hub.log
+
+
+@pytest.mark.parametrize(
+    ("more", "least"),
+    [([], logging.INFO), ([logging.WARNING], logging.INFO), ([logging.DEBUG], logging.DEBUG)],
+    ids=["the hub's own", "one that wants less", "one that wants more"],
+)
+def test_a_line_that_no_handler_wants_is_not_made(more: list[int], least: int) -> None:
+    hub = HubagentHub()
+    loggers = [hub.log, *map(logging.getLogger, ("tornado", "oauthlib"))]
+    before = [(one, one.level, one.propagate, one.parent) for one in loggers]
+    for level in more:
+        handler = logging.NullHandler()
+        handler.setLevel(level)
+        hub.extra_log_handlers.append(handler)
+    try:
+        hub.init_logging()
+        for one in (*loggers, logging.getLogger("tornado.application")):
+            assert one.isEnabledFor(least), one
+            assert not one.isEnabledFor(least - 1), one
+    finally:
+        for handler in hub.extra_log_handlers:
+            hub.log.removeHandler(handler)
+        for one, level, propagate, parent in before:
+            one.propagate, one.parent = propagate, parent
+            one.setLevel(level)
