@@ -47,8 +47,8 @@ def measure(folder: Path, hubs: dict[str, tuple[str, Path]], rounds: int) -> dic
             tuple(pool.map(lambda clicks: clicks.sign_in(USERS), all_clicks.values()))
         for round_number in range(rounds + 1):
             for number in range(USERS):
-                for clicks in all_clicks.values():
-                    clicks.click(number)
+                for turn in range(len(hubs)):  # each is first and last as often as the others
+                    tuple(all_clicks.values())[(number + turn) % len(hubs)].click(number)
             if round_number == 0:
                 for clicks in all_clicks.values():
                     clicks.clicks.clear()
