@@ -76,6 +76,7 @@ class HubagentSpawner(Choosing):
         self._last_own_name = ""  # as the database had it
         self._has_failed = False  # the last start, and somebody waits to be told of it
         self._asked: asyncio.Task[wire.Started] | None = None  # of the agent by the last start
+        self._changes = 0  # starts and stops that have begun
 
     def docker(self, method: str, *_: Any, **__: Any) -> NoReturn:
         """What of DockerSpawner would call Docker has been replaced here."""
@@ -102,6 +103,7 @@ class HubagentSpawner(Choosing):
 
     async def start(self) -> str:
         """The server's URL, once the server answers there: a warm slot's, else that of a new container."""
+        self._changes += 1
         servers = self._servers()
         server = chosen(servers, self.user_options.get(OPTION), asked_now=self._asked_by_api)
         self._adopt(servers.servers[server], servers.landing)
@@ -239,7 +241,7 @@ class HubagentSpawner(Choosing):
     async def poll(self) -> int | str | None:
         """None while the container runs or is being removed, as long as nobody can tell, and while the database does
         not take its end: JupyterHub takes any other answer, and any error, as the end of the server, and would cut it
-        off."""
+        off, even one that was started while the answer about the last one was on its way."""
         try:
             status = await self._status()
         except (AgentAwayError, RefusedError) as error:
@@ -250,7 +252,10 @@ class HubagentSpawner(Choosing):
     async def _status(self) -> int | str | None:
         if REMOVALS.under_way(self._own_name):
             return None  # `stop` waits for it
+        changes = self._changes
         found = await self._inspect()
+        if self._is_over(changes):
+            return None
         if not found.present:
             self.object_id = ""
             return 0
@@ -260,8 +265,15 @@ class HubagentSpawner(Choosing):
         memory = ", out of memory" if found.out_of_memory else ""
         self.log.warning("%s has ended: exit status %s%s", self.object_name, found.exit_code, memory)
         await self.agent.ask(wire.Remove(self.object_name), wire.Done, timeout_s=END_S)
+        if self._is_over(changes):
+            return None
         self.object_id = ""
         return f"ExitCode={found.exit_code}"
+
+    def _is_over(self, changes: int) -> bool:
+        """Whether the server was stopped or started since there were so many changes; JupyterHub may take another
+        spawner for the next one."""
+        return self._changes != changes or self.user.spawners.get(self.name) is not self
 
     async def get_url(self) -> str:
         """Asked after a hub restart, for servers that `poll` found running.
@@ -293,6 +305,7 @@ class HubagentSpawner(Choosing):
     async def stop(self, now: bool = False) -> None:  # noqa: FBT001, FBT002 - JupyterHub's signature
         """Stop and remove the container. Returns once it is gone, or after a start that failed once that was tried:
         JupyterHub tells of it only then. Before, the database has to take it."""
+        self._changes += 1
         self._remove(gently=not now and not self._has_failed)
         if self._has_failed:
             await REMOVALS.tried(self._own_name)

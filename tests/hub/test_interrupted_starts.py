@@ -102,7 +102,8 @@ def at(scene: Scene, user: str, kind: str, moment: str) -> Iterator[Start]:
             release = lambda: os.kill(proxy, signal.SIGCONT)  # noqa: E731
         else:
             holder = scene.docker.hold if moment in {"create", "start"} else scene.agent.hold
-            release = stack.enter_context(holder.at(moment)).release
+            held = stack.enter_context(holder.at(moment))
+            release = held.release
         stack.callback(release)
         start = Start(scene, user, release)
         post = threading.Thread(target=start.ask)
@@ -117,7 +118,7 @@ def at(scene: Scene, user: str, kind: str, moment: str) -> Iterator[Start]:
                 return scene.runs(f"jupyter-{user}")
             if moment == "server does not answer":
                 return scene.agent.slots.is_taken(user) if slot else scene.became(f"jupyter-{user}")
-            return holder.reached
+            return held.reached
 
         wait_until(is_there, f"the start to come to {moment}")
         yield start

@@ -129,6 +129,26 @@ def test_an_edit_counts_from_the_next_start(scene: Scene) -> None:
     scene.stop("editor")
 
 
+def test_the_end_of_the_last_server_is_not_that_of_the_next(scene: Scene) -> None:
+    """The hub asks now and then; the answer is on its way while its user stops the server and starts another."""
+    scene.container("quick")
+    first = scene.docker.named("jupyter-quick")
+    assert first is not None
+    with scene.agent.hold.at("after Inspect", only_first=True) as answered:
+        scene.docker.kill(first)
+        wait_until(lambda: answered.reached, "the answer that it has ended")
+        scene.stop("quick")
+        wait_until(lambda: not scene.model("quick"), "the end of the first")
+        status, _ = scene.start("quick")
+        assert status in {201, 202}
+    wait_until(lambda: scene.ready("quick"), "the next one")
+    with scene.agent.hold.at("before Inspect") as asked:
+        wait_until(lambda: asked.reached, "the hub to ask about that one")
+        assert scene.ready("quick")
+    assert scene.runs("jupyter-quick")
+    scene.stop("quick")
+
+
 def test_several_servers_are_a_choice(scene: Scene, admin: Browser) -> None:
     scene.edit(
         julia=server("julia", title="Julia & friends"),
