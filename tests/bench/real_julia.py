@@ -107,6 +107,7 @@ def measure(hub: Hub, rounds: int) -> Report:
                     print(f"  {server} …", flush=True)
                     found.append(_visit(browser, account, server))
                     print(f"  {found[-1]}", flush=True)
+                    _forget(account)
                     account.stop()
     finally:
         account.close()
@@ -160,6 +161,13 @@ def _visit(browser: Browser, account: Person, server: str) -> Sample:
         return Sample(lab_s, notebook_cell_s, pluto_page_s, pluto_cell_s)
     finally:
         context.close()
+
+
+def _forget(account: Person) -> None:
+    """What was open, so that the next page begins with the launcher, too."""
+    account.enter()
+    answer = account.jupyter("DELETE", "/lab/api/workspaces/default")
+    assert answer.status_code in (204, 404), answer.text
 
 
 def _sign_in(page: Page, account: Person) -> None:
