@@ -1,9 +1,13 @@
-"""In a real browser, through nginx with TLS: from the click to a JupyterLab that can be used, and to what its first cell
-printed; with bytes, requests, and how many of them reached the user's server.
+"""In a real browser, through nginx with TLS: from the click to a page that can be used, and to what its first cell printed;
+with bytes, requests, and how many of them reached the user's server.
 
 Beside each other, in turns: a waiting slot and a new container, files of pages from nginx and from the user's server, the
-machine's own network and a slow one, each with an empty browser cache: Chromium keeps nothing of a site whose certificate it
-was told to overlook. The floor is the same JupyterLab without a hub, without TLS, with a filled cache.
+machine's own network and a slow one, an empty browser cache and one that has had the same page, and the landings: JupyterLab's
+launcher, a notebook in JupyterLab, the same in Notebook 7, and Notebook 7's list of files.
+
+The floor is the same JupyterLab in the same browser with a filled cache, without hub, proxy and TLS. With the launcher, its
+first cell waits for a kernel that the click has started; with a notebook, the kernel was started before, has run a cell, and is
+attached to it by a session.
 """
 
 from __future__ import annotations
@@ -17,22 +21,27 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.bench import notebook_image
 from tests.bench.figures import Figure, Report, median
+from tests.bench.floor import EMPTY_NOTEBOOK, Floor, floor
 from tests.browser.chromium import chromium
 from tests.browser.people import START_MS, STEP_MS
 from tests.machine.client import Person
 from tests.machine.hub import Hub, until
 
-ROUNDS: Final = 5
-_CONFIG: Final = """\
-hub: {signup: open, ask_email: true, stop_idle_after: 0}
+ROUNDS: Final = 3
+_CONFIG: Final = f"""\
+hub: {{signup: open, ask_email: true, stop_idle_after: 0}}
 servers:
-  warm: {image: hubagent/julia, memory: 2G, cpus: 2, warm: {ready: 1, max: 1, pluto: false, kernels: {python3: 1}}}
-  cold: {image: hubagent/julia, memory: 2G, cpus: 2}
+  warm:
+    image: {notebook_image.NAME}
+    memory: 2G
+    cpus: 2
+    warm: {{ready: 1, max: 1, pluto: false, kernels: {{python3: 1}}}}
+  cold: {{image: {notebook_image.NAME}, memory: 2G, cpus: 2}}
 """
-_FLOOR: Final = "hubagent-bench-floor"
-_FLOOR_PORT: Final = 8899
 _SETS: Final = "/var/lib/hubagent/static"
+_NOTEBOOK: Final = "bench.ipynb"
 
 
 @dataclass(frozen=True)
@@ -48,10 +57,31 @@ _HOME_LINE: Final = Line("10 Mbit/s and 20 ms", 20.0, 10e6 / 8)
 
 
 @dataclass(frozen=True)
+class Landing:
+    """The page that a click leads to."""
+
+    name: str
+    path: str  # below the address of a user's server
+    usable: str  # CSS selector of what a person waits for
+
+    @property
+    def is_notebook(self) -> bool:
+        return self.path.endswith(_NOTEBOOK)
+
+
+_EDITOR: Final = ".jp-Notebook .cm-content"
+LAUNCHER: Final = Landing("launcher", "/lab", ".jp-LauncherCard")
+LAB_NOTEBOOK: Final = Landing("notebook in JupyterLab", f"/lab/tree/{_NOTEBOOK}", _EDITOR)
+NOTEBOOK_7: Final = Landing("notebook in Notebook 7", f"/notebooks/{_NOTEBOOK}", _EDITOR)
+TREE: Final = Landing("files in Notebook 7", "/tree", ".jp-DirListing-item")
+
+
+@dataclass(frozen=True)
 class Way:
     """How one page is opened."""
 
     server: str  # of _CONFIG; empty for the floor
+    landing: Landing = LAUNCHER
     by_nginx: bool = True  # files of pages
     is_cached: bool = False
     line: Line | None = None
@@ -61,31 +91,51 @@ class Way:
         files = "" if self.by_nginx else ", files from the user's server"
         cache = "filled" if self.is_cached else "empty"
         line = f", {self.line.name}" if self.line else ""
-        return f"{self.server or 'floor'}, {cache} cache{files}{line}"
+        return f"{self.server or 'floor'}, {self.landing.name}, {cache} cache{files}{line}"
 
 
 @dataclass(frozen=True)
 class Sample:
     """One page, from the click on."""
 
-    launcher_s: float
-    first_cell_s: float
+    usable_s: float
+    first_cell_s: float | None  # a list of files has none
     bytes: int  # as they came over the line
     requests: int
     of_server: int  # requests that reached the user's server
 
 
 FLOOR: Final = Way("", is_cached=True)
+FLOOR_NOTEBOOK: Final = Way("", LAB_NOTEBOOK, is_cached=True)
 WARM: Final = Way("warm")
+WARM_FILLED: Final = Way("warm", is_cached=True)
 WARM_SLOW: Final = Way("warm", line=_HOME_LINE)
 COLD: Final = Way("cold")
+OPEN: Final = Way("warm", LAB_NOTEBOOK)
+OPEN_FILLED: Final = Way("warm", LAB_NOTEBOOK, is_cached=True)
+LIGHT: Final = Way("warm", NOTEBOOK_7)
+LIGHT_FILLED: Final = Way("warm", NOTEBOOK_7, is_cached=True)
+FILES: Final = Way("warm", TREE)
 PLAIN: Final = Way("warm", by_nginx=False)
 PLAIN_SLOW: Final = Way("warm", by_nginx=False, line=_HOME_LINE)
-BY_NGINX: Final = (FLOOR, WARM, WARM_SLOW, COLD)
+BY_NGINX: Final = (
+    FLOOR,
+    FLOOR_NOTEBOOK,
+    WARM,
+    WARM_FILLED,
+    WARM_SLOW,
+    COLD,
+    OPEN,
+    OPEN_FILLED,
+    LIGHT,
+    LIGHT_FILLED,
+    FILES,
+)
 BY_SERVERS: Final = (PLAIN, PLAIN_SLOW)
 
 
 def measure(hub: Hub) -> Report:
+    notebook_image.build(hub.machine)
     shipped = hub.edit(_CONFIG)
     code, status = hub.apply()
     assert code == 0, status["problems"]
@@ -95,9 +145,9 @@ def measure(hub: Hub) -> Report:
     account.log_in()
     samples: dict[Way, list[Sample]] = {way: [] for way in (*BY_NGINX, *BY_SERVERS)}
     try:
-        with chromium() as browser, _floor(hub):
-            bench = _Bench(hub, browser, account)
-            bench.open(COLD)  # pages and programs are in memory from here on
+        with chromium(hub) as browser, floor(hub.machine, notebook_image.NAME, _NOTEBOOK) as beneath:
+            bench = _Bench(hub, browser, account, beneath)
+            bench.prepare()
             for _ in range(ROUNDS):
                 for way in BY_NGINX:
                     samples[way].append(bench.open(way))
@@ -113,98 +163,126 @@ def measure(hub: Hub) -> Report:
 
 
 def _figures(samples: dict[Way, list[Sample]]) -> Iterator[Figure]:
-    def of(way: Way, what: Callable[[Sample], float]) -> float:
-        return median([what(one) for one in samples[way]])
-
-    lab: Callable[[Sample], float] = lambda one: one.launcher_s  # noqa: E731
-    cell: Callable[[Sample], float] = lambda one: one.first_cell_s  # noqa: E731
     note = f"{ROUNDS} times in turns, medians"
-    for title, way, alternative, name in (
-        ("empty cache", WARM, COLD, "without a slot"),
-        ("empty cache", WARM, PLAIN, "files from the user's server"),
-        ("empty cache, 10 Mbit/s and 20 ms", WARM_SLOW, PLAIN_SLOW, "files from the user's server"),
-        ("empty cache", WARM, FLOOR, "the floor: filled cache, no hub, no TLS"),
+
+    def figure(
+        name: str, unit: str, what: Callable[[Sample], float], way: Way, other: tuple[Way, str]
+    ) -> Figure:
+        ours, theirs = (median([what(one) for one in samples[each]]) for each in (way, other[0]))
+        return Figure(name, unit, ours, theirs, other[1], None, note)
+
+    def usable(one: Sample) -> float:
+        return one.usable_s
+
+    def cell(one: Sample) -> float:
+        assert one.first_cell_s is not None
+        return one.first_cell_s
+
+    beneath = FLOOR, "the floor: filled cache, no hub, no TLS"
+    beneath_notebook = FLOOR_NOTEBOOK, "the floor: filled cache, no hub, no TLS, kernel waits"
+    by_server = PLAIN, "files from the user's server"
+    for title, way, other in (
+        ("empty cache", WARM, (COLD, "without a slot")),
+        ("empty cache", WARM, by_server),
+        ("empty cache, 10 Mbit/s and 20 ms", WARM_SLOW, (PLAIN_SLOW, by_server[1])),
+        ("empty cache", WARM, beneath),
+        ("filled cache", WARM_FILLED, beneath),
     ):
-        for what, measured in (("launcher", lab), ("first Python cell", cell)):
-            yield Figure(
-                f"click to {what} in Chromium, {title}",
-                "s",
-                of(way, measured),
-                of(alternative, measured),
-                name,
-                None,
-                note,
-            )
-    for what, unit, counted in (
+        for words, what in (("launcher", usable), ("first Python cell", cell)):
+            yield figure(f"click to {words} in Chromium, {title}", "s", what, way, other)
+    for title, way, other in (
+        ("empty cache", OPEN, beneath_notebook),
+        ("filled cache", OPEN_FILLED, beneath_notebook),
+        ("Notebook 7, empty cache", LIGHT, (OPEN, "in JupyterLab")),
+        ("Notebook 7, filled cache", LIGHT_FILLED, (OPEN_FILLED, "in JupyterLab")),
+    ):
+        yield figure(f"click to the first cell of a notebook, {title}", "s", cell, way, other)
+    yield figure("click to the files in Notebook 7, empty cache", "s", usable, FILES, (WARM, "launcher"))
+    for words, unit, counted in (
         ("bytes", "MB", lambda one: one.bytes / 1e6),
         ("requests that reach the user's server", "", lambda one: float(one.of_server)),
     ):
-        yield Figure(
-            f"a first page: {what}",
-            unit,
-            of(WARM, counted),
-            of(PLAIN, counted),
-            "files from the user's server",
-            None,
-            note,
-        )
+        yield figure(f"a first page: {words}", unit, counted, WARM, by_server)
+        yield figure(f"a notebook in Notebook 7: {words}", unit, counted, LIGHT, (OPEN, "in JupyterLab"))
 
 
 class _Bench:
     """One browser, before one machine."""
 
-    def __init__(self, hub: Hub, browser: Browser, account: Person) -> None:
+    def __init__(self, hub: Hub, browser: Browser, account: Person, beneath: Floor) -> None:
         self._hub = hub
         self._browser = browser
         self._account = account
-        self._floors = 0
+        self._floor = beneath
+        self._filled: dict[Landing | None, BrowserContext] = {}  # by what was opened, None for the floor's
+
+    def prepare(self) -> None:
+        """Put the notebook into the home, and open each page once: programs are in memory, and caches that are to be
+        filled are filled from here on."""
+        self._account.start("warm")
+        self._account.jupyter("PUT", f"/api/contents/{_NOTEBOOK}", EMPTY_NOTEBOOK)
+        self._account.stop()
+        for way in BY_NGINX:
+            if way.is_cached or way is COLD:
+                self.open(way)
 
     def open(self, way: Way) -> Sample:
         print(f"  {way.name}", flush=True)
         until(lambda: _pool_is_full(self._hub), 300.0, "a full pool")
-        context = self._browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
-        context.set_default_timeout(STEP_MS)
+        context = self._context(way)
         try:
-            if way.server:
-                self._sign_in(context)
-            if way.is_cached:
-                self._visit(context, way)
-                self._end(way)
-                until(lambda: _pool_is_full(self._hub), 300.0, "a full pool")
             return self._visit(context, way)
         finally:
-            context.close()
-            self._end(way)
+            if not way.is_cached:
+                context.close()
+            if way.server and self._account.servers():
+                self._account.stop()
+
+    def _context(self, way: Way) -> BrowserContext:
+        key = way.landing if way.server else None
+        if way.is_cached and key in self._filled:
+            return self._filled[key]
+        context = self._browser.new_context(viewport={"width": 1280, "height": 800})
+        context.set_default_timeout(STEP_MS)
+        if way.server:
+            self._sign_in(context)
+        if way.is_cached:
+            self._filled[key] = context
+        return context
 
     def _sign_in(self, context: BrowserContext) -> None:
-        page = context.new_page()
-        page.goto(f"{self._account.base}/hub/login")
-        page.locator("input[name=username]").fill(self._account.name)
-        page.locator("input[name=password]").first.fill(self._account.password)
-        page.locator("#login_submit, button[type=submit], input[type=submit]").first.click()
-        page.wait_for_url(lambda url: "/hub/login" not in url)  # where people choose a server
-        page.close()
+        """As who has signed in without any of the hub's pages: they would fill the cache."""
+        for cookie in self._account.session.cookies:
+            if not cookie.path.startswith("/user/"):
+                context.add_cookies(
+                    [
+                        {
+                            "name": cookie.name,
+                            "value": cookie.value or "",
+                            "domain": self._hub.machine.address,
+                            "path": cookie.path,
+                            "secure": True,
+                        }
+                    ]
+                )
 
     def _visit(self, context: BrowserContext, way: Way) -> Sample:
         page = context.new_page()
         counter = _Counter(context, page, way.line)
+        address = self._address(way)
         begun_s = time.perf_counter()
-        page.goto(self._address(way))
-        expect(page.locator(".jp-LauncherCard").first).to_be_visible(timeout=START_MS)
-        launcher_s = time.perf_counter() - begun_s
-        page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
-        expect(page.locator(".jp-Notebook .cm-content").first).to_be_visible(timeout=START_MS)
-        expect(page.get_by_role("button", name="| Idle")).to_be_visible(timeout=START_MS)
-        page.locator(".jp-Notebook .cm-content").last.click()
-        page.keyboard.insert_text("print(6 * 7)")
-        page.keyboard.press("Shift+Enter")
-        expect(page.locator(".jp-OutputArea-output").filter(has_text="42").first).to_be_visible(
-            timeout=START_MS
-        )
-        first_cell_s = time.perf_counter() - begun_s
+        page.goto(address)
+        expect(page.locator(way.landing.usable).first).to_be_visible(timeout=START_MS)
+        usable_s = time.perf_counter() - begun_s
+        first_cell_s = None
+        if way.landing != TREE:
+            if way.landing == LAUNCHER:
+                page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
+            _run_a_cell(page)
+            first_cell_s = time.perf_counter() - begun_s
         page.close()
         self._forget(way)
-        return Sample(launcher_s, first_cell_s, counter.bytes, counter.requests, counter.of_server)
+        return Sample(usable_s, first_cell_s, counter.bytes, counter.requests, counter.of_server)
 
     def _forget(self, way: Way) -> None:
         """What was open, so that the next page begins with the launcher, too."""
@@ -215,14 +293,21 @@ class _Bench:
 
     def _address(self, way: Way) -> str:
         if not way.server:
-            self._floors += 1
-            workspace = f"lab/workspaces/floor-{self._floors}"
-            return f"http://{self._hub.machine.address}:{_FLOOR_PORT}/{workspace}"
-        return f"{self._account.base}/hub/spawn?opt-server={way.server}"
+            return self._floor.address(way.landing.path)
+        landing = f"{self._account.home}{way.landing.path}"
+        return f"{self._account.base}/hub/spawn?opt-server={way.server}&next={landing}"
 
-    def _end(self, way: Way) -> None:
-        if way.server and self._account.servers():
-            self._account.stop()
+
+def _run_a_cell(page: Page) -> None:
+    expect(page.locator(_EDITOR).first).to_be_visible(timeout=START_MS)
+    # JupyterLab drops what is run before its kernel has answered.
+    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(
+        timeout=START_MS
+    )
+    page.locator(_EDITOR).last.click()
+    page.keyboard.insert_text("print(6 * 7)")
+    page.keyboard.press("Shift+Enter")
+    expect(page.locator(".jp-OutputArea-output").filter(has_text="42").first).to_be_visible(timeout=START_MS)
 
 
 class _Counter:
@@ -255,35 +340,6 @@ class _Counter:
 
     def _finished(self, event: dict[str, object]) -> None:
         self.bytes += int(str(event["encodedDataLength"]).partition(".")[0])
-
-
-@contextmanager
-def _floor(hub: Hub) -> Iterator[None]:
-    """JupyterLab of the same image, on the machine's own network, for whoever comes."""
-    command = "jupyter lab --no-browser --ip=0.0.0.0 --ServerApp.token= --ServerApp.password="
-    machine = hub.machine
-    machine.run(
-        [
-            "docker",
-            "run",
-            "--rm",
-            "-d",
-            "--name",
-            _FLOOR,
-            "--network",
-            "host",
-            "hubagent/julia",
-            "sh",
-            "-c",
-            f"{command} --port={_FLOOR_PORT}",
-        ]
-    )
-    probe = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{_FLOOR_PORT}/lab"]
-    try:
-        until(lambda: machine.run(probe, check=False).rc == 0, 120.0, "a JupyterLab without a hub")
-        yield
-    finally:
-        machine.run(["docker", "rm", "-f", _FLOOR])
 
 
 @contextmanager

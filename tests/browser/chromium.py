@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.machine.client import CERTIFICATE
+from tests.machine.hub import Hub
 from tests.machine.rig.client import client_network
 
 FLAGS = (
@@ -29,7 +35,9 @@ def installed() -> Path:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(hub: Hub) -> Iterator[Browser]:
+    """It trusts this hub's certificate: what came over a connection that it was told to overlook is in no cache of its."""
+    trusted = f"--ignore-certificate-errors-spki-list={_key_digest(hub.machine.read(CERTIFICATE))}"
     program = installed()
     with (
         tempfile.TemporaryDirectory(prefix="chromium-") as folder,
@@ -40,7 +48,15 @@ def chromium() -> Iterator[Browser]:
         wrapper.write_text(f'#!/bin/sh\nexec nsenter --net={network.path} {program} "$@"\n')
         wrapper.chmod(0o755)
         browser = playwright.chromium.launch(
-            executable_path=wrapper, args=list(FLAGS), chromium_sandbox=False
+            executable_path=wrapper, args=[*FLAGS, trusted], chromium_sandbox=False
         )
         yield browser
         browser.close()
+
+
+def _key_digest(certificate: str) -> str:
+    """SHA-256 of the public key (SubjectPublicKeyInfo, RFC 7469, 2.4), in base64, of a certificate in PEM."""
+    key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
+    return base64.b64encode(
+        hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    ).decode()

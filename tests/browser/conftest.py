@@ -15,8 +15,8 @@ from tests.machine.hub import Hub
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
+def browser(hub: Hub) -> Iterator[Browser]:  # noqa: F811 (the fixture)
+    with chromium(hub) as one:
         yield one
 
 

@@ -18,7 +18,7 @@ class Person:
     """One person with a browser of their own, on one hub."""
 
     def __init__(self, browser: Browser, url: str, screenshots: Path) -> None:
-        self._context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+        self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(STEP_MS)
         self._url = url
         self._screenshots = screenshots
