@@ -94,9 +94,19 @@ class Servers:
     servers: Mapping[str, Server]
 
 
+@dataclass(frozen=True, slots=True)
+class FirstPages:
+    """first-pages.json: what the first page of a server needs of nginx, read anew for every page of the hub. Beside the
+    generations, since it follows images. An entry that is absent, or all of it, means that nothing is known."""
+
+    servers: Mapping[str, tuple[str, ...]]  # by entry of `servers`: absolute paths in the site, with queries
+
+
 HUB: Final = Codec(HubSettings, strict=True, mark=("version", 1))
 SECRETS: Final = Codec(HubSecrets, strict=True)
 SERVERS: Final = Codec(Servers, strict=True, mark=("version", 1))
+
+FIRST_PAGES: Final = Codec(FirstPages, strict=False, mark=("version", 1))
 
 SERVERS_IN_FORCE: Final = Codec(Servers, strict=False, mark=("version", 1))
 """For agent and helper: a generation that is in force stays so, whichever version has written it."""

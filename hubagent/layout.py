@@ -157,6 +157,11 @@ class Layout:
         return self.state / "static.json"
 
     @property
+    def first_pages(self) -> Path:
+        """What the hub's pages let browsers fetch ahead (hub_documents.FirstPages)."""
+        return self.state / "first-pages.json"
+
+    @property
     def home_owners(self) -> Path:
         """One file for each home: whose it is."""
         return self.state / "homes"

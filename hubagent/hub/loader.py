@@ -12,6 +12,7 @@ from hubagent import request_log
 from hubagent.hub import agent_handlers, log_lines, moving, quiet
 from hubagent.hub.configuration import AGENT, build_config
 from hubagent.hub.database import forget_probe, forget_tokens, prepare_sqlite
+from hubagent.hub.first_page import FirstPage
 from hubagent.hub.reading import SettingsError, read_bytes
 from hubagent.hub.schema import bring_up_to_date
 from hubagent.hub.settings import Places, load_secrets, parse_hub
@@ -33,6 +34,7 @@ def load(config: Config) -> None:
         secrets = load_secrets(places.secrets_json)
         built, left_out = build_config(settings, secrets, places.state, tolerant=True)
         config.merge(built)
+        config.JupyterHub.template_vars["first_page"] = FirstPage(places.first_pages, settings.servers_file)
         notices = [f"{reason}; it is left out" for reason in left_out]
         notices.append(moving.bring_over(settings, secrets, places.state))
         bring_up_to_date(config.JupyterHub.db_url)

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from hubagent.codec import CodecError
 from hubagent.hub.reading import SettingsError, at_least, parse, read_bytes
 from hubagent.hub_documents import HUB, SECRETS, HubSecrets, HubSettings
+from hubagent.layout import Layout
 
 DEFAULT_HUB_JSON: Final = Path("/var/lib/hubagent/current/hub/hub.json")
 DEFAULT_STATE: Final = Path("/var/lib/jupyterhub")
@@ -25,6 +26,7 @@ class Places:
     secrets_json: Path
     state: Path  # StateDirectory=: database, cookie secret
     runtime: Path | None  # RuntimeDirectory=: the `loaded` marker
+    first_pages: Path  # what the agent knows of images, and need not be there
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Places:
@@ -41,6 +43,7 @@ class Places:
             secrets_json=Path(credentials) / "secrets.json",
             state=Path(environment.get("STATE_DIRECTORY", DEFAULT_STATE)),
             runtime=Path(runtime) if runtime else None,
+            first_pages=Path(environment.get("HUBAGENT_FIRST_PAGES", Layout().first_pages)),
         )
 
 

@@ -17,10 +17,11 @@ from hubagent import wire
 from hubagent.codec import Codec, CodecError
 from hubagent.config.model import Server
 from hubagent.errors import ContainerError, HubagentError, ImageError, StorageError, VerifyError
+from hubagent.hub_documents import FIRST_PAGES, FirstPages
 from hubagent.images.failures import Failures
 from hubagent.images.static_folder import SET_FILE, is_whole
 from hubagent.images.static_ports import StaticPorts
-from hubagent.images.static_search import Found, Search, prefixes
+from hubagent.images.static_search import Found, Search, Taken, prefixes
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_STATIC, Layout
 from hubagent.limits import STATIC_FILES_NEED_BYTES
@@ -67,6 +68,7 @@ class StaticFiles:
         self._files = ports.files
         self._clock = ports.clock
         self._index_file = layout.static_index
+        self._first_pages_file = layout.first_pages
         self._on_change = on_change
         self._index: dict[str, Found] = {}
         self._is_loaded = False
@@ -74,6 +76,7 @@ class StaticFiles:
         self._failures = Failures()
         self.told: dict[str, Mapping[str, str]] = {}
         self._why_not: Mapping[str, str] = {}  # by server
+        self._offered: FirstPages | None = None  # None: what an agent before this one has written
         self._worker = Worker(lambda asked: self.check(asked=asked), name="static files")
 
     def start(self) -> None:
@@ -100,6 +103,7 @@ class StaticFiles:
             self._failures.forgive()
             self._again = {image for image, found in self._index.items() if found.refused}
         told: dict[str, Mapping[str, str]] = {}
+        first_pages: dict[str, tuple[str, ...]] = {}
         why_not: dict[str, str] = {}
         images: set[str] = set()
         for server in self._servers():
@@ -115,9 +119,12 @@ class StaticFiles:
             except HubagentError as error:
                 why_not[server.name] = str(error)
             else:
-                told[server.name] = {wire.STATIC_FILES: _tell(found)}
+                taken = _fitting(found)
+                told[server.name] = {wire.STATIC_FILES: _tell(taken)}
+                first_pages[server.name] = tuple(address for one in taken for address in one.first_page)
                 why_not[server.name] = "; ".join(found.refused)
         self._tell(told)
+        self._offer(FirstPages(first_pages))
         self._say(why_not)
         if (
             images <= self._index.keys()
@@ -184,6 +191,18 @@ class StaticFiles:
         self.told.update(told)
         for server in self.told.keys() - told.keys():
             del self.told[server]
+
+    def _offer(self, first_pages: FirstPages) -> None:
+        """To the hub, for its pages; without it they only offer nothing new."""
+        if first_pages == self._offered:
+            return
+        content = FIRST_PAGES.dumps(first_pages) + b"\n"
+        try:
+            self._files.write(self._first_pages_file, content, mode=0o644)
+        except StorageError as error:
+            log.warning("what browsers may fetch ahead is not told: %s", error)
+        else:
+            self._offered = first_pages
 
     def _say(self, why_not: Mapping[str, str]) -> None:
         if why_not == self._why_not:
@@ -254,9 +273,13 @@ def _spec(image: str) -> ContainerSpec:
     )
 
 
-def _tell(found: Found) -> str:
-    """As many as fit; JupyterLab's own come first."""
-    folders = tuple(wire.StaticFolder(one.folder, one.listing, one.url) for one in found.taken)
-    while len(text := wire.tell_static_files(folders)) > _MOST_TOLD:
-        folders = folders[:-1]
-    return text
+def _fitting(found: Found) -> tuple[Taken, ...]:
+    """As many as servers can be told of; JupyterLab's own come first."""
+    taken = found.taken
+    while len(_tell(taken)) > _MOST_TOLD:
+        taken = taken[:-1]
+    return taken
+
+
+def _tell(taken: tuple[Taken, ...]) -> str:
+    return wire.tell_static_files(tuple(wire.StaticFolder(one.folder, one.listing, one.url) for one in taken))

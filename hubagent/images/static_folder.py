@@ -16,6 +16,7 @@ from typing import Final
 
 from hubagent import wire
 from hubagent.errors import ImageError
+from hubagent.images.first_page import FirstPage
 from hubagent.images.static_ports import Entry, SetWriter
 
 PLAIN: Final = "plain"
@@ -73,6 +74,7 @@ class Folder:
         self._sizes: dict[str, int] = {}
         self._digests: dict[str, str] = {}
         self._bytes = 0
+        self._first_page = FirstPage()
 
     def add(self, path: str, entry: Entry) -> None:
         """`path` is from this folder. Raises RefusedError, and StorageError when the disk is full."""
@@ -86,8 +88,12 @@ class Folder:
         if len(self._sizes) > MOST_FILES:
             raise RefusedError(f"it has more than {MOST_FILES} files")
         ending = path.rpartition(".")[2]
-        if ending not in COMPRESSED | STORED or not is_plain(path):
-            return
+        if ending in COMPRESSED | STORED and is_plain(path):
+            self._take(path, entry)
+        elif self._first_page.reads(path, entry.size_bytes):
+            self._first_page.see(path, entry.read())
+
+    def _take(self, path: str, entry: Entry) -> None:
         self._bytes += entry.size_bytes
         if entry.size_bytes > MOST_FILE_BYTES or self._bytes > MOST_BYTES:
             raise RefusedError(
@@ -97,6 +103,12 @@ class Folder:
         content = entry.read()
         self._digests[path] = hashlib.sha256(content).hexdigest()
         self._write(f"{self._path}/{path}", content)
+        if self._first_page.reads(path, entry.size_bytes):
+            self._first_page.see(path, content)
+
+    def first_page(self) -> tuple[str, ...]:
+        """What of it the first page needs, as addresses relative to the set's; to be asked once all is added."""
+        return tuple(f"{self._path}/{address}" for address in self._first_page.addresses(self._digests))
 
     def publish(self) -> tuple[str, str]:
         """The name of the set, which nginx serves from now on, and the folder's listing. Raises StorageError, and

@@ -32,6 +32,7 @@ class Taken:
     path: str  # below the address of a user's server, such as static/lab
     set: str
     listing: str  # wire.listing_of
+    first_page: tuple[str, ...]  # addresses in the site of what a first page needs, in that order
 
     @property
     def url(self) -> str:
@@ -126,7 +127,8 @@ class Search:
             self._refuse(error)
             return
         writer.discard()
-        self._taken.append(Taken(folder, path, name, listing))
+        first_page = tuple(f"{wire.STATIC_PATH}/{name}/{address}" for address in files.first_page())
+        self._taken.append(Taken(folder, path, name, listing, first_page))
         self._closed.add(folder)
         self._open = None
 

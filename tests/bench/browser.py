@@ -2,8 +2,9 @@
 with bytes, requests, and how many of them reached the user's server.
 
 Beside each other, in turns: a waiting slot and a new container, files of pages from nginx and from the user's server, the
-machine's own network and a slow one, an empty browser cache and one that has had the same page, and the landings: JupyterLab's
-launcher, a notebook in JupyterLab, the same in Notebook 7, and Notebook 7's list of files.
+machine's own network and a slow one, an empty browser cache, one that has had the same page, and one in which the sign-in
+page has put what it fetches ahead, and the landings: JupyterLab's launcher, a notebook in JupyterLab, the same in Notebook 7,
+and Notebook 7's list of files.
 
 The floor is the same JupyterLab in the same browser with a filled cache, without hub, proxy and TLS. With the launcher, its
 first cell waits for a kernel that the click has started; with a notebook, the kernel was started before, has run a cell, and is
@@ -25,7 +26,7 @@ from tests.bench import notebook_image
 from tests.bench.figures import Figure, Report, median
 from tests.bench.floor import EMPTY_NOTEBOOK, Floor, floor
 from tests.browser.chromium import chromium
-from tests.browser.people import START_MS, STEP_MS
+from tests.browser.people import START_MS, STEP_MS, fetched_ahead
 from tests.machine.client import Person
 from tests.machine.hub import Hub, until
 
@@ -84,14 +85,15 @@ class Way:
     landing: Landing = LAUNCHER
     by_nginx: bool = True  # files of pages
     is_cached: bool = False
+    is_ahead: bool = False  # signed in on the hub's page, once it had fetched what it offers
     line: Line | None = None
 
     @property
     def name(self) -> str:
         files = "" if self.by_nginx else ", files from the user's server"
-        cache = "filled" if self.is_cached else "empty"
+        cache = "filled cache" if self.is_cached else "fetched ahead" if self.is_ahead else "empty cache"
         line = f", {self.line.name}" if self.line else ""
-        return f"{self.server or 'floor'}, {self.landing.name}, {cache} cache{files}{line}"
+        return f"{self.server or 'floor'}, {self.landing.name}, {cache}{files}{line}"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Sample:
     bytes: int  # as they came over the line
     requests: int
     of_server: int  # requests that reached the user's server
+    bytes_ahead: int  # by the sign-in page, before the click
 
 
 FLOOR: Final = Way("", is_cached=True)
@@ -110,6 +113,8 @@ FLOOR_NOTEBOOK: Final = Way("", LAB_NOTEBOOK, is_cached=True)
 WARM: Final = Way("warm")
 WARM_FILLED: Final = Way("warm", is_cached=True)
 WARM_SLOW: Final = Way("warm", line=_HOME_LINE)
+AHEAD: Final = Way("warm", is_ahead=True)
+AHEAD_SLOW: Final = Way("warm", is_ahead=True, line=_HOME_LINE)
 COLD: Final = Way("cold")
 OPEN: Final = Way("warm", LAB_NOTEBOOK)
 OPEN_FILLED: Final = Way("warm", LAB_NOTEBOOK, is_cached=True)
@@ -124,6 +129,8 @@ BY_NGINX: Final = (
     WARM,
     WARM_FILLED,
     WARM_SLOW,
+    AHEAD,
+    AHEAD_SLOW,
     COLD,
     OPEN,
     OPEN_FILLED,
@@ -151,7 +158,7 @@ def measure(hub: Hub) -> Report:
             for _ in range(ROUNDS):
                 for way in BY_NGINX:
                     samples[way].append(bench.open(way))
-                with _files_from_servers(hub):
+                with files_from_servers(hub):
                     for way in BY_SERVERS:
                         samples[way].append(bench.open(way))
     finally:
@@ -185,7 +192,10 @@ def _figures(samples: dict[Way, list[Sample]]) -> Iterator[Figure]:
         ("empty cache", WARM, (COLD, "without a slot")),
         ("empty cache", WARM, by_server),
         ("empty cache, 10 Mbit/s and 20 ms", WARM_SLOW, (PLAIN_SLOW, by_server[1])),
+        ("fetched ahead", AHEAD, (WARM, "empty cache")),
+        ("fetched ahead, 10 Mbit/s and 20 ms", AHEAD_SLOW, (WARM_SLOW, "empty cache")),
         ("empty cache", WARM, beneath),
+        ("fetched ahead", AHEAD, beneath),
         ("filled cache", WARM_FILLED, beneath),
     ):
         for words, what in (("launcher", usable), ("first Python cell", cell)):
@@ -203,6 +213,7 @@ def _figures(samples: dict[Way, list[Sample]]) -> Iterator[Figure]:
         ("requests that reach the user's server", "", lambda one: float(one.of_server)),
     ):
         yield figure(f"a first page: {words}", unit, counted, WARM, by_server)
+        yield figure(f"a first page, fetched ahead: {words}", unit, counted, AHEAD, (WARM, "empty cache"))
         yield figure(f"a notebook in Notebook 7: {words}", unit, counted, LIGHT, (OPEN, "in JupyterLab"))
 
 
@@ -228,7 +239,7 @@ class _Bench:
 
     def open(self, way: Way) -> Sample:
         print(f"  {way.name}", flush=True)
-        until(lambda: _pool_is_full(self._hub), 300.0, "a full pool")
+        until(lambda: pool_is_full(self._hub), 300.0, "a full pool")
         context = self._context(way)
         try:
             return self._visit(context, way)
@@ -244,29 +255,27 @@ class _Bench:
             return self._filled[key]
         context = self._browser.new_context(viewport={"width": 1280, "height": 800})
         context.set_default_timeout(STEP_MS)
-        if way.server:
-            self._sign_in(context)
+        if way.server and not way.is_ahead:
+            signed_in(context, self._account)
         if way.is_cached:
             self._filled[key] = context
         return context
 
-    def _sign_in(self, context: BrowserContext) -> None:
-        """As who has signed in without any of the hub's pages: they would fill the cache."""
-        for cookie in self._account.session.cookies:
-            if not cookie.path.startswith("/user/"):
-                context.add_cookies(
-                    [
-                        {
-                            "name": cookie.name,
-                            "value": cookie.value or "",
-                            "domain": self._hub.machine.address,
-                            "path": cookie.path,
-                            "secure": True,
-                        }
-                    ]
-                )
+    def _sign_in_on_the_page(self, context: BrowserContext) -> int:
+        """As somebody who takes their time; how many bytes the page has fetched meanwhile."""
+        page = context.new_page()
+        counter = _Counter(context, page, None)
+        page.goto(f"{self._account.base}/hub/login?next=/hub/home")
+        fetched_ahead(page)
+        page.locator("input[name=username]").fill(self._account.name)
+        page.locator("input[name=password]").first.fill(self._account.password)
+        page.locator("#login_submit").click()
+        page.wait_for_url("**/hub/home")
+        page.close()
+        return counter.bytes
 
     def _visit(self, context: BrowserContext, way: Way) -> Sample:
+        bytes_ahead = self._sign_in_on_the_page(context) if way.is_ahead else 0
         page = context.new_page()
         counter = _Counter(context, page, way.line)
         address = self._address(way)
@@ -278,11 +287,11 @@ class _Bench:
         if way.landing != TREE:
             if way.landing == LAUNCHER:
                 page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
-            _run_a_cell(page)
+            _run_a_cell(page, way.landing)
             first_cell_s = time.perf_counter() - begun_s
         page.close()
         self._forget(way)
-        return Sample(usable_s, first_cell_s, counter.bytes, counter.requests, counter.of_server)
+        return Sample(usable_s, first_cell_s, counter.bytes, counter.requests, counter.of_server, bytes_ahead)
 
     def _forget(self, way: Way) -> None:
         """What was open, so that the next page begins with the launcher, too."""
@@ -298,12 +307,30 @@ class _Bench:
         return f"{self._account.base}/hub/spawn?opt-server={way.server}&next={landing}"
 
 
-def _run_a_cell(page: Page) -> None:
+def signed_in(context: BrowserContext, person: Person) -> None:
+    """Without any of the hub's pages: they would fill the cache."""
+    for cookie in person.session.cookies:
+        if not cookie.path.startswith("/user/"):
+            context.add_cookies(
+                [
+                    {
+                        "name": cookie.name,
+                        "value": cookie.value or "",
+                        "domain": urlsplit(person.base).hostname or "",
+                        "path": cookie.path,
+                        "secure": True,
+                    }
+                ]
+            )
+
+
+def _run_a_cell(page: Page, landing: Landing) -> None:
     expect(page.locator(_EDITOR).first).to_be_visible(timeout=START_MS)
-    # JupyterLab drops what is run before its kernel has answered.
-    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(
-        timeout=START_MS
-    )
+    # JupyterLab drops what is run before its kernel has answered, which its status bar waits for; Notebook 7 has none.
+    is_idle = page.get_by_role("button", name="| Idle")
+    if landing == NOTEBOOK_7:
+        is_idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")
+    expect(is_idle).to_be_visible(timeout=START_MS)
     page.locator(_EDITOR).last.click()
     page.keyboard.insert_text("print(6 * 7)")
     page.keyboard.press("Shift+Enter")
@@ -343,7 +370,7 @@ class _Counter:
 
 
 @contextmanager
-def _files_from_servers(hub: Hub) -> Iterator[None]:
+def files_from_servers(hub: Hub) -> Iterator[None]:
     """nginx may not read what it serves, so pages name their own server, as they did before."""
 
     def slow() -> set[bool]:
@@ -360,5 +387,5 @@ def _files_from_servers(hub: Hub) -> Iterator[None]:
         until(lambda: slow() == {False}, 120.0, "pages to be told that nginx has their files")
 
 
-def _pool_is_full(hub: Hub) -> bool:
+def pool_is_full(hub: Hub) -> bool:
     return all(pool["ready"] >= pool["desired"] for pool in hub.status()["pools"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Error, Page, Response, WebSocket, expect
+from playwright.sync_api import Browser, Error, Page, WebSocket, expect
 
 from tests.waiting import wait_until
 
@@ -26,9 +27,12 @@ class Person:
         self.closed_kernel_sockets: list[str] = []
         self.open_kernel_sockets = 0
         self.page.on("websocket", self._watch)
-        self.static_of_nginx = 0  # files that pages load
-        self.static_of_servers = 0
-        self.page.on("response", self._count)
+        self.static_of_nginx: set[str] = set()  # addresses of files that pages have loaded
+        self.static_fetched_ahead: set[str] = set()  # those of nginx's that were fetched ahead
+        self.static_of_servers: set[str] = set()
+        network = self._context.new_cdp_session(self.page)
+        network.send("Network.enable")
+        network.on("Network.responseReceived", self._loaded)
 
     def close(self) -> None:
         self._context.close()
@@ -84,8 +88,8 @@ class Person:
         self.page.get_by_role("button", name=f"Approve {name}").click()
         expect(self.page.get_by_role("button", name=f"Approve {name}")).to_have_count(0)
 
-    def start_server(self) -> None:
-        self.visit("/hub/spawn")
+    def enters_lab(self) -> None:
+        """Wait for what follows signing in where there is one server to choose from."""
         self.page.wait_for_url("**/user/**/lab**", timeout=START_MS)
         expect(self.page.locator("#jp-main-dock-panel")).to_be_visible(timeout=START_MS)
 
@@ -111,14 +115,36 @@ class Person:
             timeout=timeout_ms
         )
 
-    def _count(self, response: Response) -> None:
-        path = urlsplit(response.url).path
-        if path.startswith("/hubagent-static/"):
-            self.static_of_nginx += response.status == 200
-        elif re.match("/user/[^/]+/(static|lab/extensions)/", path):
-            self.static_of_servers += 1
+    def _loaded(self, event: dict[str, Any]) -> None:
+        """What a page asks for; what the browser fetches ahead has no kind yet (CDP, Network.ResourceType)."""
+        if event["type"] == "Other":
+            return
+        response = event["response"]
+        place = urlsplit(response["url"])
+        if place.path.startswith("/hubagent-static/"):
+            if response["status"] == 200:
+                address = f"{place.path}?{place.query}" if place.query else place.path
+                if response.get("fromPrefetchCache"):
+                    self.static_fetched_ahead.add(address)
+                self.static_of_nginx.add(address)
+        elif re.match("/user/[^/]+/(static|lab/extensions)/", place.path):
+            self.static_of_servers.add(place.path)
 
     def _watch(self, socket: WebSocket) -> None:
         if "/api/kernels/" in socket.url:
             self.open_kernel_sockets += 1
             socket.on("close", lambda one: self.closed_kernel_sockets.append(one.url))
+
+
+def fetched_ahead(page: Page) -> set[str]:
+    """Wait until this page of the hub has fetched all that it offers; the addresses of that."""
+    addresses = page.evaluate("JSON.parse(document.getElementById('first-page').textContent)")
+    page.wait_for_function(
+        """addresses => {
+            const fetched = performance.getEntriesByType("resource").map(one => new URL(one.name));
+            const there = new Set(fetched.map(one => one.pathname + one.search));
+            return addresses.every(one => there.has(one));
+        }""",
+        arg=addresses,
+    )
+    return set(addresses)

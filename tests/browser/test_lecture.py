@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.browser.people import Person
+from tests.browser.people import Person, fetched_ahead
 from tests.machine.hub import Hub, until
 
 ADMIN_PASSWORD = "a longer password 1"
@@ -41,10 +41,16 @@ def test_a_first_lecture(hub: Hub, person: Callable[[], Person]) -> None:
     assert "/hub/login" in student.page.url  # not approved yet
 
     teacher.approve("ada@example.org")
+    student.visit("/hub/login")
+    ahead = fetched_ahead(student.page)
     student.log_in("ada@example.org", STUDENT_PASSWORD)
-    student.start_server()
+    student.enters_lab()
     student.picture("lab")
-    assert student.static_of_nginx > 10 * max(student.static_of_servers, 1)
+    loaded = student.static_of_nginx
+    assert len(loaded) > 10 * max(len(student.static_of_servers), 1)
+    used = student.static_fetched_ahead
+    assert len(ahead & used) > 0.9 * len(ahead), ahead - used
+    assert len(loaded - used) < 0.2 * len(loaded), loaded - used
     student.open_notebook()
     student.run_cell("print(6 * 7)")
     student.sees("42")

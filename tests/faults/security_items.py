@@ -531,6 +531,24 @@ OF_NGINX: Final = Chapter(
             "what comes without that header, is sent as it is.",
             tests_of("tests/nginx/test_compression.py", "only_what_a_page_of_this_site_asks_for"),
         ),
+        Case(
+            "27",
+            "An image has the hub's pages load something of its choice, or anybody at the sign-in page learn what else is in it",
+            "Pages name files that nginx serves, by address, as data in the page: what is no such address is left out by the hub, "
+            "whoever wrote it. They are fetched into the browser's cache, and never run by a page of the hub. Who is not signed in "
+            "learns of JupyterLab's own files alone.",
+            tests_of(
+                "tests/unit/images/test_first_page.py",
+                "what_is_not_recognised_is_left_out",
+                "it_reads_no_more_than_it_needs",
+            )
+            + tests_of(
+                "tests/hub/test_first_page.py",
+                "nothing_but_static_files_is_offered",
+                "who_is_not_signed_in_learns_of_no_extension",
+                "pages_are_whole_without_it",
+            ),
+        ),
     ),
 )
 CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT, OF_NGINX)

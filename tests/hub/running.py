@@ -150,6 +150,7 @@ class RunningHub:
             "CREDENTIALS_DIRECTORY": str(self.folder / "etc"),
             "STATE_DIRECTORY": str(self.folder / "state"),
             "RUNTIME_DIRECTORY": str(self.folder / "run"),
+            "HUBAGENT_FIRST_PAGES": str(self.folder / "etc" / "first-pages.json"),
             **self.environment,
         }
         with (self.folder / "hub.log").open("ab") as log:

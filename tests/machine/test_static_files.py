@@ -25,6 +25,17 @@ def _page(person: Person) -> tuple[dict[str, Any], list[str]]:
     return told, re.findall(r'<script [^>]*src="([^"?]+)', text)
 
 
+def _ahead(person: Person, path: str) -> list[str]:
+    """Addresses that this page of the hub offers to be fetched ahead."""
+    offered = re.search(
+        r'<script type="application/json" id="first-page">(.*?)</script>', person.open(path).text, re.S
+    )
+    assert offered is not None
+    addresses = json.loads(offered[1])
+    assert isinstance(addresses, list)
+    return addresses
+
+
 @pytest.mark.each_release
 def test_a_page_gets_its_files_from_nginx(lecture: Lecture) -> None:
     lecture.hub.static_files_taken()
@@ -52,6 +63,16 @@ def test_a_page_gets_its_files_from_nginx(lecture: Lecture) -> None:
         )
         assert missing.status_code == 302
         assert missing.headers["Location"] == f"{person.home}/static/lab/missing.js"
+        ahead = _ahead(person, "/hub/home")
+        assert f'src="{ahead[0]}"' in person.open(f"{person.home}/lab").text, (
+            "the very address, or it is fetched twice"
+        )
+        assert len(ahead) > 10
+        for address in ahead:
+            answer = person.session.get(person.base + address, timeout=ANSWER_S, allow_redirects=False)
+            assert (answer.status_code, "immutable" in answer.headers["Cache-Control"]) == (200, True), (
+                address
+            )
         person.stop()
     assert len(addresses) == 1, "who starts warm and who starts cold share what the browser has"
     images = {one["server"]: one for one in lecture.hub.status()["images"]}

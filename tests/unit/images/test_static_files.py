@@ -39,7 +39,7 @@ EXTENSIONS = "/opt/conda/share/jupyter/labextensions"
 PROOF = wire.Proof(python="/opt/conda/bin/python3.11", modules=(), kernels={}, pluto="", ready_s=2)
 SCRIPT = b"console.log('a bundle');\n" * 100
 IMAGE: Mapping[str, bytes] = {
-    f"{LAB}/index.html": b"{{page_config}}",
+    f"{LAB}/index.html": b'<script src="{{page_config.fullStaticUrl}}/main.0123.js?v=0123"></script>',
     f"{LAB}/main.0123.js": SCRIPT,
     f"{LAB}/a.woff2": b"a font",
     f"{EXTENSIONS}/one/package.json": b"{}",
@@ -149,6 +149,13 @@ class World:
         """What servers are told, by folder."""
         text = self.static.told.get(name, {}).get(wire.STATIC_FILES)
         return {} if text is None else {one.folder: one for one in wire.static_files_told(text)}
+
+    def first_page(self, name: str = "julia") -> list[str] | None:
+        """What the hub reads for its pages; None when it knows nothing of this server."""
+        document = json.loads(self.files.text(self.layout.first_pages))
+        assert document["version"] == 1
+        addresses: list[str] | None = document["servers"].get(name)
+        return addresses
 
     def file(self, url: str) -> bytes:
         """What nginx has at this address."""
@@ -414,6 +421,53 @@ def test_what_a_killed_agent_left_is_cleared_away(world: World) -> None:
     world.static.check()
     assert world.containers.containers == {}
     assert world.on_disk() == {one.url.split("/")[2] for one in world.told().values()}
+
+
+def test_the_hub_knows_what_a_first_page_needs(world: World) -> None:
+    world.static.check()
+    told = world.told()
+    assert world.first_page() == [
+        f"{told[LAB].url}/main.0123.js?v=0123",
+        f"{told[f'{EXTENSIONS}/@org/two/static'].url}/remoteEntry.2.js",
+        f"{told[f'{EXTENSIONS}/one/static'].url}/remoteEntry.1.js",
+    ]
+    assert world.files.mode(world.layout.first_pages) == 0o644
+    writes = len(world.files.journal)
+    world.static.check()
+    assert len(world.files.journal) == writes
+    world.image_files.files[f"{EXTENSIONS}/three/static/remoteEntry.3.js"] = b"three"
+    world.containers.images["hubagent/julia"] = facts(2)
+    world.static.check()
+    assert len(world.first_page() or []) == 4
+    world.restart()
+    world.static.check()
+    assert len(world.first_page() or []) == 4
+
+
+def test_the_hub_knows_nothing_that_servers_are_not_told(world: World) -> None:
+    world.static.check()
+    world.serves = False
+    world.static.check()
+    assert world.first_page() is None
+    world.serves = True
+    for number in range(80):
+        name = f"extension-{number}-{'x' * 150}"
+        world.image_files.files[f"{EXTENSIONS}/{name}/static/remoteEntry.js"] = str(number).encode()
+    world.containers.images["hubagent/julia"] = facts(2)
+    world.static.check()
+    assert {one.rpartition("/")[0] for one in world.first_page() or []} == {
+        one.url for one in world.told().values()
+    }
+
+
+def test_a_hub_that_cannot_be_told_is_told_later(world: World) -> None:
+    world.files.fail("write", world.layout.first_pages)
+    world.static.check()
+    assert len(world.told()) == 3
+    assert world.files.read(world.layout.first_pages, max_bytes=1000) is None
+    world.files.heal()
+    world.static.check()
+    assert len(world.first_page() or []) == 3
 
 
 def test_nobody_is_told_while_nginx_does_not_serve(world: World) -> None:
