@@ -68,7 +68,7 @@ count() { # WORD LINE
 }
 
 lanes check
-lanes "guest kernels" "contract unit starts" "hub" "deb packages nginx accounts faults"
+lanes "guest kernels" "contract unit" "hub" "deb packages nginx accounts faults" "starts"
 lanes machine
 lanes rig
 lanes browser

@@ -201,6 +201,8 @@ def test_the_users_own_version_of_a_kernels_package_wins(jupyter: Server, user_s
     finally:
         (user_site / "own.pth").unlink()
         kernel.shut_down()
+    jupyter.spares()
+    jupyter.start("general").shut_down()  # the next one was begun while the package was there, and is not as others are
 
 
 def test_has_the_kernelspecs_environment(jupyter: Server) -> None:
