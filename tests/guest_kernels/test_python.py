@@ -202,7 +202,8 @@ def test_the_users_own_version_of_a_kernels_package_wins(jupyter: Server, user_s
         (user_site / "own.pth").unlink()
         kernel.shut_down()
     jupyter.spares()
-    jupyter.start("general").shut_down()  # the next one was begun while the package was there, and is not as others are
+    # The next one was begun while the package was there, and is not as others are.
+    jupyter.start("general").shut_down()
 
 
 def test_has_the_kernelspecs_environment(jupyter: Server) -> None:
