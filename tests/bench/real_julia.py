@@ -100,7 +100,7 @@ def measure(hub: Hub, rounds: int) -> Report:
     account.log_in()
     samples: dict[str, list[Sample]] = {"warm": [], "cold": []}
     try:
-        with chromium() as browser:
+        with chromium(hub) as browser:
             for _ in range(rounds):
                 for server, found in samples.items():
                     until(lambda: _pool_is_full(hub), FULL_S, "a full pool")
