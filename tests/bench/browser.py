@@ -300,21 +300,22 @@ class _Bench:
             _run_a_cell(page)
             first_cell_s = time.perf_counter() - begun_s
         page.close()
-        self._forget(way)
-        return Sample(usable_s, first_cell_s, counter.bytes, counter.requests, counter.of_server, bytes_ahead)
-
-    def _forget(self, way: Way) -> None:
-        """What was open, so that the next page begins with the launcher, too."""
         if way.server:
-            self._account.enter()
-            answer = self._account.jupyter("DELETE", "/lab/api/workspaces/default")
-            assert answer.status_code in (204, 404), answer.text
+            forget(self._account)
+        return Sample(usable_s, first_cell_s, counter.bytes, counter.requests, counter.of_server, bytes_ahead)
 
     def _address(self, way: Way) -> str:
         if not way.server:
             return self._floor.address(way.landing.path)
         landing = f"{self._account.home}{way.landing.path}"
         return f"{self._account.base}/hub/spawn?opt-server={way.server}&next={landing}"
+
+
+def forget(person: Person) -> None:
+    """What was open, so that the next page begins with the launcher, too."""
+    person.enter()
+    answer = person.jupyter("DELETE", "/lab/api/workspaces/default")
+    assert answer.status_code in (204, 404), answer.text
 
 
 def signed_in(context: BrowserContext, person: Person) -> None:

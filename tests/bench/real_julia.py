@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from playwright.sync_api import Browser, Page, expect
 
+from tests.bench.browser import forget, pool_is_full, signed_in
 from tests.bench.figures import ROOT, Figure, Report, median
 from tests.browser.chromium import chromium
 from tests.machine.client import Person
@@ -103,11 +104,11 @@ def measure(hub: Hub, rounds: int) -> Report:
         with chromium(hub) as browser:
             for _ in range(rounds):
                 for server, found in samples.items():
-                    until(lambda: _pool_is_full(hub), FULL_S, "a full pool")
+                    until(lambda: pool_is_full(hub), FULL_S, "a full pool")
                     print(f"  {server} …", flush=True)
                     found.append(_visit(browser, account, server))
                     print(f"  {found[-1]}", flush=True)
-                    _forget(account)
+                    forget(account)
                     account.stop()
     finally:
         account.close()
@@ -118,7 +119,7 @@ def measure(hub: Hub, rounds: int) -> Report:
     versions = dict(line.split() for line in (*said.splitlines(), f"JupyterLab {lab.strip()}"))
     figures = tuple(
         Figure(
-            f"click to {what}, official Julia",
+            f"click to {what}, real Julia",
             "s",
             median([getattr(one, field) for one in samples["warm"]]),
             median([getattr(one, field) for one in samples["cold"]]),
@@ -138,12 +139,12 @@ def measure(hub: Hub, rounds: int) -> Report:
 
 
 def _visit(browser: Browser, account: Person, server: str) -> Sample:
-    context = browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800})
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(ANSWER_MS)
     expect.set_options(timeout=ANSWER_MS)
     try:
+        signed_in(context, account)
         page = context.new_page()
-        _sign_in(page, account)
         begun_s = time.perf_counter()
         page.goto(f"{account.base}/hub/spawn?opt-server={server}")
         expect(page.locator(".jp-LauncherCard").first).to_be_visible()
@@ -161,21 +162,6 @@ def _visit(browser: Browser, account: Person, server: str) -> Sample:
         return Sample(lab_s, notebook_cell_s, pluto_page_s, pluto_cell_s)
     finally:
         context.close()
-
-
-def _forget(account: Person) -> None:
-    """What was open, so that the next page begins with the launcher, too."""
-    account.enter()
-    answer = account.jupyter("DELETE", "/lab/api/workspaces/default")
-    assert answer.status_code in (204, 404), answer.text
-
-
-def _sign_in(page: Page, account: Person) -> None:
-    page.goto(f"{account.base}/hub/login")
-    page.locator("input[name=username]").fill(account.name)
-    page.locator("input[name=password]").first.fill(account.password)
-    page.locator("#login_submit, button[type=submit], input[type=submit]").first.click()
-    page.wait_for_url(lambda url: "/hub/login" not in url)
 
 
 def julia_cell(page: Page) -> None:
@@ -197,10 +183,6 @@ def pluto_cell(page: Page) -> None:
     page.keyboard.insert_text("6 * 7")
     page.keyboard.press("Shift+Enter")
     expect(page.locator("pluto-cell pluto-output").filter(has_text="42").first).to_be_visible()
-
-
-def _pool_is_full(hub: Hub) -> bool:
-    return all(pool["ready"] >= pool["desired"] for pool in hub.status()["pools"])
 
 
 def _picture(name: str) -> Path:

@@ -195,12 +195,7 @@ class Config:
     )
     servers: tuple[Server, ...] = field(
         default=(
-            Server(
-                name=ServerName("julia"),
-                title="Julia (Jupyter and Pluto)",
-                build=Build(),
-                warm=Warm(kernels={"julia": 1}),
-            ),
+            Server(name=ServerName("julia"), title="Julia (Jupyter and Pluto)", build=Build(), warm=Warm()),
         ),
         metadata=setting(
             _SERVERS,
