@@ -143,7 +143,7 @@ def test_a_notebook_was_opened_and_nothing_of_it_is_left(image: dict[str, str], 
         assert pong["detail"] == ""
         running.claim()
         said = wait_until(lambda: (one := page(running)).get("user") == "ada" and one, "it is the user's")
-        assert (said["ended"], said["notebooks"]) == ("1", "0")
+        assert (said["opened"], said["ended"], said["notebooks"]) == ("2", "1", "0")
         assert said["worker"] == "2", "after the one of the notebook; the new one had none"
         assert not list(tmp_path.rglob("rehearsal.jl"))
         assert said["depots"].split(",")[0] == f"{running.home}/.julia"

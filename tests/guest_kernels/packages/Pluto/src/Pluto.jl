@@ -126,6 +126,8 @@ function shutdown(session, notebook)
 end
 end
 
+const opened_notebooks = Ref(0)
+
 # One cell in a file of Pluto's form.
 function open_notebook(session, path)
     id, code = match(r"# ╔═╡ (\S{36})\n(.*)"m, read(path, String)).captures
@@ -135,6 +137,7 @@ end
 function open_notebook(session, cell::Cell)
     notebook = Notebook([cell])
     session.notebooks[notebook.notebook_id] = notebook
+    opened_notebooks[] += 1
     evaluation = session.options.evaluation
     evaluation.lazy_workspace_creation || WorkspaceManager.create_workspaceprocess(WorkspaceManager.Malt.Worker)
     evaluation.run_notebook_on_load && run_cell(cell)
@@ -204,6 +207,7 @@ function serve(connection, session)
             "scratch $(scratch[])",
             "notebooks $(length(session.notebooks))",
             "ended $(SessionActions.ended[])",
+            "opened $(opened_notebooks[])",
             "configuration $(get(ENV, "JUPYTER_CONFIG_PATH", ""))",
         ]
         if startswith(split(request)[2], "/new")
