@@ -13,5 +13,6 @@ done
 exec 9>/tmp/apt.lock
 flock 9
 export DEBIAN_FRONTEND=noninteractive
-install=(apt-get install -yq --no-install-recommends "${missing[@]}")
+# Somebody else may be installing, such as unattended-upgrades.
+install=(apt-get -o DPkg::Lock::Timeout=300 install -yq --no-install-recommends "${missing[@]}")
 "${install[@]}" >/dev/null 2>&1 || { apt-get update -q >/dev/null && "${install[@]}" >/dev/null; }
