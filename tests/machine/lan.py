@@ -41,6 +41,7 @@ EXPORT {{
 EXPORT = f"nfs://{HOST}/export?version=4"
 _NFS_PACKAGES = ("nfs-ganesha", "nfs-ganesha-mem", "libnfs-utils")
 
+_OUR_NAMES = f"nameserver {HOST}\n"
 _LINK = f"""
 ip netns add lan
 ip link add lan0 type veth peer name eth0 netns lan
@@ -54,8 +55,10 @@ ip route add {INTERNET} via {HOST}
 class Lan:
     """Of one machine; `asked` is protocol,address,port each."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, names: str) -> None:
+        """`names` is the machine's own resolv.conf."""
         self.machine = machine
+        self._names = names
 
     def seen(self, inside: Sequence[str], asked: Sequence[str]) -> dict[str, list[object] | None]:
         """For each of these, who the host saw, None where nobody answered; asked by `inside`, a command's beginning."""
@@ -68,6 +71,10 @@ class Lan:
 
     def serve_files(self) -> None:
         """Export a folder by NFS to the machine's address and reserved ports alone, as many sites do."""
+        self.machine.write("/etc/resolv.conf", self._names)
+        self.machine.apt_install("--no-install-recommends", *_NFS_PACKAGES)
+        self.machine.write("/etc/resolv.conf", _OUR_NAMES)
+        self.machine.run(["systemctl", "disable", "-q", "--now", "nfs-ganesha"], check=False)
         self.machine.write("/srv/ganesha.conf", _GANESHA)
         server = [
             "ganesha.nfsd",
@@ -90,16 +97,15 @@ class Lan:
 @contextmanager
 def lan(machine: Machine) -> Iterator[Lan]:
     """The machine asks it for names as long as it is there."""
-    found, names = Lan(machine), machine.read("/etc/resolv.conf")
-    machine.apt_install("--no-install-recommends", *_NFS_PACKAGES)  # as long as names are what they are
-    machine.run(["systemctl", "disable", "-q", "--now", "nfs-ganesha"], check=False)
+    names = machine.read("/etc/resolv.conf")
+    found = Lan(machine, names)
     machine.run(["sh", "-ec", _LINK])
     machine.run(["sysctl", "-qw", "net.ipv4.ping_group_range=0 65535"])  # as Docker has it for containers
     try:
         ports = json.dumps([WEB, DATABASE])
         found._unit("lan-host", "python3", "-c", ANSWER, json.dumps([HOST, INTERNET]), ports)
         found._unit("lan-names", "python3", "-c", _NAMES, HOST, INTERNET)
-        machine.write("/etc/resolv.conf", f"nameserver {HOST}\n")
+        machine.write("/etc/resolv.conf", _OUR_NAMES)
         yield found
     finally:
         machine.write("/etc/resolv.conf", names)

@@ -89,7 +89,6 @@ def find(person: Person) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.each_release
 @pytest.mark.parametrize("how", ["warm", "cold"])
 def test_what_a_person_makes_outlives_the_stop(lecture: Lecture, how: str) -> None:
     start = getattr(lecture, how)
