@@ -24,6 +24,11 @@ _MOST_SCRIPTS: Final = 4
 _MOST_FILES: Final = 200
 """Of one folder. JupyterLab 4.6 has 39."""
 
+_SPACIOUS: Final = "/******/"
+"""In a script that webpack left as people read it, such as that of Notebook 7.3 to 7.5."""
+_LETTERS: Final = "latin-1"  # a byte for each character; what is looked for is ASCII
+_BETWEEN: Final = re.compile(r"/\*[^*\n]{0,80}\*/|/\*{6}/|[ \t\r\n]{1,1000}")
+
 # An image may be anybody's: all repetitions are bounded, or begin at something that is rare.
 _ID: Final = r'(?:\d{1,9}|"[^"\\]{1,80}")'
 _ASKED: Final = rf"\w{{1,40}}\.e\({_ID}\)"
@@ -48,10 +53,10 @@ _VERSIONED: Final = ".js?v="  # in the script, where the addresses of chunks rep
 
 
 class FirstPage:
-    """Looks at the files of one folder as they pass."""
+    """Looks at the files of one folder as they pass. `page` is its page, where that lies elsewhere."""
 
-    def __init__(self) -> None:
-        self._page = ""
+    def __init__(self, page: bytes = b"") -> None:
+        self._page = page.decode(_LETTERS)
         self._scripts: dict[str, str] = {}
 
     def reads(self, path: str, size_bytes: int) -> bool:
@@ -62,11 +67,11 @@ class FirstPage:
         return is_script and size_bytes <= _SCRIPT_BYTES
 
     def see(self, path: str, content: bytes) -> None:
-        text = content.decode("latin-1")  # a byte for each character; what is looked for is ASCII
+        text = content.decode(_LETTERS)
         if path == _PAGE:
             self._page = text
         else:
-            self._scripts[path] = text
+            self._scripts[path] = _BETWEEN.sub("", text) if _SPACIOUS in text else text
 
     def addresses(self, paths: Iterable[str]) -> tuple[str, ...]:
         """Relative to the folder, with their queries, the script first; `paths` are the files that it has. Empty where

@@ -40,6 +40,42 @@ FILES = [
 NEEDED = [f"{name}?v={name.split('.')[1]}" for name in FILES[:6]]
 
 
+# And as webpack leaves it for people to read, and Notebook has published it.
+READABLE = """/******/ (() => { // webpackBootstrap
+/***/ ((__unused_webpack_module, __unused_webpack_exports, __webpack_require__) => {
+
+Promise.all(/* import() */[__webpack_require__.e(1), __webpack_require__.e(2)]).then(__webpack_require__.bind(__webpack_require__, 60880));
+
+/******/ 		__webpack_require__.u = (chunkId) => {
+/******/ 			// return url for filenames based on template
+/******/ 			return "" + (chunkId === 1 ? "jlab_core" : chunkId) + "." + {"1":"aaaaaaaaaa","2":"bbbbbbbbbb"}[chunkId] + ".js?v=" + {"1":"aaaaaaaaaa"}[chunkId] + "";
+/******/ 		var moduleToHandlerMapping = {
+/******/ 			72: () => (loadSingletonVersionCheckFallback("default", "@jupyterlab/a", [2,4,0], () => (Promise.all([__webpack_require__.e(3), __webpack_require__.e(4)]).then(() => (() => (__webpack_require__(22))))))),
+/******/ 			73: () => (loadSingletonVersionCheckFallback("default", "lib", [2,1,0], () => (__webpack_require__.e(5).then(() => (() => (__webpack_require__(23))))))),
+/******/ 			75: () => (loadFallback("default", "deep", () => (Promise.all([__webpack_require__.e(1), __webpack_require__.e(6)]).then(() => (() => (__webpack_require__(25)))))))
+/******/ 		};
+/******/ 		var chunkMapping = {
+/******/ 			"2": [
+/******/ 				72,
+/******/ 				73
+/******/ 			],
+/******/ 			"5": [
+/******/ 				75
+/******/ 			]
+/******/ 		};
+/******/ })()"""
+
+
+def test_a_script_that_people_can_read_says_the_same() -> None:
+    assert sorted(of(PAGE, {"main.0123456789.js": READABLE})) == sorted(NEEDED)
+
+
+def test_a_page_may_lie_elsewhere() -> None:
+    first = FirstPage(PAGE.encode())
+    first.see("main.0123456789.js", WEBPACK.replace("\n", "").encode())
+    assert sorted(first.addresses(FILES)) == sorted(NEEDED)
+
+
 def of(page: str | None, scripts: dict[str, str], files: list[str] = FILES) -> list[str]:
     first = FirstPage()
     for path, text in {**({} if page is None else {"index.html": page}), **scripts}.items():
