@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from hubagent import wire
-from hubagent.guest import server
+from hubagent.guest import server, static_files
 from hubagent.guest.fake_hub import Hub
 from hubagent.guest.imports import Watch, watching
 from hubagent.guest.preload import NEVER
@@ -116,6 +116,7 @@ class _Observer:
             kernels=_kernels(),
             pluto=_pluto(),
             ready_s=round(ready_s, 3),
+            notebook=notebook(),
         )
         unfinished = self._target.with_suffix(".new")
         unfinished.write_bytes(wire.to_json(proof))
@@ -206,6 +207,20 @@ def _pluto() -> str:
     if util.find_spec("hubagent.guest.pluto") is None:
         return ""
     return str(importlib.import_module("hubagent.guest.pluto").version())
+
+
+def notebook() -> str:
+    """The folder of Notebook's package, if its pages can be told where their files are (7.3 and later). By its real
+    name: Docker's archives, and what a server is told, know it by that."""
+    spec = util.find_spec("notebook")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        try:
+            is_told = static_files.HOOK in Path(folder, "app.py").read_text()
+        except (OSError, ValueError):
+            continue
+        if is_told:
+            return os.path.realpath(folder)
+    return ""
 
 
 def _free_port() -> int:

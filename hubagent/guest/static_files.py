@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from hubagent import wire
 
-_HOOK: Final = "page_config_hook"
+HOOK: Final = "page_config_hook"
 """Setting of Jupyter Server: called as hook(handler, page_config) for each page, returns the configuration
-(jupyterlab_server 2.9 and later, notebook 7.1)."""
+(jupyterlab_server 2.9 and later, notebook 7.3)."""
 
 _PLACE: Final = "fullStaticUrl"
 _EXTENSIONS: Final = "federated_extensions"
@@ -120,7 +120,7 @@ def _load_jupyter_server_extension(server: Any) -> None:
 
 
 def _install(settings: dict[str, Any]) -> None:
-    files, usual = _files, settings.get(_HOOK)
+    files, usual = _files, settings.get(HOOK)
 
     def hook(handler: Any, config: Page) -> Page:
         if usual is not None:
@@ -131,4 +131,4 @@ def _install(settings: dict[str, Any]) -> None:
             handler.log.warning("hubagent: static files come from this server: %r", error)
             return config
 
-    settings[_HOOK] = hook
+    settings[HOOK] = hook

@@ -21,7 +21,7 @@ from hubagent.hub_documents import FIRST_PAGES, FirstPages
 from hubagent.images.failures import Failures
 from hubagent.images.static_folder import SET_FILE, is_whole
 from hubagent.images.static_ports import StaticPorts
-from hubagent.images.static_search import Found, Search, Taken, prefixes
+from hubagent.images.static_search import Found, Search, Taken, notebook, prefixes
 from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_STATIC, Layout
 from hubagent.limits import STATIC_FILES_NEED_BYTES
@@ -165,7 +165,8 @@ class StaticFiles:
         before = self._sets.names()
         container = self._containers.create(_spec(image))
         try:
-            return Search(self._image_files, self._sets, container, self._clock).all(prefixes(proof.python))
+            search = Search(self._image_files, self._sets, container, self._clock)
+            return search.all(prefixes(proof.python), notebook(proof.notebook))
         except HubagentError:
             for name in self._sets.names() - before:
                 self._sets.remove(name)

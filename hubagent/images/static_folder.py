@@ -66,15 +66,16 @@ class RefusedError(ImageError):
 
 
 class Folder:
-    """Takes the entries of one folder into a set. `path` is where a user's server has it, below its own address."""
+    """Takes the entries of one folder into a set. `path` is where a user's server has it, below its own address; `page`
+    is the template of one that names the folder's script, where that is no file of the folder."""
 
-    def __init__(self, path: str, writer: SetWriter) -> None:
+    def __init__(self, path: str, writer: SetWriter, page: bytes = b"") -> None:
         self._path = path
         self._writer = writer
         self._sizes: dict[str, int] = {}
         self._digests: dict[str, str] = {}
         self._bytes = 0
-        self._first_page = FirstPage()
+        self._first_page = FirstPage(page)
 
     def add(self, path: str, entry: Entry) -> None:
         """`path` is from this folder. Raises RefusedError, and StorageError when the disk is full."""

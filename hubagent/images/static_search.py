@@ -21,6 +21,11 @@ _MOST_BYTES: Final = 2 * 1024**3
 
 _LAB: Final = "share/jupyter/lab/static"
 _EXTENSIONS: Final = "share/jupyter/labextensions"
+_STATIC: Final = "static"
+_TEMPLATES: Final = "templates"
+_TEMPLATE: Final = "tree.html"
+"""Of Notebook's package: its bundle, and pages, each of which names the bundle's script."""
+_TEMPLATE_BYTES: Final = 1024**2
 _SYSTEM: Final = (PurePosixPath("/usr/local"), PurePosixPath("/usr"))
 
 
@@ -60,20 +65,26 @@ class Search:
         self._bytes = 0
         self._taken: list[Taken] = []
         self._refused: list[str] = []
+        self._page = b""  # of Notebook, once it was seen
         # The one that is being taken: its folder, its path below a server's address.
         self._open: tuple[str, str, Folder, SetWriter] | None = None
         self._closed: set[str] = set()  # folders that are done with
 
-    def all(self, prefixes: Sequence[PurePosixPath]) -> Found:
+    def all(self, prefixes: Sequence[PurePosixPath], notebook: PurePosixPath | None) -> Found:
+        """`notebook` is the folder of Notebook's package."""
         try:
-            self._all(prefixes)
+            self._all(prefixes, notebook)
         except RefusedError as error:  # what is whole already is good
             self._refused.append(str(error))
         return Found(tuple(self._taken), tuple(self._refused))
 
-    def _all(self, prefixes: Sequence[PurePosixPath]) -> None:
+    def _all(self, prefixes: Sequence[PurePosixPath], notebook: PurePosixPath | None) -> None:
         for prefix in prefixes:
             self._visit(str(prefix / _LAB), self._lab)
+        if notebook is not None:
+            self._visit(str(notebook / _TEMPLATES), self._template)
+            self._visit(str(notebook / _STATIC), self._notebook)
+        for prefix in prefixes:
             self._visit(str(prefix / _EXTENSIONS), self._extension)
 
     def _visit(self, folder: str, visitor: Callable[[str, Entry], None]) -> None:
@@ -97,6 +108,13 @@ class Search:
     def _lab(self, top: str, entry: Entry) -> None:
         self._add(top, "static/lab", entry.path, entry)
 
+    def _template(self, _top: str, entry: Entry) -> None:
+        if entry.path == _TEMPLATE and entry.is_file and entry.size_bytes <= _TEMPLATE_BYTES:
+            self._page = entry.read()
+
+    def _notebook(self, top: str, entry: Entry) -> None:
+        self._add(top, "static/notebook", entry.path, entry, self._page)
+
     def _extension(self, top: str, entry: Entry) -> None:
         parts = entry.path.split("/")
         own = 2 if parts[0].startswith("@") else 1
@@ -105,13 +123,14 @@ class Search:
             below = "/".join(parts[own + 1 :])
             self._add(f"{top}/{name}/static", f"lab/extensions/{name}/static", below, entry)
 
-    def _add(self, folder: str, path: str, below: str, entry: Entry) -> None:
+    def _add(self, folder: str, path: str, below: str, entry: Entry, page: bytes = b"") -> None:
+        """`page` is one that names the folder's script, where that is no file of the folder."""
         if self._open is None or self._open[0] != folder:
             self._close()
             if folder in self._closed:
                 return
             writer = self._sets.begin()
-            self._open = folder, path, Folder(path, writer), writer
+            self._open = folder, path, Folder(path, writer, page), writer
         try:
             self._open[2].add(below, entry)
         except RefusedError as error:
@@ -147,3 +166,11 @@ def prefixes(python: str) -> tuple[PurePosixPath, ...]:
     if not own.is_absolute() or ".." in own.parts or not str(own).isprintable():
         return _SYSTEM
     return tuple(dict.fromkeys((own, *_SYSTEM)))
+
+
+def notebook(folder: str) -> PurePosixPath | None:
+    """Where Notebook's package is, by what the proof says; None without one, and for what can be no folder of that
+    name."""
+    path = PurePosixPath(folder)
+    is_one = path.is_absolute() and path.name == "notebook" and ".." not in path.parts
+    return path if is_one and folder.isprintable() else None

@@ -335,6 +335,7 @@ class Proof:
     kernels: Mapping[str, str]  # language by kernel name
     pluto: str  # version; empty without Pluto
     ready_s: float  # from start to answer, seconds
+    notebook: str = later("")  # folder of Notebook 7's package; empty without it, and with one too old
 
 
 BY_NAME: Final[Mapping[str, Codec[Any]]] = {

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
 from hubagent import wire
 from hubagent.guest.preload import NEVER
 from tests.guest.container import IMAGE, ROOT, VENV, Container
@@ -20,6 +22,8 @@ def test_what_a_proof_says(proof: wire.Proof) -> None:
     assert Path(proof.python).parent == VENV / "bin"
     assert proof.kernels == {"python3": "python"}
     assert proof.ready_s > 0
+    (package,) = VENV.glob("lib/python3*/site-packages/notebook")
+    assert Path(proof.notebook) == package.resolve()
     assert {
         "jupyter_server.serverapp",
         "jupyterlab.labapp",
@@ -40,6 +44,34 @@ def test_what_is_never_imported_ahead(proof: wire.Proof) -> None:
     assert not {name.partition(".")[0] for name in found} & NEVER
     assert not found & NEVER
     assert not [name for name in found if name.startswith(("hubagent", "jupyterhub.singleuser."))]
+
+
+@pytest.mark.parametrize(
+    ("files", "is_told"),
+    [
+        ({"app.py": 'self.settings.get("page_config_hook")'}, True),
+        ({"app.py": "# of Notebook 7.2"}, False),
+        ({"notebookapp.py": "# of Notebook 6"}, False),
+        ({"app.py": b"\xff page_config_hook"}, False),
+        (None, False),
+    ],
+)
+def test_a_notebook_is_one_whose_pages_can_be_told(
+    tmp_path: Path, files: dict[str, str | bytes] | None, is_told: bool
+) -> None:
+    package = tmp_path / "real/notebook"
+    package.mkdir(parents=True)
+    for name, content in {"__init__.py": "", **(files or {})}.items():
+        (package / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    (tmp_path / "packages").mkdir()
+    if files is not None:
+        (tmp_path / "packages/notebook").symlink_to(package)
+    script = f"import sys; sys.path[:] = [{str(tmp_path / 'packages')!r}, *[one for one in sys.path if 'site-packages' not in one]];"
+    script += "from hubagent.guest import proof; print(proof.notebook())"
+    done = subprocess.run(
+        [VENV / "bin/python", "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == (str(package) if is_told else "")
 
 
 def test_the_grammar_of_iris_is_left_out_and_can_be_had_later() -> None:

@@ -24,6 +24,8 @@ HEADERS = {"Authorization": f"token {USER_TOKEN}"}
 LAB = VENV / "share/jupyter/lab/static"
 PROXY = VENV / "share/jupyter/labextensions/@jupyterhub/jupyter-server-proxy/static"
 PYGMENTS = VENV / "share/jupyter/labextensions/jupyterlab_pygments/static"
+(NOTEBOOK,) = VENV.glob("lib/python3*/site-packages/notebook/static")
+NOTEBOOK_URL = f"/hubagent-static/{'c' * 32}/static/notebook"
 LAB_URL = f"/hubagent-static/{'a' * 32}/static/lab"
 PROXY_URL = f"/hubagent-static/{'b' * 32}/lab/extensions/@jupyterhub/jupyter-server-proxy/static"
 
@@ -42,6 +44,7 @@ def told(folder: Path, url: str, *, more: int = 0) -> wire.StaticFolder:
 def server(request: pytest.FixtureRequest, starter: Starter) -> Iterator[Running]:
     folders = (
         told(LAB, LAB_URL),
+        told(NOTEBOOK, NOTEBOOK_URL),
         told(PROXY, PROXY_URL),
         told(PYGMENTS, "/hubagent-static/not/this", more=1),
     )
@@ -60,24 +63,33 @@ def page(server: Running, path: str = "lab") -> tuple[str, dict[str, Any]]:
     return answer.text, json.loads(unescape(found[1]))
 
 
-@pytest.mark.parametrize("path", ["lab", "lab/tree/a%20b.ipynb", "doc", "lab/workspaces/auto-k"])
+PAGES = {
+    **dict.fromkeys(("lab", "lab/tree/a%20b.ipynb", "doc", "lab/workspaces/auto-k"), (LAB_URL, LAB)),
+    **dict.fromkeys(("tree", "tree?x=lab", "notebooks/a%20b.ipynb", "edit/a.py"), (NOTEBOOK_URL, NOTEBOOK)),
+    **dict.fromkeys(("consoles/a", "terminals/1"), (NOTEBOOK_URL, NOTEBOOK)),
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_a_page_gets_its_bundle_from_nginx(server: Running, path: str) -> None:
+    url, folder = PAGES[path]
     text, config = page(server, path)
-    assert config["fullStaticUrl"] == LAB_URL
+    assert config["fullStaticUrl"] == url
     scripts = re.findall(r'<script[^>]* src="([^"]+)"', text)
     assert scripts
-    assert all(one.startswith(f"{LAB_URL}/") for one in scripts)
-    assert all((LAB / one.removeprefix(f"{LAB_URL}/").partition("?")[0]).is_file() for one in scripts)
+    assert all(one.startswith(f"{url}/") for one in scripts)
+    assert all((folder / one.removeprefix(f"{url}/").partition("?")[0]).is_file() for one in scripts)
     assert config["hubUser"] == "ann"  # JupyterHub's own hook is called as before
 
 
-def test_an_extension_comes_from_nginx_where_nginx_has_it(server: Running) -> None:
-    _, config = page(server)
+@pytest.mark.parametrize("path", ["lab", "tree"])
+def test_an_extension_comes_from_nginx_where_nginx_has_it(server: Running, path: str) -> None:
+    _, config = page(server, path)
     base = config["fullLabextensionsUrl"]
     assert base == "/user/ann/lab/extensions"
     # As JupyterLab's bootstrap puts it together, and a browser reads it.
     urls = {
-        one["name"]: urljoin(f"{server.url}lab", f"{base}/{one['name']}/{one['load']}")
+        one["name"]: urljoin(f"{server.url}{path}", f"{base}/{one['name']}/{one['load']}")
         for one in config["federated_extensions"]
     }
     site = f"http://127.0.0.1:{server.port}"
@@ -92,9 +104,13 @@ def test_an_extension_comes_from_nginx_where_nginx_has_it(server: Running) -> No
 
 def test_the_server_has_all_of_it_as_before(server: Running) -> None:
     """For what nginx has not, and for pages that were made before."""
-    text, _ = page(server)
-    for script in re.findall(rf'src="{LAB_URL}/([^"]+)"', text):
-        assert requests.get(f"{server.url}static/lab/{script}").status_code == 200
+    for path, url in (("lab", LAB_URL), ("tree", NOTEBOOK_URL)):
+        text, _ = page(server, path)
+        scripts = re.findall(rf'src="{url}/([^"]+)"', text)
+        assert scripts
+        for script in scripts:
+            own = f"{server.url}static/{url.rpartition('/')[2]}/{script}"
+            assert requests.get(own).status_code == 200
     (remote,) = PROXY.glob("remoteEntry.*.js")
     url = f"{server.url}lab/extensions/@jupyterhub/jupyter-server-proxy/static/{remote.name}"
     assert requests.get(url, headers=HEADERS).content == remote.read_bytes()
@@ -109,10 +125,12 @@ def test_every_page_says_the_same(server: Running) -> None:
 
 
 @pytest.mark.parametrize("how", ["cold", "warm"])
-def test_a_lab_of_another_version_keeps_its_address(starter: Starter, how: str) -> None:
-    running = starter(how, **{wire.STATIC_FILES: wire.tell_static_files((told(LAB, LAB_URL, more=1),))})
-    _, config = page(running)
-    assert config["fullStaticUrl"] == "/user/ann/static/lab"
+def test_a_bundle_of_another_version_keeps_its_address(starter: Starter, how: str) -> None:
+    folders = (told(LAB, LAB_URL, more=1), told(NOTEBOOK, NOTEBOOK_URL, more=1))
+    running = starter(how, **{wire.STATIC_FILES: wire.tell_static_files(folders)})
+    for path, name in (("lab", "lab"), ("tree", "notebook")):
+        _, config = page(running, path)
+        assert config["fullStaticUrl"] == f"/user/ann/static/{name}"
     running.container.end()
 
 

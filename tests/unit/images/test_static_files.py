@@ -22,7 +22,7 @@ from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Server
 from hubagent.errors import ContainerError, StorageError
 from hubagent.guest.static_files import StaticFiles as GuestsView
-from hubagent.images import static_folder
+from hubagent.images import static_folder, static_search
 from hubagent.images.static_files import StaticFiles
 from hubagent.images.static_folder import encodings
 from hubagent.images.static_ports import StaticPorts, Visitor
@@ -36,18 +36,27 @@ from tests.fakes.http import FakeHttpProbe, Request
 
 LAB = "/opt/conda/share/jupyter/lab/static"
 EXTENSIONS = "/opt/conda/share/jupyter/labextensions"
-PROOF = wire.Proof(python="/opt/conda/bin/python3.11", modules=(), kernels={}, pluto="", ready_s=2)
+PACKAGE = "/opt/conda/lib/python3.11/site-packages/notebook"
+NOTEBOOK = f"{PACKAGE}/static"
+PROOF = wire.Proof(
+    python="/opt/conda/bin/python3.11", modules=(), kernels={}, pluto="", ready_s=2, notebook=PACKAGE
+)
 SCRIPT = b"console.log('a bundle');\n" * 100
 IMAGE: Mapping[str, bytes] = {
     f"{LAB}/index.html": b'<script src="{{page_config.fullStaticUrl}}/main.0123.js?v=0123"></script>',
     f"{LAB}/main.0123.js": SCRIPT,
     f"{LAB}/a.woff2": b"a font",
+    f"{PACKAGE}/app.py": b"page_config_hook",
+    f"{PACKAGE}/templates/tree.html": b'<script src="{{page_config.fullStaticUrl}}/main.4567.js?v=4567"></script>',
+    f"{NOTEBOOK}/main.4567.js": SCRIPT + b"//notebook",
     f"{EXTENSIONS}/one/package.json": b"{}",
     f"{EXTENSIONS}/one/static/remoteEntry.1.js": SCRIPT + b"//one",
     f"{EXTENSIONS}/@org/two/package.json": b"{}",
     f"{EXTENSIONS}/@org/two/static/remoteEntry.2.js": SCRIPT + b"//two",
     f"{EXTENSIONS}/@org/two/static/deep/3.css": b"p {}" * 100,
 }
+ALL = {LAB, NOTEBOOK, f"{EXTENSIONS}/one/static", f"{EXTENSIONS}/@org/two/static"}
+BUNDLES = pytest.mark.parametrize("bundle", [LAB, NOTEBOOK], ids=["lab", "notebook"])
 
 Change = Callable[[tarfile.TarInfo], None]
 
@@ -206,10 +215,12 @@ def world() -> Iterator[World]:
 def test_an_image_is_taken_out_once_and_its_servers_are_told(world: World) -> None:
     world.static.check()
     told = world.told()
-    assert told.keys() == {LAB, f"{EXTENSIONS}/one/static", f"{EXTENSIONS}/@org/two/static"}
+    assert told.keys() == ALL
     assert told[LAB].url.endswith("/static/lab")
+    assert told[NOTEBOOK].url.endswith("/static/notebook")
     assert told[f"{EXTENSIONS}/@org/two/static"].url.endswith("/lab/extensions/@org/two/static")
     assert world.file(f"{told[LAB].url}/main.0123.js") == SCRIPT
+    assert world.file(f"{told[NOTEBOOK].url}/main.4567.js") == SCRIPT + b"//notebook"
     assert world.file(f"{told[f'{EXTENSIONS}/@org/two/static'].url}/deep/3.css") == b"p {}" * 100
     assert world.static.why_not("julia") == ""
     assert world.containers.containers == {}
@@ -262,7 +273,7 @@ def test_images_with_the_same_lab_have_one_set(world: World) -> None:
     world.servers = (server(), server("other", "other:1"))
     world.static.check()
     assert world.told() == world.told("other")
-    assert len(world.on_disk()) == 3
+    assert len(world.on_disk()) == 4
 
 
 def test_sets_go_with_their_images_and_no_earlier(world: World) -> None:
@@ -284,6 +295,14 @@ def test_an_image_that_is_not_proven_is_left_alone(world: World) -> None:
     world.proven = False
     world.static.check()
     assert (world.told(), world.image_files.visited, world.static.why_not("julia")) == ({}, [], "")
+
+
+def test_an_image_without_a_notebook(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that was proven before proofs said where it is."""
+    monkeypatch.setitem(globals(), "PROOF", dataclasses.replace(PROOF, notebook=""))
+    world.static.check()
+    assert (world.told().keys(), world.static.why_not("julia")) == (ALL - {NOTEBOOK}, "")
+    assert not [one for one in world.first_page() or [] if "notebook" in one]
 
 
 def test_an_image_without_a_lab(world: World) -> None:
@@ -311,27 +330,69 @@ def test_an_image_without_a_lab(world: World) -> None:
         ("null.js", {"kind": tarfile.CHRTYPE}, "null.js is a link or a special file"),
     ],
 )
+@BUNDLES
 def test_a_folder_with_an_attack_is_refused_whole(
-    world: World, name: str, how: dict[str, object], why: str
+    world: World, bundle: str, name: str, how: dict[str, object], why: str
 ) -> None:
-    world.image_files.add(LAB, name, **how)  # type: ignore[arg-type]
+    world.image_files.add(bundle, name, **how)  # type: ignore[arg-type]
     world.static.check()
-    assert world.told().keys() == {f"{EXTENSIONS}/one/static", f"{EXTENSIONS}/@org/two/static"}
-    assert f"{LAB}: {why}" in world.static.why_not("julia")
-    assert len(world.on_disk()) == 2
+    assert world.told().keys() == ALL - {bundle}
+    assert f"{bundle}: {why}" in world.static.why_not("julia")
+    assert len(world.on_disk()) == 3
     outside = world.layout.root / "etc"
     assert not outside.exists()
     assert "\n" not in world.static.why_not("julia")
 
 
-def test_a_folder_that_is_a_link_itself(world: World) -> None:
-    world.image_files.files = {path: content for path, content in IMAGE.items() if not path.startswith(LAB)}
+@BUNDLES
+def test_a_folder_that_is_a_link_itself(world: World, bundle: str) -> None:
+    world.image_files.files = {
+        path: content for path, content in IMAGE.items() if not path.startswith(bundle)
+    }
     member = tarfile.TarInfo("static")
     member.type, member.linkname = tarfile.SYMTYPE, "/etc"
-    world.image_files.also[LAB] = [(member, b"")]
+    world.image_files.also[bundle] = [(member, b"")]
     world.static.check()
-    assert f"{LAB}: it is a link" in world.static.why_not("julia")
-    assert LAB not in world.told()
+    assert f"{bundle}: it is a link" in world.static.why_not("julia")
+    assert world.told().keys() == ALL - {bundle}
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.FIFOTYPE])
+@pytest.mark.parametrize("name", ["", "tree.html"])
+def test_templates_that_are_links_are_not_read(world: World, kind: bytes, name: str) -> None:
+    """They only tell what may be fetched ahead."""
+    templates = f"{PACKAGE}/templates"
+    del world.image_files.files[f"{templates}/tree.html"]
+    world.image_files.add(templates, name, kind=kind, link="/etc/shadow")
+    world.static.check()
+    assert (world.told().keys(), world.static.why_not("julia")) == (ALL, "")
+    assert not [one for one in world.first_page() or [] if "/static/notebook/" in one]
+
+
+def test_templates_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(static_search, "_MOST_BYTES", 10_000)
+    world.image_files.add(f"{PACKAGE}/templates", "tree.html", b"x" * 10_000)
+    world.static.check()
+    assert f"{PACKAGE}/templates: there are more files" in world.static.why_not("julia")
+    assert world.told().keys() == {LAB}
+    monkeypatch.undo()
+    monkeypatch.setattr(static_search, "_TEMPLATE_BYTES", 10)
+    world.static.check(asked=True)
+    assert (world.told().keys(), world.static.why_not("julia")) == (ALL, "")
+    assert not [one for one in world.first_page() or [] if "/static/notebook/" in one]
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["", "notebook", "/", "/etc", "/opt/../etc/notebook", "/opt/a\nb/notebook", "/opt/notebook/.."],
+)
+def test_wherever_an_image_says_its_notebook_is(
+    world: World, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "PROOF", dataclasses.replace(PROOF, notebook=package))
+    world.static.check()
+    assert (world.told().keys(), world.static.why_not("julia")) == (ALL - {NOTEBOOK}, "")
+    assert not [one for one in world.image_files.visited if "share/jupyter" not in one]
 
 
 def test_an_extension_that_is_a_link_leaves_the_others_alone(world: World) -> None:
@@ -339,7 +400,7 @@ def test_an_extension_that_is_a_link_leaves_the_others_alone(world: World) -> No
     world.image_files.add(EXTENSIONS, "linked", kind=tarfile.SYMTYPE, link="/src/linked")
     world.image_files.add(EXTENSIONS, "three/static", kind=tarfile.SYMTYPE, link="/src/three")
     world.static.check()
-    assert world.told().keys() == {LAB, f"{EXTENSIONS}/one/static", f"{EXTENSIONS}/@org/two/static"}
+    assert world.told().keys() == ALL
     assert world.static.why_not("julia") == f"{EXTENSIONS}/three/static: it is a link or a special file"
 
 
@@ -347,28 +408,36 @@ def test_an_extension_with_a_strange_name_is_not_taken(world: World) -> None:
     for name in ("..", ".hidden", "a b", "a$b", "@org/..", "ü"):
         world.image_files.add(EXTENSIONS, f"{name}/static/x.js", b"x")
     world.static.check()
-    assert len(world.on_disk()) == 3
+    assert len(world.on_disk()) == 4
 
 
 @pytest.mark.parametrize(
     "name", ["page.html", "x.htm", "x.xhtml", "x.xml", "x.js.gz", "x.php", "x", ".hidden.js", "a b.js"]
 )
-def test_what_no_page_loads_is_left_in_the_image(world: World, name: str) -> None:
-    world.image_files.add(LAB, name, b"<script>")
+@BUNDLES
+def test_what_no_page_loads_is_left_in_the_image(world: World, bundle: str, name: str) -> None:
+    world.image_files.add(bundle, name, b"<script>")
     world.static.check()
     assert world.static.why_not("julia") == ""
     names = {one.name for one in world.layout.static_sets.rglob("*") if one.is_file()}
     assert name not in names
 
 
-def test_too_many_files_and_too_large_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(static_folder, "MOST_FILES", 2)
+@BUNDLES
+def test_too_many_files_and_too_large_ones(
+    world: World, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        world.image_files.add(bundle, f"{number}.js", b"x")
+    monkeypatch.setattr(static_folder, "MOST_FILES", 3)
     world.static.check()
-    assert world.static.why_not("julia") == f"{LAB}: it has more than 2 files"
+    assert world.static.why_not("julia") == f"{bundle}: it has more than 3 files"
+    assert world.told().keys() == ALL - {bundle}
     monkeypatch.undo()
     monkeypatch.setattr(static_folder, "MOST_FILE_BYTES", 100)
     world.static.check(asked=True)
-    assert "main.0123.js is larger than" in world.static.why_not("julia")
+    assert f"{bundle}: main." in world.static.why_not("julia")
+    assert "is larger than" in world.static.why_not("julia")
     assert world.told() == {}
 
 
@@ -384,7 +453,7 @@ def test_a_full_disk_leaves_nothing_half(world: World) -> None:
     assert world.told() == {}  # not at once again
     world.clock.advance(61)
     world.static.check()
-    assert (len(world.told()), world.static.why_not("julia")) == (3, "")
+    assert (len(world.told()), world.static.why_not("julia")) == (4, "")
 
 
 def test_nothing_is_begun_on_a_disk_that_is_nearly_full(world: World) -> None:
@@ -428,6 +497,7 @@ def test_the_hub_knows_what_a_first_page_needs(world: World) -> None:
     told = world.told()
     assert world.first_page() == [
         f"{told[LAB].url}/main.0123.js?v=0123",
+        f"{told[NOTEBOOK].url}/main.4567.js?v=4567",
         f"{told[f'{EXTENSIONS}/@org/two/static'].url}/remoteEntry.2.js",
         f"{told[f'{EXTENSIONS}/one/static'].url}/remoteEntry.1.js",
     ]
@@ -438,10 +508,10 @@ def test_the_hub_knows_what_a_first_page_needs(world: World) -> None:
     world.image_files.files[f"{EXTENSIONS}/three/static/remoteEntry.3.js"] = b"three"
     world.containers.images["hubagent/julia"] = facts(2)
     world.static.check()
-    assert len(world.first_page() or []) == 4
+    assert len(world.first_page() or []) == 5
     world.restart()
     world.static.check()
-    assert len(world.first_page() or []) == 4
+    assert len(world.first_page() or []) == 5
 
 
 def test_the_hub_knows_nothing_that_servers_are_not_told(world: World) -> None:
@@ -463,11 +533,11 @@ def test_the_hub_knows_nothing_that_servers_are_not_told(world: World) -> None:
 def test_a_hub_that_cannot_be_told_is_told_later(world: World) -> None:
     world.files.fail("write", world.layout.first_pages)
     world.static.check()
-    assert len(world.told()) == 3
+    assert len(world.told()) == 4
     assert world.files.read(world.layout.first_pages, max_bytes=1000) is None
     world.files.heal()
     world.static.check()
-    assert len(world.first_page() or []) == 3
+    assert len(world.first_page() or []) == 4
 
 
 def test_nobody_is_told_while_nginx_does_not_serve(world: World) -> None:
@@ -478,7 +548,7 @@ def test_nobody_is_told_while_nginx_does_not_serve(world: World) -> None:
     assert "nginx does not serve them: it answers 404" in world.static.why_not("julia")
     world.serves = True
     world.static.check()
-    assert len(world.told()) == 3
+    assert len(world.told()) == 4
     world.serves = False
     world.static.check()
     assert world.told() == {}
@@ -520,7 +590,7 @@ def test_an_engine_that_is_away_changes_nothing(world: World) -> None:
     with pytest.raises(ContainerError):
         world.static.check()
     assert world.told() == told
-    assert len(world.on_disk()) == 3
+    assert len(world.on_disk()) == 4
 
 
 def test_a_change_is_told_once(world: World) -> None:
@@ -570,4 +640,4 @@ def test_what_pages_use_stays_when_another_look_fails(world: World) -> None:
     world.image_files.cut_bytes = None
     world.image_files.also.clear()
     world.static.check(asked=True)
-    assert (len(world.told()), world.static.why_not("julia")) == (3, "")
+    assert (len(world.told()), world.static.why_not("julia")) == (4, "")
