@@ -18,9 +18,12 @@ from hubagent.hub_documents import FIRST_PAGES
 _ADDRESS: Final = re.compile(
     r"/hubagent-static/[0-9a-f]{32}(?:/[\w@+~-][\w@+~.-]{0,199}){1,12}(?:\?v=\w{1,64})?", re.ASCII
 )
-_OF_JUPYTERLAB: Final = re.compile(r"/hubagent-static/[0-9a-f]{32}/static/lab/.*")
-_LAB: Final = re.compile(r"/(?:lab|doc)(?:[/?].*)?")
-"""Pages that JupyterLab's files are for: no others are known ahead."""
+_BUNDLE: Final = re.compile(r"/hubagent-static/[0-9a-f]{32}/static/(lab|notebook)/.*")
+"""Of an address: of which of the two it is. What has none is an extension's, for the pages of both."""
+_PAGE: Final = re.compile(
+    r"/(?:(?P<lab>lab|doc)|(?P<notebook>tree|notebooks|edit|consoles|terminals))(?:[/?].*)?"
+)
+_LAB: Final = "lab"
 
 
 class FirstPage:
@@ -36,20 +39,28 @@ class FirstPage:
 
     def addresses(self, user: User | None) -> tuple[str, ...]:
         """Absolute paths in the site, for the server that this user started last, else for the default one. Somebody
-        who is not known yet learns of JupyterLab alone, not which extensions there are. Empty when nothing is known:
-        pages are as good without."""
+        who is not known yet learns of the one bundle alone, not which extensions there are. Empty when nothing is
+        known: pages are as good without."""
         try:
             servers = load_servers(self._servers_file)
             known = parse(read_bytes(self._file), self._file, FIRST_PAGES, lambda _: None)
         except SettingsError:  # said where servers start; of the other file the agent's log tells
             return ()
-        if _LAB.fullmatch(servers.landing) is None:
-            return ()
+        bundle = _bundle(servers.landing)
         last = None if user is None else (user.spawner.orm_spawner.user_options or {}).get(OPTION)
         name = chosen(servers, last, asked_now=lambda: False)
-        wanted = _OF_JUPYTERLAB if user is None else _ADDRESS
-        return tuple(
-            address
-            for address in known.servers.get(name, ())
-            if _ADDRESS.fullmatch(address) and wanted.fullmatch(address)
-        )
+        addresses = [one for one in known.servers.get(name, ()) if _ADDRESS.fullmatch(one)]
+        bundles = {one: found[1] for one in addresses if (found := _BUNDLE.fullmatch(one)) is not None}
+        if bundle not in bundles.values():
+            return ()
+        wanted: set[str | None] = {bundle} if user is None else {bundle, None}
+        return tuple(one for one in addresses if bundles.get(one) in wanted)
+
+
+def _bundle(landing: str) -> str:
+    """Of the first page; empty where none is known ahead. A landing that is no path is a word for a page of
+    JupyterLab."""
+    if not landing.startswith("/"):
+        return _LAB
+    page = _PAGE.fullmatch(landing)
+    return "" if page is None else str(page.lastgroup)

@@ -21,6 +21,7 @@ OF_R = [
     f"/hubagent-static/{'1' * 32}/static/lab/main.4567.js",
     f"/hubagent-static/{'2' * 32}/lab/extensions/@org/one/static/remoteEntry.89.js",
 ]
+NOTEBOOK = [f"/hubagent-static/{'3' * 32}/static/notebook/main.89ab.js?v=89ab"]
 
 
 @pytest.fixture(scope="module")
@@ -110,12 +111,32 @@ def test_nothing_but_static_files_is_offered(stage: Scene, file: Path) -> None:
     assert offered(Browser(stage.hub.url), "/hub/login") == OF_JULIA
 
 
-def test_nothing_is_offered_where_people_land_elsewhere(stage: Scene, file: Path) -> None:
+def test_each_page_has_its_own_files_and_those_of_both(stage: Scene, admin: Browser, file: Path) -> None:
+    stage.edit(r=server("r", image="hubagent/julia"))
+    file.write_text(json.dumps({"version": 1, "servers": {"r": [*OF_R[:1], *NOTEBOOK, *OF_R[1:]]}}))
     try:
-        for landing, expected in (("/lab/tree/a.ipynb", OF_JULIA), ("/tree", []), ("/pluto/", [])):
+        for landing, bundle in (
+            *(("/lab", OF_R[:1]), ("/lab/tree/a.ipynb", OF_R[:1]), ("/doc/tree/a.ipynb", OF_R[:1])),
+            *(("/tree", NOTEBOOK), ("/tree?x=/lab", NOTEBOOK), ("/notebooks/a.ipynb", NOTEBOOK)),
+            *(("/edit/a.py", NOTEBOOK), ("/trees", []), ("/", []), ("/pluto/", [])),
+        ):
             stage.hub.servers["landing"] = landing
             stage.hub.write()
-            assert offered(Browser(stage.hub.url), "/hub/login") == expected
+            assert offered(Browser(stage.hub.url), "/hub/login") == bundle, landing
+            assert offered(admin, "/hub/home") == [*bundle, *(OF_R[1:] if bundle else [])], landing
+    finally:
+        stage.hub.servers["landing"] = "/lab"
+        stage.hub.write()
+
+
+def test_nothing_is_offered_where_people_land_elsewhere(stage: Scene, admin: Browser, file: Path) -> None:
+    """Nor of an image that has no Notebook of which nginx has files."""
+    stage.edit(r=server("r", image="hubagent/julia"))
+    try:
+        for landing in ("/tree", "/notebooks/a.ipynb", "/pluto/"):
+            stage.hub.servers["landing"] = landing
+            stage.hub.write()
+            assert offered(Browser(stage.hub.url), "/hub/login") == offered(admin, "/hub/home") == []
     finally:
         stage.hub.servers["landing"] = "/lab"
         stage.hub.write()
