@@ -504,13 +504,15 @@ OF_NGINX: Final = Chapter(
         Case(
             "25",
             "An image has its files served under the site's name, as a page, from outside its folders, or in place of another image's",
-            "Only plain files of kinds that a page loads, from known folders, within limits; a folder with a link or a name like an "
-            "attack is refused whole. No HTML; answers are nosniff, and what could be opened as a document is in a sandbox. A set is "
+            "Only plain files of kinds that a page loads, from known folders, within limits, of a container that is never started and "
+            "has nothing of the machine's; a folder with a link or a name like an attack is refused whole. No HTML; answers are nosniff, and what could be opened as a document is in a sandbox. A set is "
             "named by its content, and what nginx has not is never fetched on behalf of all.",
             tests_of(
                 "tests/unit/images/test_static_files.py",
                 "a_folder_with_an_attack_is_refused_whole",
                 "a_folder_that_is_a_link_itself",
+                "templates_that_are_links_are_not_read",
+                "wherever_an_image_says_its_notebook_is",
                 "what_no_page_loads_is_left_in_the_image",
                 "too_many_files_and_too_large_ones",
                 "nginx_may_read_exactly_the_sets",
@@ -536,7 +538,7 @@ OF_NGINX: Final = Chapter(
             "An image has the hub's pages load something of its choice, or anybody at the sign-in page learn what else is in it",
             "Pages name files that nginx serves, by address, as data in the page: what is no such address is left out by the hub, "
             "whoever wrote it. They are fetched into the browser's cache, and never run by a page of the hub. Who is not signed in "
-            "learns of JupyterLab's own files alone.",
+            "learns of JupyterLab's own files alone, or of Notebook's.",
             tests_of(
                 "tests/unit/images/test_first_page.py",
                 "what_is_not_recognised_is_left_out",
