@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from .stack import Stack
+from .upstream import ASSET, FOR_LONG, KINDS
 
 LONG = {"X-Long": "x" * 2000}
 """The servers of these tests send back what they are sent."""
@@ -40,6 +41,16 @@ def test_only_what_a_page_of_this_site_asks_for(
     body = gzip.decompress(answer.body) if is_compressed else answer.body
     assert dict(json.loads(body)["headers"])["x-long"] == LONG["X-Long"]
     assert answer.headers["strict-transport-security"] == "max-age=63072000"
+
+
+@pytest.mark.parametrize("ending", KINDS)
+def test_the_files_of_a_pluto_are_compressed_and_kept_by_browsers(stack: Stack, ending: str) -> None:
+    """nginx has them from no image: this is all that makes its second page a quick one."""
+    path = f"/user/ann/pluto/asset/editor.2d3393ce.{ending}"
+    answer = stack.get(path, headers={"Accept-Encoding": "gzip", "Sec-Fetch-Site": "same-origin"})
+    assert answer.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(answer.body) == ASSET
+    assert answer.headers["cache-control"] == FOR_LONG
 
 
 def test_a_browser_that_takes_nothing_compressed(stack: Stack) -> None:

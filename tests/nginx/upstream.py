@@ -23,6 +23,11 @@ from .front import free_ports
 ROOT = Path(__file__).resolve().parents[2]
 PROXY = ROOT / "build/proxy"
 
+ASSET = b"console.log('an editor');\n" * 100
+FOR_LONG = "public, max-age=2592000, immutable"
+KINDS = {"js": "text/javascript; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}
+"""Of an asset of Pluto 0.20, what it says of it (src/webserver/Static.jl)."""
+
 Result = TypeVar("Result")
 
 
@@ -30,7 +35,7 @@ class Upstream:
     """An HTTP server in a thread: tells what it was asked, echoes websockets, goes away and comes back.
 
     `/…/status/N` answers with status N; `/…/header/N` with a header of N bytes; `/…/first-bytes` with what came
-    first of the body; `/…/progress` sends one server-sent event and holds the stream open until it is released.
+    first of the body; `/…/asset/X.js` with a file that browsers may keep; `/…/progress` sends one server-sent event and holds the stream open until it is released.
     """
 
     def __init__(self, name: str, port: int) -> None:
@@ -97,6 +102,9 @@ class Upstream:
             return web.Response(body=await request.content.readany())
         if kind == "header":
             return web.Response(headers={"X-Large": "x" * int(value)})
+        if kind == "asset":  # as Pluto serves what has a hash in its name
+            kept = {"Content-Type": KINDS[value.rpartition(".")[2]], "Cache-Control": FOR_LONG}
+            return web.Response(body=ASSET, headers=kept)
         return web.json_response(
             {
                 "by": self.name,
