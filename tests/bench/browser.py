@@ -130,6 +130,10 @@ OPEN_FILLED: Final = Way("warm", LAB_NOTEBOOK, is_cached=True)
 LIGHT: Final = Way("warm", NOTEBOOK_7)
 LIGHT_FILLED: Final = Way("warm", NOTEBOOK_7, is_cached=True)
 FILES: Final = Way("warm", TREE)
+LIGHT_AHEAD: Final = Way("warm", NOTEBOOK_7, is_ahead=True)
+FILES_AHEAD: Final = Way("warm", TREE, is_ahead=True)
+LIGHT_PLAIN: Final = Way("warm", NOTEBOOK_7, by_nginx=False)
+FILES_PLAIN: Final = Way("warm", TREE, by_nginx=False)
 PLAIN: Final = Way("warm", by_nginx=False)
 PLAIN_SLOW: Final = Way("warm", by_nginx=False, line=_HOME_LINE)
 BY_NGINX: Final = (
@@ -147,7 +151,9 @@ BY_NGINX: Final = (
     LIGHT_FILLED,
     FILES,
 )
-BY_SERVERS: Final = (PLAIN, PLAIN_SLOW)
+ON_TREE: Final = (LIGHT_AHEAD, FILES_AHEAD)
+"""Where people land on Notebook 7's pages: the sign-in page fetches what those need."""
+BY_SERVERS: Final = (PLAIN, PLAIN_SLOW, LIGHT_PLAIN, FILES_PLAIN)
 
 
 def measure(hub: Hub) -> Report:
@@ -159,7 +165,7 @@ def measure(hub: Hub) -> Report:
     account = Person(hub, "browser-bench")
     account.sign_up()
     account.log_in()
-    samples: dict[Way, list[Sample]] = {way: [] for way in (*BY_NGINX, *BY_SERVERS)}
+    samples: dict[Way, list[Sample]] = {way: [] for way in (*BY_NGINX, *ON_TREE, *BY_SERVERS)}
     try:
         with chromium(hub) as browser, floor(hub.machine, notebook_image.NAME, _NOTEBOOK) as beneath:
             bench = _Bench(hub, browser, account, beneath)
@@ -167,6 +173,9 @@ def measure(hub: Hub) -> Report:
             for _ in range(ROUNDS):
                 for way in BY_NGINX:
                     samples[way].append(bench.open(way))
+                with landing_on(hub, TREE):
+                    for way in ON_TREE:
+                        samples[way].append(bench.open(way))
                 with files_from_servers(hub):
                     for way in BY_SERVERS:
                         samples[way].append(bench.open(way))
@@ -214,9 +223,16 @@ def _figures(samples: dict[Way, list[Sample]]) -> Iterator[Figure]:
         ("filled cache", OPEN_FILLED, beneath_notebook),
         ("Notebook 7, empty cache", LIGHT, (OPEN, "in JupyterLab")),
         ("Notebook 7, filled cache", LIGHT_FILLED, (OPEN_FILLED, "in JupyterLab")),
+        ("Notebook 7, fetched ahead", LIGHT_AHEAD, (LIGHT, "empty cache")),
+        ("Notebook 7, empty cache", LIGHT, (LIGHT_PLAIN, by_server[1])),
     ):
         yield figure(f"click to the first cell of a notebook, {title}", "s", cell, way, other)
-    yield figure("click to the files in Notebook 7, empty cache", "s", usable, FILES, (WARM, "launcher"))
+    for title, way, other in (
+        ("empty cache", FILES, (WARM, "launcher")),
+        ("empty cache", FILES, (FILES_PLAIN, by_server[1])),
+        ("fetched ahead", FILES_AHEAD, (FILES, "empty cache")),
+    ):
+        yield figure(f"click to the files in Notebook 7, {title}", "s", usable, way, other)
     for words, unit, counted in (
         ("bytes", "MB", lambda one: one.bytes / 1e6),
         ("requests that reach the user's server", "", lambda one: float(one.of_server)),
@@ -224,6 +240,12 @@ def _figures(samples: dict[Way, list[Sample]]) -> Iterator[Figure]:
         yield figure(f"a first page: {words}", unit, counted, WARM, by_server)
         yield figure(f"a first page, fetched ahead: {words}", unit, counted, AHEAD, (WARM, "empty cache"))
         yield figure(f"a notebook in Notebook 7: {words}", unit, counted, LIGHT, (OPEN, "in JupyterLab"))
+        for title, plain, empty, ahead in (
+            ("a notebook in Notebook 7", LIGHT_PLAIN, LIGHT, LIGHT_AHEAD),
+            ("the files in Notebook 7", FILES_PLAIN, FILES, FILES_AHEAD),
+        ):
+            yield figure(f"{title}: {words}", unit, counted, empty, (plain, by_server[1]))
+            yield figure(f"{title}, fetched ahead: {words}", unit, counted, ahead, (empty, "empty cache"))
 
 
 class _Bench:
@@ -396,6 +418,19 @@ def files_from_servers(hub: Hub) -> Iterator[None]:
         hub.machine.run(["chmod", "755", _SETS])
         hub.apply()
         until(lambda: slow() == {False}, 120.0, "pages to be told that nginx has their files")
+
+
+@contextmanager
+def landing_on(hub: Hub, landing: Landing) -> Iterator[None]:
+    """People land on this page, as the hub's configuration says."""
+    before = hub.edit(_CONFIG.replace("hub: {", f"hub: {{landing: {landing.path}, "))
+    try:
+        code, status = hub.apply()
+        assert code == 0, status["problems"]
+        yield
+    finally:
+        hub.edit(before)
+        hub.apply()
 
 
 def pool_is_full(hub: Hub) -> bool:
