@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.bench import notebook_image
 from tests.bench.figures import Figure, Report, median
 from tests.bench.floor import EMPTY_NOTEBOOK, Floor, floor
 from tests.browser.chromium import chromium
 from tests.browser.people import START_MS, STEP_MS, fetched_ahead
+from tests.machine import notebook_image
 from tests.machine.client import Person
 from tests.machine.hub import Hub, until
 
