@@ -131,7 +131,7 @@ def _warm(settings: wire.GuestSettings, image_home: Path) -> int:
         sys.argv[:] = [str(script), *message.command[1:]]
         for line in beside.before_server(message.environment):
             _say(line)
-        server_extensions.announce(os.environ)
+        server_extensions.announce(os.environ, settings.kernels)
         reply.watch(message.environment)
         server.run(script, tuple(sys.argv[1:]))
     except BaseException as error:  # whatever a stranger's module does, SystemExit included
@@ -222,7 +222,7 @@ def _execute_without_their_own(message: wire.Become, reply: Reply, settings: wir
 
 
 def _announce(settings: wire.GuestSettings) -> None:
-    server_extensions.announce(os.environ)
+    server_extensions.announce(os.environ, settings.kernels)
     if settings.pluto:
         os.environ[server_extensions.PLUTO] = "0"
 

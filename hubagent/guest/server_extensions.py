@@ -1,6 +1,6 @@
 """What hubagent adds to a user's server, started cold or warm: it waits for a hub that is being restarted, logs no
-secrets, keeps its databases off networks, offers Pluto, counts a cell that computes as activity, and lets nginx serve
-static files.
+secrets, keeps its databases off networks, offers Pluto, counts a cell that computes as activity, lets nginx serve
+static files, and decides where a browser lands.
 
 A server that is started cold is a program of its own from its first line, so all this comes to it as configuration,
 by JUPYTER_CONFIG_PATH. The server takes it out of its environment: kernels and terminals inherit what the user's
@@ -23,12 +23,17 @@ _FOLDER: Final = str(Path(__file__).with_name("config"))
 PLUTO: Final = "HUBAGENT_PLUTO"
 """Says that the server offers Pluto: the port of the one that runs already, or 0 to start it when it is opened."""
 
-_OWN: Final = frozenset({_VARIABLE, PLUTO, wire.KEEP_BUSY, wire.STATIC_FILES})
+KERNELS: Final = "HUBAGENT_KERNELS"
+"""Names of kernels, divided by blanks, of which a new notebook gets the first that the image has."""
+
+_OWN: Final = frozenset({_VARIABLE, PLUTO, KERNELS, wire.KEEP_BUSY, wire.LANDING, wire.STATIC_FILES})
 
 
-def announce(environment: MutableMapping[str, str]) -> None:
-    """Make a server that is started with this environment read them."""
+def announce(environment: MutableMapping[str, str], kernels: Mapping[str, int]) -> None:
+    """Make a server that is started with this environment read them. `kernels` are those that the settings name."""
     others = _others(environment)
+    if wire.LANDING in environment:
+        environment[KERNELS] = " ".join(name for name, count in kernels.items() if count)
     environment[_VARIABLE] = os.pathsep.join([_FOLDER, *others])
 
 
@@ -46,6 +51,7 @@ def add(config: Any) -> None:
 
     port, keep_busy = os.environ.get(PLUTO), os.environ.get(wire.KEEP_BUSY, "")
     static = os.environ.get(wire.STATIC_FILES)
+    word, kernels = os.environ.get(wire.LANDING), tuple(os.environ.get(KERNELS, "").split())
     kept = without(os.environ)
     for name in _OWN:
         os.environ.pop(name, None)
@@ -70,6 +76,10 @@ def add(config: Any) -> None:
         from hubagent.guest import static_files
 
         static_files.add(config, static)
+    if word is not None:
+        from hubagent.guest import landing
+
+        landing.add(config, word, kernels, pluto=port is not None)
 
 
 def _seconds(text: str) -> float:

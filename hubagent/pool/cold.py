@@ -16,6 +16,7 @@ from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.layout import LABEL_SERVER
 from hubagent.naming import container_name
 from hubagent.pool.inputs import Prove, Told
+from hubagent.pool.maker import wanted_kernels
 from hubagent.pool.owners import Account
 from hubagent.pool.ports import ContainerFacts, PoolPorts
 from hubagent.pool.refusal import SpawnError, missing_image
@@ -68,6 +69,7 @@ class ColdStarts:
             proof = self._proof(image.id)
             settings = wire.GuestSettings(
                 mode="cold",
+                kernels={} if server.warm is None else wanted_kernels(server.warm, proof),
                 home=str(server.home),
                 pluto=proof is not None and bool(proof.pluto),
                 declared=tuple(sorted(server.environment)),

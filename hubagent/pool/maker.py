@@ -132,15 +132,15 @@ def _settings(server: Server, proof: wire.Proof | None) -> wire.GuestSettings:
     return wire.GuestSettings(
         mode="warm",
         modules=proof.modules if proof else (),
-        kernels=_kernels(warm, proof),
+        kernels=wanted_kernels(warm, proof),
         pluto=warm.pluto and (proof is None or bool(proof.pluto)),
         home=str(server.home),
         declared=tuple(sorted(server.environment)),
     )
 
 
-def _kernels(warm: Warm, proof: wire.Proof | None) -> dict[str, int]:
-    """Where the file names none, what is slow to start: Julia."""
+def wanted_kernels(warm: Warm, proof: wire.Proof | None) -> dict[str, int]:
+    """Those that wait in each slot. Where the file names none, what is slow to start: Julia."""
     if warm.kernels is not None:
         return dict(warm.kernels)
     languages = {language.lower() for language in proof.kernels.values()} if proof else set()

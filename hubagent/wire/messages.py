@@ -253,6 +253,15 @@ WARM_SILENT_S: Final = 300.0
 KEEP_BUSY: Final = "HUBAGENT_KEEP_BUSY_S"
 """In Become's environment: for how many seconds a cell that computes counts as activity. Absent: not at all."""
 
+LANDING: Final = "HUBAGENT_LANDING"
+"""In Become's environment: one of LANDINGS, which the server turns into a page when a browser arrives at its root.
+JUPYTERHUB_DEFAULT_URL is beside it, for a guest that does not know this."""
+
+NEW_NOTEBOOK: Final = "new-notebook"
+LAST_NOTEBOOK: Final = "last-notebook"
+PLUTO_PAGE: Final = "pluto"
+LANDINGS: Final = (NEW_NOTEBOOK, LAST_NOTEBOOK, PLUTO_PAGE)
+
 
 @dataclass(frozen=True)
 class Spares:
@@ -298,7 +307,8 @@ class GuestSettings:
 
     mode: str  # one of MODES
     modules: tuple[str, ...] = ()  # Python modules to import ahead; empty: the launcher's own short list
-    kernels: Mapping[str, int] = field(default_factory=dict)  # waiting kernels wanted, by kernel name
+    # Waiting kernels wanted, by kernel name; cold: those that a slot would have, of which a new notebook has the first.
+    kernels: Mapping[str, int] = field(default_factory=dict)
     pluto: bool = False
     home: str = "/home/jovyan/work"
     declared: tuple[str, ...] = later(

@@ -246,11 +246,12 @@ def server(
     kernels: Mapping[str, int],
     pause_s: float = 0.1,
     pluto: bool = False,
+    lab: bool = False,
     unused_s: float = 900.0,
     environment: Mapping[str, str] | None = None,
     image: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """A server whose home is `folder`; `environment` comes with the claim, `image` was there before."""
+    """A server whose home is in `folder`, with JupyterLab or without; `environment` comes with the claim, `image` was there before."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     port, token, log = _free_port(), secrets.token_hex(8), folder / "server.log"
@@ -263,6 +264,7 @@ def server(
         "kernels": kernels,
         "pause_s": pause_s,
         "pluto": pluto,
+        "lab": lab,
         "unused_s": unused_s,
         "token": token,
         "directory": str(home),

@@ -1,6 +1,6 @@
 """A user's server as the guest's launcher makes one, for tests:  python server.py SETTINGS PORT READY
 
-SETTINGS is a JSON object: `kernels` (wanted, by name), `pause_s`, `unused_s`, `pluto`, `environment` (the user's), `directory`.
+SETTINGS is a JSON object: `kernels` (wanted, by name), `pause_s`, `unused_s`, `pluto`, `lab`, `environment` (the user's), `directory`.
 With no kernels it is the ordinary server. Waits for a line on standard input between warm and claim, as a slot does.
 While the file `short` is in the home's parent, memory is short.
 """
@@ -52,10 +52,11 @@ def main() -> None:
     os.chdir(settings["directory"])
     faults = warm.before_server(dict(os.environ))
     assert not faults, faults
-    server_extensions.announce(os.environ)
+    server_extensions.announce(os.environ, settings["kernels"])
     own = Path.home() / ".jupyter/jupyter_server_config.json"
     own.parent.mkdir(exist_ok=True)
-    without = dict.fromkeys(("jupyterlab", "jupyter_lsp", "notebook_shim"), False)
+    pages = () if settings["lab"] else ("jupyterlab", "notebook_shim")
+    without = dict.fromkeys((*pages, "jupyter_lsp"), False)
     own.write_text(json.dumps({"ServerApp": {"jpserver_extensions": without}}))
     from jupyter_server.serverapp import ServerApp
 

@@ -101,6 +101,20 @@ def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp
     assert said["scratch"].startswith(image)
 
 
+def test_a_browser_lands_there(image: Mapping[str, str], tmp_path: Path) -> None:
+    word = {wire.LANDING: wire.PLUTO_PAGE, "OF_THE_USER": "ada"}
+    with server(tmp_path, kernels={}, pluto=True, lab=True, environment=word, image=image) as running:
+        wait_until(lambda: running.pong()["pluto"], "Pluto listens")
+        running.claim()
+        answer = requests.get(
+            f"http://127.0.0.1:{running.port}/",
+            headers={"Authorization": f"token {running.token}"},
+            timeout=DEADLINE_S,
+        )
+        assert answer.url == f"http://127.0.0.1:{running.port}/pluto/"
+        assert "user ada" in answer.text.splitlines()
+
+
 def test_new_notebooks_are_kept(warm: Server) -> None:
     said = wait_until(lambda: (one := page(warm, "new")).get("user") == "ada" and one, "Pluto knows its user")
     assert said["made"] == f"{warm.home}/pluto_notebooks/Cute discovery.jl"

@@ -10,7 +10,7 @@ import pytest
 from hubagent import wire
 from hubagent.config.kinds.types import ServerName
 from hubagent.config.model import Config
-from hubagent.config.model.servers import Server
+from hubagent.config.model.servers import Server, Warm
 from hubagent.errors import ContainerError, GuestError, HubagentError
 from hubagent.pool.cold import LISTENS_S, ColdStarts
 from hubagent.pool.ports import PoolPorts
@@ -84,6 +84,14 @@ def test_pluto_is_offered_where_the_image_was_seen_to_have_it() -> None:
         world.proof = wire.Proof("/usr/bin/python3", (), {}, version, 1.0)
         world.start(user=f"ada{offered}")
         assert {one.pluto for one in world.guests.settings.values()} == {True, offered}
+
+
+def test_a_cold_server_hears_which_kernels_would_wait() -> None:
+    """A new notebook has the same kernel, warm or cold."""
+    world = World()
+    world.proof = wire.Proof("/usr/bin/python3", (), {"julia-1.12": "julia", "python3": "python"}, "", 1.0)
+    world.cold.start(dataclasses.replace(SERVER, warm=Warm()), REQUEST)
+    assert [one.kernels for one in world.guests.settings.values()] == [{"julia": 1}]
 
 
 def test_docker_is_told_no_secret() -> None:
