@@ -90,7 +90,7 @@ class Servers:
 
     default: str
     network: str
-    landing: str  # path of the page that users see first
+    landing: str  # path of the page that users see first, or one of wire.LANDINGS
     servers: Mapping[str, Server]
 
 

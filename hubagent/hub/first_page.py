@@ -14,6 +14,7 @@ from hubagent.hub.choice import OPTION, chosen
 from hubagent.hub.reading import SettingsError, parse, read_bytes
 from hubagent.hub.servers import load_servers
 from hubagent.hub_documents import FIRST_PAGES
+from hubagent.wire import LAST_NOTEBOOK, NEW_NOTEBOOK
 
 _ADDRESS: Final = re.compile(
     r"/hubagent-static/[0-9a-f]{32}(?:/[\w@+~-][\w@+~.-]{0,199}){1,12}(?:\?v=\w{1,64})?", re.ASCII
@@ -23,7 +24,8 @@ _BUNDLE: Final = re.compile(r"/hubagent-static/[0-9a-f]{32}/static/(lab|notebook
 _PAGE: Final = re.compile(
     r"/(?:(?P<lab>lab|doc)|(?P<notebook>tree|notebooks|edit|consoles|terminals))(?:[/?].*)?"
 )
-_LAB: Final = "lab"
+_WORDS: Final = {NEW_NOTEBOOK: ("lab", "notebook"), LAST_NOTEBOOK: ("lab", "notebook")}
+"""What each opens in: the first that the image has. Pluto's files are its server's alone."""
 
 
 class FirstPage:
@@ -46,21 +48,18 @@ class FirstPage:
             known = parse(read_bytes(self._file), self._file, FIRST_PAGES, lambda _: None)
         except SettingsError:  # said where servers start; of the other file the agent's log tells
             return ()
-        bundle = _bundle(servers.landing)
         last = None if user is None else (user.spawner.orm_spawner.user_options or {}).get(OPTION)
         name = chosen(servers, last, asked_now=lambda: False)
         addresses = [one for one in known.servers.get(name, ()) if _ADDRESS.fullmatch(one)]
         bundles = {one: found[1] for one in addresses if (found := _BUNDLE.fullmatch(one)) is not None}
-        if bundle not in bundles.values():
+        bundle = next((one for one in _bundles(servers.landing) if one in bundles.values()), None)
+        if bundle is None:
             return ()
         wanted: set[str | None] = {bundle} if user is None else {bundle, None}
         return tuple(one for one in addresses if bundles.get(one) in wanted)
 
 
-def _bundle(landing: str) -> str:
-    """Of the first page; empty where none is known ahead. A landing that is no path is a word for a page of
-    JupyterLab."""
-    if not landing.startswith("/"):
-        return _LAB
+def _bundles(landing: str) -> tuple[str, ...]:
+    """Of the first page, the first that the image has; none where no files are known ahead."""
     page = _PAGE.fullmatch(landing)
-    return "" if page is None else str(page.lastgroup)
+    return _WORDS.get(landing, ()) if page is None else (str(page.lastgroup),)

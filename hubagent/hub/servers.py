@@ -7,6 +7,7 @@ from pathlib import Path
 from hubagent.codec import CodecError
 from hubagent.hub.reading import at_least, parse, read_bytes
 from hubagent.hub_documents import SERVERS, Server, Servers
+from hubagent.wire import LANDINGS
 
 
 def load_servers(path: Path) -> Servers:
@@ -15,8 +16,11 @@ def load_servers(path: Path) -> Servers:
 
 
 def _check(servers: Servers) -> None:
-    if not servers.landing.startswith("/"):
-        raise CodecError(f"must be a path from the root, is {servers.landing!r}", "landing")
+    if not servers.landing.startswith("/") and servers.landing not in LANDINGS:
+        words = ", ".join(LANDINGS)
+        raise CodecError(
+            f"must be a path from the root, or one of {words}; is {servers.landing!r}", "landing"
+        )
     for name, server in servers.servers.items():
         try:
             _check_server(server)

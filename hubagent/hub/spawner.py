@@ -45,6 +45,9 @@ CREATE_S: Final = 110.0
 ASK_S: Final = 15.0
 """How long it may take to look at a container (seconds)."""
 
+FALLBACK: Final = "/lab"
+"""Where the server of a slot lands that an older version has prepared, and that knows no words."""
+
 LOG_LINES: Final = 20
 """How much of a container's output the hub's log keeps when the container ends while it starts."""
 
@@ -77,6 +80,7 @@ class HubagentSpawner(Choosing):
         self._has_failed = False  # the last start, and somebody waits to be told of it
         self._asked: asyncio.Task[wire.Started] | None = None  # of the agent by the last start
         self._changes = 0  # starts and stops that have begun
+        self._landing = ""  # as servers.json has it, at the last start
 
     def docker(self, method: str, *_: Any, **__: Any) -> NoReturn:
         """What of DockerSpawner would call Docker has been replaced here."""
@@ -131,7 +135,8 @@ class HubagentSpawner(Choosing):
         self.image = server.image
         self.mem_limit = server.memory_bytes
         self.cpu_limit = server.cpus
-        self.default_url = landing
+        self._landing = landing
+        self.default_url = FALLBACK if landing in wire.LANDINGS else landing
         self.notebook_dir = server.home.replace("{", "{{").replace("}", "}}")  # a format string there
 
     def _request(self, server: str) -> wire.Create:
@@ -139,6 +144,7 @@ class HubagentSpawner(Choosing):
         environment = {
             "JUPYTERHUB_ACTIVITY_INTERVAL": str(self.activity_interval_s),
             wire.KEEP_BUSY: f"{self.keep_busy_s:g}",
+            **({wire.LANDING: self._landing} if self._landing in wire.LANDINGS else {}),
             **{name: str(value) for name, value in self.get_env().items() if value is not None},
         }
         return wire.Create(

@@ -119,11 +119,23 @@ def test_each_page_has_its_own_files_and_those_of_both(stage: Scene, admin: Brow
             *(("/lab", OF_R[:1]), ("/lab/tree/a.ipynb", OF_R[:1]), ("/doc/tree/a.ipynb", OF_R[:1])),
             *(("/tree", NOTEBOOK), ("/tree?x=/lab", NOTEBOOK), ("/notebooks/a.ipynb", NOTEBOOK)),
             *(("/edit/a.py", NOTEBOOK), ("/trees", []), ("/", []), ("/pluto/", [])),
+            *(("new-notebook", OF_R[:1]), ("last-notebook", OF_R[:1]), ("pluto", [])),
         ):
             stage.hub.servers["landing"] = landing
             stage.hub.write()
             assert offered(Browser(stage.hub.url), "/hub/login") == bundle, landing
             assert offered(admin, "/hub/home") == [*bundle, *(OF_R[1:] if bundle else [])], landing
+    finally:
+        stage.hub.servers["landing"] = "/lab"
+        stage.hub.write()
+
+
+def test_a_new_notebook_without_jupyterlab_is_notebooks_page(stage: Scene, file: Path) -> None:
+    file.write_text(json.dumps({"version": 1, "servers": {"julia": NOTEBOOK}}))
+    try:
+        stage.hub.servers["landing"] = "new-notebook"
+        stage.hub.write()
+        assert offered(Browser(stage.hub.url), "/hub/login") == NOTEBOOK
     finally:
         stage.hub.servers["landing"] = "/lab"
         stage.hub.write()

@@ -136,7 +136,11 @@ def test_servers_are_read(files: RunningHub) -> None:
     ("path", "value", "message"),
     [
         ("default", "r", "default: is not an entry of servers: 'r'"),
-        ("landing", "lab", "landing: must be a path from the root, is 'lab'"),
+        (
+            "landing",
+            "lab",
+            "landing: must be a path from the root, or one of new-notebook, last-notebook, pluto; is 'lab'",
+        ),
         ("servers", {}, "default: is not an entry"),
         ("servers.julia.volume", "home", r"servers.julia.volume: must hold \{username\}"),
         ("servers.julia.volume", "{username}{x}", "servers.julia.volume: must hold"),

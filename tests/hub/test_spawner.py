@@ -19,6 +19,7 @@ from docker_daemon import Container
 from running import call, server
 from scene import TOKEN, UNCLOSED, Scene, staged
 
+from hubagent import wire
 from tests.waiting import wait_until
 
 pytestmark = UNCLOSED
@@ -258,6 +259,17 @@ def test_another_landing_page_counts_from_the_next_start_on(scene: Scene) -> Non
         scene.hub.write()
         environment = scene.container("lander").became.environment
         assert environment["JUPYTERHUB_DEFAULT_URL"] == page
+        scene.stop("lander")
+    scene.hub.servers["landing"] = "/lab"
+
+
+def test_a_word_for_the_landing_page_leaves_a_page_for_who_does_not_know_it(scene: Scene) -> None:
+    """A slot that an older version has prepared; nor is an older word left when a path comes."""
+    for landing, page, word in (("new-notebook", "/lab", "new-notebook"), ("/tree", "/tree", None)):
+        scene.hub.servers["landing"] = landing
+        scene.hub.write()
+        environment = scene.container("lander").became.environment
+        assert (environment["JUPYTERHUB_DEFAULT_URL"], environment.get(wire.LANDING)) == (page, word)
         scene.stop("lander")
     scene.hub.servers["landing"] = "/lab"
 

@@ -10,10 +10,12 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from hubagent.config.tree import RefusedError, shown
+from hubagent.wire import LANDINGS
 
 URL_PATH_PATTERN: Final = (
     r"/(?:[A-Za-z0-9_.~%+@:=,-][A-Za-z0-9_.~%+@:=,/-]*)?(?:\?[A-Za-z0-9_.~%+@:=,/&?-]*)?"
 )
+LANDING_PATTERN: Final = rf"{'|'.join(LANDINGS)}|{URL_PATH_PATTERN}"
 VOLUME_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9_.-]*\{username\}[A-Za-z0-9_.-]*"
 IMAGE_PATTERN: Final = (
     r"(?:(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?|[A-Za-z0-9-]+:[0-9]{1,5}|localhost)/)?"
@@ -116,12 +118,15 @@ def parse_host_folder(text: str) -> PurePosixPath:
     return path
 
 
-def parse_url_path(text: str) -> str:
+def parse_landing(text: str) -> str:
+    """A path on a server, or a word for a page that the server decides on."""
+    if text in LANDINGS:
+        return text
     segments = text.partition("?")[0].split("/")
     if len(text) > 1000 or not re.fullmatch(URL_PATH_PATTERN, text) or ".." in segments or "." in segments:
         raise RefusedError(
             f"{shown(text)} is not a path on the server; write one such as /lab, /tree or"
-            " /lab/tree/start.ipynb"
+            f" /lab/tree/start.ipynb, or one of the words {', '.join(LANDINGS)}"
         )
     return text
 

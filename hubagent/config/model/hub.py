@@ -74,8 +74,10 @@ class Hub:
     landing: str = field(
         default="/lab",
         metadata=setting(
-            grammars.URL_PATH,
-            "The page of the server that users see first, such as /lab or /tree.",
+            grammars.LANDING,
+            "The page of the server that users see first: a path such as /lab or /tree, or a word. `new-notebook`: an"
+            " empty one with the kernel that waits, else Julia's, else Python's. `last-notebook`: the one in their home"
+            " that they changed last, else a new one. `pluto`. Where the image has nothing of that, /lab.",
             interrupts=Level.NEXT_SPAWN,
         ),
     )

@@ -66,6 +66,11 @@ EDITS = {
         [(Component.NGINX, Verb.RELOAD)],
         Level.NGINX_RELOAD,
     ),
+    "landing by a word": (
+        Config(hub=Hub(landing="new-notebook")),
+        [(Component.HUB, Verb.NONE)],
+        Level.NEXT_SPAWN,
+    ),
     "landing": (
         Config(hub=Hub(landing="/tree")),
         [(Component.HUB, Verb.NONE)],
