@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from hubagent.codec import Codec
+from hubagent.codec import Codec, later
 
 Traits = Mapping[str, Mapping[str, object]]
 """JupyterHub's own settings: class name, then trait name, then value."""
@@ -86,12 +86,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """servers.json: read anew at every start."""
+    """servers.json: read anew at every start and sign-in."""
 
     default: str
     network: str
     landing: str  # path of the page that users see first, or one of wire.LANDINGS
     servers: Mapping[str, Server]
+    start_at_login: bool = later(default=False)
 
 
 @dataclass(frozen=True, slots=True)

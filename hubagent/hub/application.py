@@ -9,6 +9,7 @@ from jupyterhub.app import JupyterHub
 from sqlalchemy.exc import SQLAlchemyError
 
 from hubagent.hub import activity, ending, log_lines, session
+from hubagent.hub.at_login import starting
 from hubagent.hub.database import reason_of
 from hubagent.hub.database_failure import telling
 from hubagent.hub.oauth_clients import oauth_server
@@ -63,7 +64,7 @@ class HubagentHub(JupyterHub):  # type: ignore[misc]  # jupyterhub is untyped
 
 
 def _replaced(path: str, handler: type, *settings: Any) -> tuple[Any, ...]:
-    return (path, telling(REPLACED.get(handler, handler)), *settings)
+    return (path, telling(starting(REPLACED.get(handler, handler))), *settings)
 
 
 def main() -> None:

@@ -52,6 +52,13 @@ def chosen(servers: Servers, name: object, *, asked_now: Callable[[], bool]) -> 
     return named(servers, name)
 
 
+def certain(servers: Servers, last: object) -> dict[str, str] | None:
+    """The start options of whoever would choose the same without being asked: the only server, or the one of last time;
+    None where nobody can tell."""
+    name = servers.default if len(servers.servers) == 1 else last
+    return {OPTION: name} if isinstance(name, str) and name in servers.servers else None
+
+
 def of_options(servers: Servers, options: Mapping[str, object]) -> dict[str, str]:
     """The start options, as they are stored. Raises SpawnException (400) unless they are a server that exists, or
     none."""

@@ -61,6 +61,8 @@ class HubagentSpawner(Choosing):
     keep_busy_s = Float(0.0, config=True)
     activity_interval_s = Integer(300, config=True)  # how often servers tell when they were last active
 
+    unvisited_s = Float(60.0, config=True)  # so long one that was started at a sign-in waits for its user
+
     # Defaults of DockerSpawner and JupyterHub, changed here rather than by configuration, so that
     # hub.traits can set them under the name of any of these classes.
     start_timeout = Integer(120, config=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from hubagent.config.kinds.composites import Section
-from hubagent.config.model import Config, Metrics, Server, TlsMode
+from hubagent.config.model import Config, Metrics, Server, Start, TlsMode
 from hubagent.layout import HUB_USER, PROXY_PORT, Layout, bridge_of
 from hubagent.ports import CertificateFacts
 from hubagent.render import firewall, hub_files, nginx
@@ -120,7 +120,11 @@ def desired(
         one_time_dir=layout.one_time_passwords,
         secrets_digest=hashlib.sha256(hub_secrets).hexdigest(),
     )
-    servers_json = hub_files.servers_json(config.servers, landing=config.hub.landing)
+    servers_json = hub_files.servers_json(
+        config.servers,
+        landing=config.hub.landing,
+        start_at_login=config.hub.start is Start.AT_LOGIN,
+    )
     proxy_env = hub_files.proxy_env(gateway=facts.gateway, token=secrets.proxy_token)
     rules = firewall.rules(
         gateway=facts.gateway,

@@ -99,10 +99,12 @@ def agent_token(content: bytes) -> str:
     return str(json.loads(content)["agent_token"])
 
 
-def servers_json(servers: Sequence[Server], *, landing: str) -> bytes:
-    """servers.json: read by the spawner at every start, so a change of it restarts nothing."""
+def servers_json(servers: Sequence[Server], *, landing: str, start_at_login: bool = False) -> bytes:
+    """servers.json: read by the hub at every start and sign-in, so a change of it restarts nothing."""
     entries = {str(server.name): _entry(server, server_digest(server)) for server in servers}
-    return _json(hub_documents.SERVERS.plain(Servers(servers[0].name, NETWORK, landing, entries)))
+    return _json(
+        hub_documents.SERVERS.plain(Servers(servers[0].name, NETWORK, landing, entries, start_at_login))
+    )
 
 
 def server_digest(server: Server) -> str:

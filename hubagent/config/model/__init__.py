@@ -26,7 +26,7 @@ from hubagent.config.kinds.types import (
     parse_server_name,
     parse_username,
 )
-from hubagent.config.model.hub import Hub, Passwords, Signup
+from hubagent.config.model.hub import Hub, Passwords, Signup, Start
 from hubagent.config.model.servers import Build, Lecture, Mount, MountMode, Server, Sysimage, Warm
 from hubagent.ladder import Level
 
@@ -47,6 +47,7 @@ __all__ = [
     "Passwords",
     "Server",
     "Signup",
+    "Start",
     "Sysimage",
     "Tls",
     "TlsMode",

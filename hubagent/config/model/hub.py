@@ -21,6 +21,11 @@ class Signup(enum.Enum):
     CLOSED = "closed"
 
 
+class Start(enum.Enum):
+    ON_CLICK = "on_click"
+    AT_LOGIN = "at_login"
+
+
 @dataclass(frozen=True, slots=True)
 class Passwords:
     min_length: int = field(
@@ -70,6 +75,16 @@ class Hub:
     passwords: Passwords = field(
         default=Passwords(),
         metadata=setting(Section(Passwords), "Rules for passwords of the native authenticator."),
+    )
+    start: Start = field(
+        default=Start.ON_CLICK,
+        metadata=setting(
+            Choice(Start),
+            "When a server starts: when its user asks for it, or as soon as they have signed in and go on to it, but"
+            " not on the way to another page such as the admin's. With several servers that is the one of last time."
+            " One begun so to which nobody comes within a minute is stopped.",
+            interrupts=Level.NEXT_SPAWN,
+        ),
     )
     landing: str = field(
         default="/lab",

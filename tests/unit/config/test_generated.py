@@ -17,7 +17,7 @@ from hubagent.config.kinds.composites import Named, Section
 from hubagent.config.kinds.scalars import Key, Kind, keys_of
 from hubagent.config.made.reference import reference_text
 from hubagent.config.made.schema import json_schema, schema_text
-from hubagent.config.model import Config
+from hubagent.config.model import Config, Start
 from hubagent.ladder import Level
 from hubagent.render.hub_files import hub_json, servers_json
 from tests.unit.config.reading import faults, read
@@ -163,7 +163,8 @@ def _hub_files(config: Config) -> tuple[bytes, bytes]:
         one_time_dir=Path("/o"),
         secrets_digest="0",
     )
-    return hub, servers_json(config.servers, landing=config.hub.landing)
+    at_login = config.hub.start is Start.AT_LOGIN
+    return hub, servers_json(config.servers, landing=config.hub.landing, start_at_login=at_login)
 
 
 EDITS: dict[str, Any] = {
@@ -174,6 +175,7 @@ EDITS: dict[str, Any] = {
     "hub.signup": "open",
     "hub.ask_email": False,
     "hub.passwords": {"min_length": 11},
+    "hub.start": "at_login",
     "hub.landing": "/tree",
     "hub.stop_idle_after": "31m",
     "hub.keep_busy": "9h",

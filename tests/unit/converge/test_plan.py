@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from hubagent.config.kinds.types import Hostname, ListenAddress, ServerName, Username
-from hubagent.config.model import Config, Drift, Hub, Metrics, Nginx, Server
+from hubagent.config.model import Config, Drift, Hub, Metrics, Nginx, Server, Start
 from hubagent.converge.plan import Policy, drift, plan
 from hubagent.ladder import Level
 from hubagent.ports import ActiveState, LoadState
@@ -65,6 +65,11 @@ EDITS = {
         Config(host=Hostname("hub.example.org")),
         [(Component.NGINX, Verb.RELOAD)],
         Level.NGINX_RELOAD,
+    ),
+    "start": (
+        Config(hub=Hub(start=Start.AT_LOGIN)),
+        [(Component.HUB, Verb.NONE)],
+        Level.NEXT_SPAWN,
     ),
     "landing by a word": (
         Config(hub=Hub(landing="new-notebook")),
