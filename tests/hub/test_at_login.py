@@ -93,9 +93,10 @@ def signing(hub: Signing) -> Iterator[Signing]:
     yield hub
     hub.goes_on.set()
     hub.refuses = False
-    for user in [name for name, count in hub.starts.items() if count]:
+    for user in list(hub.asked):
         wait_until(lambda user=user: hub.api("DELETE", f"users/{user}/server") in {204, 404}, "a stop")
     hub.starts.clear()
+    hub.asked.clear()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_who_signs_in_is_led_to_a_server_that_is_there(signing: Signing, followi
     def led() -> bool:
         status, place = signing.sign("student0", following)
         assert status == 302
-        assert signing.starts["student0"] >= 1
+        wait_until(lambda: signing.starts["student0"], "the start to begin")
         was_there = signing.runs("student0")
         wait_until(lambda: signing.api("DELETE", "users/student0/server") in {204, 404}, "a stop")
         return was_there and place == (following or "/user/student0/")
@@ -118,7 +119,7 @@ def test_who_signs_in_is_led_to_a_server_that_is_there(signing: Signing, followi
 @pytest.mark.parametrize("following", ["/hub/home", "/user/student0/lab?a=b", "/hub/user-redirect/lab"])
 def test_who_goes_on_to_a_page_of_theirs_gets_there(signing: Signing, following: str) -> None:
     assert signing.sign("student0", following) == (302, following)
-    assert signing.starts == {"student0": 1}
+    wait_until(lambda: signing.starts == {"student0": 1}, "the start to begin")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,8 @@ def test_of_several_the_one_of_last_time_is_started_and_nothing_else(signing: Si
     assert signing.api("POST", "users/student1/server", {"server": "r"}) in {201, 202}
     wait_until(lambda: signing.api("DELETE", "users/student1/server") == 204, "a stop")
     signing.sign("student1")
-    assert (signing.starts["student1"], signing.servers["student1"]) == (2, "r")
+    wait_until(lambda: signing.starts["student1"] == 2, "the start to begin")
+    assert signing.servers["student1"] == "r"
     wait_until(lambda: signing.api("DELETE", "users/student1/server") == 204, "a stop")
 
     signing.edit("julia", "python")
@@ -186,8 +188,10 @@ def test_a_class_signs_in_at_once(signing: Signing) -> None:
     users = [f"student{number}" for number in range(CLASS)]
     with ThreadPoolExecutor(CLASS) as pool:
         answers = list(pool.map(signing.sign, users))
-    assert {status for status, _ in answers} == {302}
-    assert signing.starts == dict.fromkeys(users, 1)
+    assert {status for status, _ in answers} == {302}, answers
+    # One that is too much for the agent at once is asked for a cold start: not by a Claim.
+    wait_until(lambda: signing.asked.keys() == set(users), "a start for each")
+    assert set(signing.starts.values()) == {1}
 
 
 def test_a_start_that_is_refused_is_no_refusal_of_who_signs_in(signing: Signing) -> None:
