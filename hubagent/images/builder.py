@@ -19,9 +19,9 @@ from hubagent.images.proof import Prover
 from hubagent.images.reports import Reports
 from hubagent.images.rollout import AbandonedError, Rollout
 from hubagent.images.store import Store
-from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_BUILD, LABEL_IMAGE, Layout
 from hubagent.state.status import ImageState, ImageStatus
+from hubagent.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -22,11 +22,11 @@ from hubagent.images.failures import Failures
 from hubagent.images.static_folder import SET_FILE, is_whole
 from hubagent.images.static_ports import StaticPorts
 from hubagent.images.static_search import Found, Search, Taken, notebook, prefixes
-from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_STATIC, Layout
 from hubagent.limits import STATIC_FILES_NEED_BYTES
 from hubagent.pool.inputs import Prove
 from hubagent.pool.ports import ContainerSpec
+from hubagent.worker import Worker
 
 log = logging.getLogger(__name__)
 

@@ -19,12 +19,12 @@ from hubagent.errors import EngineAbsentError, GuestError, HubagentError, Storag
 from hubagent.images.failures import Failures
 from hubagent.images.ports import ImagePorts
 from hubagent.images.proof import CPU_SHARES, Prover
-from hubagent.images.worker import Worker
 from hubagent.layout import LABEL_GUEST, LABEL_TRIAL, Layout
 from hubagent.pool.inputs import Prove
 from hubagent.pool.ports import ContainerSpec, ImageFacts
 from hubagent.pool.spec import Specs
 from hubagent.render.hub_files import server_digest
+from hubagent.worker import Worker
 
 log = logging.getLogger(__name__)
 
