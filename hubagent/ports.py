@@ -257,6 +257,10 @@ class CertificateStore(Protocol):
         365 days, P-256."""
         ...
 
+    def create_request(self, key: Path, *, names: tuple[str, ...]) -> str:
+        """Write a new key (0600, P-256); a request for a certificate with it for these names (PKCS #10, PEM)."""
+        ...
+
 
 class Clock(Protocol):
     def monotonic(self) -> float: ...

@@ -81,6 +81,18 @@ def test_each_pair_is_another(world: World) -> None:
         world.store.inspect(world.base / "1.crt", world.base / "2.key")
 
 
+def test_a_request_has_a_new_key_each_time_that_is_for_root_alone(world: World) -> None:
+    key = world.base / "key"
+    first = world.store.create_request(key, names=("hub.example.org",))
+    before = world.files.read(key, max_bytes=1 << 20)
+    assert world.store.create_request(key, names=("hub.example.org",)) != first
+    after = world.files.read(key, max_bytes=1 << 20)
+    assert before is not None
+    assert after is not None
+    assert before.content != after.content
+    assert (before.mode, after.mode) == (0o600, 0o600)
+
+
 @pytest.mark.parametrize(
     ("certificate", "key", "message"),
     [
@@ -104,6 +116,28 @@ class TestReal:
     @pytest.fixture
     def store(self) -> PemCertificateStore:
         return PemCertificateStore(LocalFileStore(), SystemClock())
+
+    def test_a_request_is_for_its_names_and_signed_with_its_key(
+        self, store: PemCertificateStore, tmp_path: Path
+    ) -> None:
+        request = store.create_request(tmp_path / "key", names=("a.example.org", "b.example.org"))
+        assert "PRIVATE" not in request
+        (tmp_path / "request").write_text(request)
+        text = _openssl("req", "-in", tmp_path / "request", "-noout", "-text", "-verify").replace(" = ", "=")
+        assert "DNS:a.example.org, DNS:b.example.org" in text
+        public = _openssl("req", "-in", tmp_path / "request", "-noout", "-pubkey")
+        assert public == _openssl("pkey", "-in", tmp_path / "key", "-pubout")
+
+    def test_several_pairs_are_remembered(
+        self, store: PemCertificateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each check looks at the self-signed pair and at those of an authority; a program for each would be slow."""
+        for name in ("1", "2", "3"):
+            store.create_self_signed(tmp_path / f"{name}.crt", tmp_path / f"{name}.key", host="h.example")
+        pairs = [(tmp_path / f"{name}.crt", tmp_path / f"{name}.key") for name in ("1", "2", "3")]
+        first = [store.inspect(*pair) for pair in pairs]
+        monkeypatch.setattr(sys, "executable", "/usr/bin/false")
+        assert [store.inspect(*pair) for pair in pairs] == first
 
     def test_browsers_rules_are_kept(self, store: PemCertificateStore, tmp_path: Path) -> None:
         store.create_self_signed(tmp_path / "crt", tmp_path / "key", host="hub.example.org")

@@ -64,6 +64,12 @@ class FakeCertificateStore:
         text = certificate_text(*names, key=secret, not_before_s=now, not_after_s=now + 365 * _DAY_S)
         self._files.write(certificate, text, mode=0o644)
 
+    def create_request(self, key: Path, *, names: tuple[str, ...]) -> str:
+        self.journal.append(("create_request", str(key)))
+        secret = f"requested {next(self._keys)}"
+        self._files.write(key, key_text(secret), mode=0o600)
+        return json.dumps({"names": names, "key": secret})
+
     def _read(self, path: Path) -> bytes:
         try:
             state = self._files.read(path, max_bytes=_MAX_BYTES)

@@ -25,6 +25,7 @@ _MAX_FILE_BYTES: Final = 1 << 20
 _CLOCK_SKEW_S: Final = 3600  # a client whose clock is behind may still connect
 _PROGRAM: Final = Path(__file__).with_name("x509.py")
 _PROGRAM_S: Final = 30.0
+_REMEMBERED: Final = 8  # pairs: self-signed, from an authority, each of those with the one before
 _FACTS: Final = Codec(CertificateFacts, strict=False)
 
 
@@ -34,15 +35,19 @@ class PemCertificateStore:
     def __init__(self, files: FileStore, clock: Clock) -> None:
         self._files = files
         self._clock = clock
-        self._known: tuple[bytes, CertificateFacts] | None = None
+        self._known: dict[bytes, CertificateFacts] = {}
 
     def inspect(self, certificate: Path, key: Path) -> CertificateFacts:
         """Asked at every check, so what these very bytes certify is remembered (as a hash: one is a key)."""
         pair = self._read(certificate), self._read(key)
         both = b"".join(hashlib.sha256(content).digest() for content in pair)
-        if self._known is None or self._known[0] != both:
-            self._known = (both, _inspect(certificate, key, *pair))
-        return self._known[1]
+        found = self._known.get(both)
+        if found is None:
+            found = _inspect(certificate, key, *pair)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[both] = found
+        return found
 
     def create_self_signed(self, certificate: Path, key: Path, *, host: str | None) -> None:
         """The key is written first: a power cut in between leaves a pair that `inspect` refuses."""
@@ -52,6 +57,11 @@ class PemCertificateStore:
         made = _ask({"make": names, "from_s": start_s, "days": VALIDITY_DAYS})
         self._files.write(key, made["key"].encode(), mode=0o600)
         self._files.write(certificate, made["certificate"].encode(), mode=0o644)
+
+    def create_request(self, key: Path, *, names: tuple[str, ...]) -> str:
+        made = _ask({"request": names})
+        self._files.write(key, made["key"].encode(), mode=0o600)
+        return str(made["request"])
 
     def _read(self, path: Path) -> bytes:
         try:

@@ -7,7 +7,7 @@ by its path, isolated from the caller's folder and environment.
 {"certificate": PEM, "key": PEM} is answered by {"fingerprint_sha256", "not_before_s", "not_after_s", "names"},
 or by {"fault", "detail"}, where the fault is one of certificate or key (not readable), encrypted (a key that
 needs a password) and pair (they do not belong together). {"make": [NAME…], "from_s": N, "days": N} is answered by
-{"certificate": PEM, "key": PEM}. Times are unix seconds.
+{"certificate": PEM, "key": PEM}, {"request": [NAME…]} by {"request": PEM, "key": PEM}. Times are unix seconds.
 """
 
 from __future__ import annotations
@@ -85,8 +85,24 @@ def make(names: Sequence[str], start: datetime.datetime, days: int) -> dict[str,
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(private.public_key()), critical=False)
         .sign(private, hashes.SHA256())
     )
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {"certificate": signed.public_bytes(Encoding.PEM).decode(), "key": pem.decode()}
+    return {"certificate": signed.public_bytes(Encoding.PEM).decode(), "key": _pem(private)}
+
+
+def request(names: Sequence[str]) -> dict[str, object]:
+    """A new P-256 key, and a request for a certificate with it. The names are in its extension alone, where an
+    authority looks for them (RFC 8555, 7.4)."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    signed = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    return {"request": signed.public_bytes(Encoding.PEM).decode(), "key": _pem(private)}
+
+
+def _pem(private: ec.EllipticCurvePrivateKey) -> str:
+    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _leaf(content: bytes) -> x509.Certificate:
@@ -141,6 +157,10 @@ def _answer(question: Mapping[str, object]) -> dict[str, object]:
         assert isinstance(days, int)
         start = datetime.datetime.fromtimestamp(float(str(question["from_s"])), datetime.UTC)
         return make([str(name) for name in names], start, days)
+    if "request" in question:
+        wanted = question["request"]
+        assert isinstance(wanted, list)
+        return request([str(name) for name in wanted])
     try:
         # As latin-1, so that any byte of a wrong file gets here.
         return inspect(*(str(question[name]).encode("latin-1") for name in ("certificate", "key")))
