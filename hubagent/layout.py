@@ -18,6 +18,7 @@ PORT_HOLDER: Final = "hubagent-port-holder@{port}.service"
 FIREWALL_WATCH: Final = "hubagent-firewall-watch.service"
 NGINX_TEST: Final = "hubagent-nginx-test@{}.service"
 HUB_TEST: Final = "hubagent-hub-test@{}.service"
+CERTBOT: Final = "hubagent-certbot.service"
 
 NETWORK: Final = "hubagent"
 BRIDGE: Final = "hubagent0"
@@ -30,6 +31,7 @@ PROXY_METRICS_PORT: Final = 8002
 HUB_PORT: Final = 8081
 
 HUB_USER: Final = "jupyterhub"
+CERTBOT_USER: Final = "hubagent-certbot"
 
 LABEL_SERVER: Final = "hubagent.server"
 LABEL_DIGEST: Final = "hubagent.digest"
@@ -105,6 +107,35 @@ class Layout:
     @property
     def tls(self) -> Path:
         return self.state / "tls"
+
+    @property
+    def certbot_state(self) -> Path:
+        """certbot's accounts at authorities, with their keys; CERTBOT_USER's alone. The agent never reads there."""
+        return self.state / "certbot"
+
+    @property
+    def acme_webroot(self) -> Path:
+        """Where certbot puts what an authority asks nginx for."""
+        return self.state / "acme"
+
+    @property
+    def certificate_tries(self) -> Path:
+        """How the last try to get a certificate ended."""
+        return self.state / "letsencrypt.json"
+
+    @property
+    def certbot(self) -> Path:
+        return self.root / "usr/bin/certbot"
+
+    @property
+    def certbot_request(self) -> Path:
+        """Standard input of CERTBOT: certificates.messages.Request."""
+        return self.run / "certbot-request.json"
+
+    @property
+    def certbot_answer(self) -> Path:
+        """Its standard output: certificates.messages.Answer."""
+        return self.run / "certbot-answer.json"
 
     @property
     def run(self) -> Path:

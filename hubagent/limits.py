@@ -63,6 +63,21 @@ CERTIFICATE_LEFT_S: Final = Floor(warning=14 * _DAY_S, critical=2 * _DAY_S)
 """Until the certificate's end. certbot renews a month before, and hubagent its own: whoever gets here was passed over
 for two weeks. Two days are a weekend."""
 
+_WARNING_LEFT: Final = 1 / 5
+_CRITICAL_LEFT: Final = 1 / 12
+"""Of the lifetime: a certificate of six days is renewed at a third of it, and never has two weeks left."""
+
+
+def certificate_left_s(lifetime_s: float) -> Floor:
+    """CERTIFICATE_LEFT_S, less for a certificate that lives so short. 0: nobody knows how long it lives."""
+    if lifetime_s <= 0:
+        return CERTIFICATE_LEFT_S
+    return Floor(
+        warning=min(CERTIFICATE_LEFT_S.warning, lifetime_s * _WARNING_LEFT),
+        critical=min(CERTIFICATE_LEFT_S.critical, lifetime_s * _CRITICAL_LEFT),
+    )
+
+
 LAST_CHECK_AGE_S: Final = Ceiling(600.0)
 """Since the agent last checked. It checks every 20 seconds; one check may last on a busy machine, and systemd's
 watchdog ends an agent that hangs."""

@@ -29,6 +29,7 @@ from hubagent.adapters.systemd.notify import SystemdNotifier
 from hubagent.agent.user_servers import UserServers
 from hubagent.agent.watchdog_clock import Progress, with_watchdog
 from hubagent.backoff import Backoff
+from hubagent.certificates.keeper import CertificateKeeper, CertificatePorts, InForce
 from hubagent.config.model import Metrics as ServedMetrics
 from hubagent.converge import surroundings
 from hubagent.converge.apply import Applier
@@ -147,14 +148,21 @@ class Agent:
             ),
             recorder=self.metrics,
         )
+        self._declared = Declared(self.generations)
         self.user_servers = UserServers(
             layout,
-            declared=Declared(self.generations).config,
+            declared=self._declared.config,
             files=files,
             clock=clock,
             probe=plain.probe,
             recorder=self.metrics.pool,
             on_change=lambda: self.triggers.put(Trigger.SERVERS),
+        )
+        self.certificates = CertificateKeeper(
+            CertificatePorts(self.units, files, plain.certificates, clock),
+            layout,
+            in_force=self._certificate_in_force,
+            on_change=lambda: self.triggers.put(Trigger.CERTIFICATE),
         )
         self.survey = Survey(
             self.ports,
@@ -163,6 +171,7 @@ class Agent:
             version=hubagent.__version__,
             pid=os.getpid(),
             user_servers=self.user_servers,
+            authority=self.certificates,
         )
         self._failures = 0  # of checks that are worth a retry, in a row
 
@@ -183,6 +192,7 @@ class Agent:
             watch.start()
             self.engine.watch(self._docker_changed)
             self.user_servers.start()
+            self.certificates.start()
             try:
                 self._loop()
             except StopRequested:
@@ -191,6 +201,7 @@ class Agent:
             finally:
                 self.notifier.stopping()
                 self.user_servers.stop()
+                self.certificates.stop()
                 watch.stop()
                 self.close()
         return 0
@@ -239,6 +250,7 @@ class Agent:
             outcome, status = self.reconcile(Order())
             if outcome.result is not Result.NOOP:
                 self.user_servers.wake()
+                self.certificates.wake()
             next_poll_s = self.ports.clock.monotonic() + POLL_S
             if outcome.retry:
                 self._failures += 1
@@ -258,6 +270,7 @@ class Agent:
             self.survey.forget()  # somebody waits for how it is now
             outcome, status = self.reconcile(request.order)
             self.user_servers.wake(asked=True)
+            self.certificates.wake(asked=True)
             self.requests.answer(request, {"result": outcome.result.value, "status": to_json(status)})
 
     def _docker_changed(self) -> None:
@@ -306,6 +319,12 @@ class Agent:
                 self._serve(metrics)
         except PreflightError as error:
             log.warning("%s", error)
+
+    def _certificate_in_force(self) -> InForce:
+        """StorageError when the generation cannot be read."""
+        desired = self.generations.desired()
+        fingerprint = desired.certificate.fingerprint_sha256 if desired else None
+        return InForce(self._declared.config(), fingerprint)
 
     def _move_metrics(self, desired: Desired) -> None:
         if self._serve_metrics:

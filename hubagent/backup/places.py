@@ -13,7 +13,10 @@ DATABASE: Final = "jupyterhub.sqlite"
 HOMES: Final = "homes"
 """Below Layout.state, as Layout.home_owners: whose each home is."""
 
-KEPT_STATE: Final = ("tls", HOMES)
+CERTBOT: Final = "certbot"
+"""Below Layout.state, as Layout.certbot_state: accounts at authorities."""
+
+KEPT_STATE: Final = ("tls", HOMES, CERTBOT)
 """Below Layout.state. Made anew on each machine: generations, proofs of images, and the tokens by which hub,
 proxy and agent know each other, which a proxy that goes on running would not learn."""
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from hubagent.adapters.files.store import LocalFileStore
 from hubagent.adapters.net import name_lookup
 from hubagent.cli import console
-from hubagent.config.model import Config
-from hubagent.config.reading.advice import advice, judge_host
+from hubagent.config.model import Config, TlsMode
+from hubagent.config.reading.advice import Notice, advice, judge_host
 from hubagent.config.reading.loader import MAX_BYTES, load
 from hubagent.errors import ConfigError
 from hubagent.layout import Layout
@@ -30,8 +30,16 @@ def check(arguments: argparse.Namespace, layout: Layout) -> int:
     for notice in advice(config):
         console.complain(f"{path}: {notice}")
     say_where_it_leads(config)
+    say_what_is_missing(config, layout)
     print(clean(f"{path}: valid"))
     return console.OK
+
+
+def say_what_is_missing(config: Config, layout: Layout) -> None:
+    """Only of this machine; the file is valid without it."""
+    if config.tls.mode is TlsMode.LETSENCRYPT and not layout.certbot.exists():
+        message = "needs certbot, which is not installed on this machine: apt install certbot"
+        console.complain(Notice("tls.mode", message))
 
 
 def say_where_it_leads(config: Config) -> None:

@@ -14,6 +14,7 @@ from hubagent.converge.reconciler import Reconciler
 from hubagent.errors import HubagentError
 from hubagent.layout import AGENT, DOCKER, FIREWALL_WATCH
 from hubagent.ports import ActiveState, LoadState
+from hubagent.state import words
 from hubagent.state.status import Status
 from hubagent.state.words import size
 
@@ -46,6 +47,7 @@ def examine(ports: Ports, reconciler: Reconciler, status: Status | None) -> tupl
         ("nginx connections", lambda: _connections(ports, status)),
         ("ports", lambda: _ports(ports, reconciler)),
         ("host", lambda: _host(ports, reconciler)),
+        ("certificate", lambda: _certificate(ports, status)),
         ("disk", lambda: _disk(ports)),
     ]
     findings = []
@@ -167,6 +169,17 @@ def _host(ports: Ports, reconciler: Reconciler) -> Finding:
         return Finding("host", ok=True, found=host)
     remedy = "create its DNS entry, or correct `host`" if addresses == {} else ""
     return Finding("host", ok=addresses != {}, found=notice.message, remedy=remedy)
+
+
+def _certificate(ports: Ports, status: Status | None) -> Finding:
+    found = status.certificate if status else None
+    if found is None:
+        return Finding("certificate", ok=False, found="none is in force yet", remedy="see the other findings")
+    told = words.certificate(status, ports.clock.time()) if status else ""
+    if found.renewal is not None and found.renewal.failure:
+        remedy = "put that right, then hubagent apply"
+        return Finding("certificate", ok=False, found=f"{told}: {found.renewal.failure}", remedy=remedy)
+    return Finding("certificate", ok=True, found=told)
 
 
 def _disk(ports: Ports) -> Finding:

@@ -7,6 +7,7 @@ import re
 import secrets as random
 from pathlib import Path
 
+from hubagent.certificates import pairs
 from hubagent.config.model import Config, Hub, TlsMode
 from hubagent.config.reading.rules import extras
 from hubagent.converge import surroundings
@@ -30,7 +31,7 @@ def gather(config: Config, ports: Ports, *, in_force: Desired | None, config_in_
     that cannot serve, TemporaryError when the machine does not answer.
     """
     in_use = in_force.certificate.fingerprint_sha256 if in_force else None
-    certificate, key, facts = _certificate(config, ports, in_use)
+    certificate, key, facts, self_signed = _certificate(config, ports, in_use)
     nginx_version, openssl_version = ports.machine.nginx_versions()
     found = surroundings.ensure_networks(config, ports, known=_known(in_force), also=config_in_force)
     return Facts(
@@ -46,6 +47,7 @@ def gather(config: Config, ports: Ports, *, in_force: Desired | None, config_in_
         certificate=certificate,
         key=key,
         certificate_facts=facts,
+        self_signed=self_signed,
     )
 
 
@@ -74,13 +76,20 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _certificate(config: Config, ports: Ports, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:
+def _certificate(
+    config: Config, ports: Ports, in_use: str | None
+) -> tuple[Path, Path, CertificateFacts, bool]:
+    """With whether it is self-signed: what serves until an authority has given one, and again when none is valid."""
     if config.tls.mode is TlsMode.FILES and config.tls.certificate and config.tls.key:
         certificate, key = Path(config.tls.certificate), Path(config.tls.key)
         facts = ports.certificates.inspect(certificate, key)
         _check(facts, certificate, config.host, now_s=ports.clock.time())
-        return certificate, key, facts
-    return _self_signed(config, ports, in_use)
+        return certificate, key, facts, False
+    if config.tls.mode is TlsMode.LETSENCRYPT and config.host:
+        pair = pairs.held(ports.layout, ports.certificates, (config.host,), now_s=ports.clock.time())
+        if pair is not None:
+            return pair.certificate, pair.key, pair.facts, False
+    return (*_self_signed(config, ports, in_use), True)
 
 
 def _self_signed(config: Config, ports: Ports, in_use: str | None) -> tuple[Path, Path, CertificateFacts]:

@@ -6,16 +6,29 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from hubagent import limits
 from hubagent.converge.intent import Intent, Outcome
 from hubagent.errors import ContainerError, DeadlineError, HubagentError, StorageError, UnitError
 from hubagent.state.model import Component
-from hubagent.state.status import ImageState, ImageStatus, PoolStatus, Problem, Reason, Result
+from hubagent.state.status import (
+    CertificateStatus,
+    ImageState,
+    ImageStatus,
+    PoolStatus,
+    Problem,
+    Reason,
+    Result,
+)
+from hubagent.state.words import duration
 
 _DOING: Final = {
     ImageState.BUILDING: "is not on this machine yet: it is being built",
     ImageState.PULLING: "is not on this machine yet: it is being pulled",
     ImageState.PROVING: "is not in use yet: it is being tested",
 }
+
+_TIME_FOR_MORE_TRIES: Final = 1 / 4
+"""Of a certificate's lifetime; the first try is at a third."""
 
 _REASONS: Final = {  # the first that fits
     DeadlineError: Reason.BUSY,
@@ -88,6 +101,29 @@ def server_problems(
         for name, why in trials.items()
     )
     return (*((unasked,) if fault else ()), *broken, *cold, *((foreign,) if homes_waiting else ()))
+
+
+def certificate_problems(certificate: CertificateStatus, now_s: float) -> tuple[Problem, ...]:
+    """One at most. A renewal that fails is none as long as there is time for many more tries."""
+    left_s = certificate.not_after_s - now_s
+    renewal = certificate.renewal
+    ends = f"the certificate expires in {duration(left_s)}" if left_s >= 0 else "the certificate has expired"
+    if renewal is not None and renewal.failure:
+        if not certificate.self_signed and left_s >= certificate.lifetime_s * _TIME_FOR_MORE_TRIES:
+            return ()
+        serves = (
+            "a self-signed certificate serves, of which browsers warn" if certificate.self_signed else ends
+        )
+        again = (
+            f"; next try in {duration(renewal.next_try_s - now_s)}" if renewal.next_try_s is not None else ""
+        )
+        message = f"{serves}: {renewal.failure}{again}, or at once by hubagent apply"
+    elif limits.certificate_left_s(certificate.lifetime_s).verdict(left_s):
+        is_ours = certificate.self_signed or renewal is not None
+        message = f"{ends}; {'hubagent has not renewed it, see its log' if is_ours else 'renew it'}"
+    else:
+        return ()
+    return (Problem(Component.NGINX, Reason.CERTIFICATE, message),)
 
 
 def _why_cold(pool: PoolStatus) -> str:

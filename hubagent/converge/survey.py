@@ -14,7 +14,7 @@ from hubagent.converge.in_force import declared_images, running_servers
 from hubagent.converge.intent import Outcome, Prepared
 from hubagent.converge.observe import UNITS, Observer
 from hubagent.converge.ports import Ports
-from hubagent.converge.problems import image_problems, server_problems
+from hubagent.converge.problems import certificate_problems, image_problems, server_problems
 from hubagent.errors import ContainerError, HubagentError, StorageError, TemporaryError
 from hubagent.layout import (
     HUB_PORT,
@@ -34,10 +34,11 @@ from hubagent.state.status import (
     PoolStatus,
     Problem,
     Reason,
+    RenewalStatus,
     Result,
     Status,
 )
-from hubagent.state.words import duration, size
+from hubagent.state.words import size
 
 _ASK_AGAIN_S = 15.0  # how old containers, images and the services' own figures may be
 _NO_DOCKER = Problem(Component.DOCKER, Reason.DOCKER, "Docker does not answer; see systemctl status docker")
@@ -69,6 +70,14 @@ class UserServers(Protocol):
         ...
 
 
+class Authority(Protocol):
+    """What gets certificates from an authority, as far as a Status tells of it."""
+
+    def status(self) -> RenewalStatus | None:
+        """None where no authority is asked."""
+        ...
+
+
 class Survey:
     """Remembers what a Status needs of earlier checks."""
 
@@ -81,9 +90,11 @@ class Survey:
         version: str,
         pid: int,
         user_servers: UserServers | None = None,
+        authority: Authority | None = None,
     ) -> None:
-        """`user_servers` None: nobody looks after them here."""
+        """`user_servers`, `authority` None: nobody looks after them here."""
         self._ports = ports
+        self._authority = authority
         self._user_servers = user_servers
         self._generations = generations
         self._observer = observer
@@ -105,7 +116,7 @@ class Survey:
         pools = served.status() if served else ()
         homes_waiting = served.homes_waiting() if served else 0
         images = served.images() if served else None
-        certificate, certificate_problems = self.certificate(in_force, now_s)
+        certificate, of_the_certificate = self.certificate(in_force, now_s)
         free, disk_problems = self._disk()
         accepted = outcome.result is Result.OK and prepared is not None and prepared.intent.is_new
         took_steps = prepared is not None and outcome.result in (Result.OK, Result.ROLLED_BACK)
@@ -133,7 +144,7 @@ class Survey:
                     served.failed_trials() if served else {},
                     homes_waiting=homes_waiting,
                 ),
-                *certificate_problems,
+                *of_the_certificate,
                 *disk_problems,
             ),
             steps=prepared.plan.steps if prepared and took_steps else last.steps,
@@ -234,13 +245,10 @@ class Survey:
         if in_force is None:
             return None, ()
         facts = in_force.certificate
-        status = CertificateStatus(facts.not_after_s, facts.names, in_force.self_signed)
-        left_s = facts.not_after_s - now_s
-        if not limits.CERTIFICATE_LEFT_S.verdict(left_s):
-            return status, ()
-        words = f"expires in {duration(left_s)}" if left_s >= 0 else "has expired"
-        remedy = "hubagent has not renewed it, see its log" if in_force.self_signed else "renew it"
-        return status, (Problem(Component.NGINX, Reason.CERTIFICATE, f"the certificate {words}; {remedy}"),)
+        lifetime_s = facts.not_after_s - facts.not_before_s
+        renewal = self._authority.status() if self._authority else None
+        status = CertificateStatus(facts.not_after_s, facts.names, in_force.self_signed, lifetime_s, renewal)
+        return status, certificate_problems(status, now_s)
 
     def _disk(self) -> tuple[int | None, tuple[Problem, ...]]:
         path = self._ports.layout.state

@@ -16,6 +16,7 @@ class Trigger(enum.Enum):
     UNIT = "unit"
     DOCKER = "docker"
     SERVERS = "servers"  # slots, images or users' servers are others than they were
+    CERTIFICATE = "certificate"  # an authority gave one, or did not
     RETRY = "retry"
     STOP = "stop"
     EARLY = "early"  # a file event has come, and more are waited for: time to prepare

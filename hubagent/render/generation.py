@@ -32,6 +32,7 @@ class Facts:
     certificate: Path
     key: Path
     certificate_facts: CertificateFacts
+    self_signed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def desired(
         markers=markers,
         gateway=facts.gateway,
         certificate=facts.certificate_facts,
-        self_signed=config.tls.mode is not TlsMode.FILES,
+        self_signed=facts.self_signed,
         host=config.host,
         metrics=config.metrics,
     )
@@ -184,12 +185,12 @@ def _site(config: Config, facts: Facts, templates: Templates, layout: Layout) ->
         certificate=facts.certificate,
         key=facts.key,
         certificate_sha256=facts.certificate_facts.fingerprint_sha256,
-        self_signed=config.tls.mode is not TlsMode.FILES,
+        self_signed=facts.self_signed,
         max_body_bytes=config.nginx.max_body_bytes,
         websocket_drain_s=config.nginx.websocket_drain_s,
         marker="",
         proxy_port=PROXY_PORT,
-        acme_webroot=None,
+        acme_webroot=layout.acme_webroot if config.tls.mode is TlsMode.LETSENCRYPT else None,
         ipv6=facts.ipv6,
         static_sets=layout.static_sets,
     )

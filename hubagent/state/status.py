@@ -65,10 +65,24 @@ class ComponentStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RenewalStatus:
+    """What is done to get a certificate from an authority."""
+
+    authority: str  # in words
+    names: tuple[str, ...]
+    tried_at_s: float | None = None  # unix time of the last try
+    failure: str = ""  # why it got none, with what to do; empty when it got one
+    next_try_s: float | None = None  # unix time
+    is_trying: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateStatus:
     not_after_s: float  # unix time
     names: tuple[str, ...]
     self_signed: bool
+    lifetime_s: float = 0.0  # from the beginning of its validity to its end
+    renewal: RenewalStatus | None = None  # None where no authority is asked
 
 
 @dataclass(frozen=True, slots=True)

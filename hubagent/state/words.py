@@ -6,7 +6,16 @@ from typing import Final
 
 from hubagent import limits
 from hubagent.layout import AGENT
-from hubagent.state.status import ImageState, ImageStatus, PoolStatus, Problem, Reason, Result, Status
+from hubagent.state.status import (
+    ImageState,
+    ImageStatus,
+    PoolStatus,
+    Problem,
+    Reason,
+    RenewalStatus,
+    Result,
+    Status,
+)
 
 _UNITS: Final = ("KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -60,7 +69,22 @@ def certificate(status: Status, now_s: float) -> str:
         return ""
     left_s = found.not_after_s - now_s
     ends = f"expired {duration(-left_s)} ago" if left_s < 0 else f"valid for {duration(left_s)}"
-    return f"{ends}, self-signed" if found.self_signed else ends
+    told = f"{ends}, self-signed" if found.self_signed else ends
+    return f"{told}; {renewal(found.renewal, now_s)}" if found.renewal is not None else told
+
+
+def renewal(found: RenewalStatus, now_s: float) -> str:
+    """Last try and next try to get a certificate, without why it failed."""
+    if found.is_trying:
+        return f"asking {found.authority} now"
+    parts = []
+    if found.tried_at_s is not None:
+        how = "failed" if found.failure else "gave it"
+        parts.append(f"{found.authority} {how} {ago(found.tried_at_s, now_s)}")
+    if found.next_try_s is not None:
+        verb = "next try" if found.failure or found.tried_at_s is None else "renewed"
+        parts.append(f"{verb} in {duration(found.next_try_s - now_s)}")
+    return ", ".join(parts)
 
 
 def servers(status: Status) -> str:

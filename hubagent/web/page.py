@@ -269,9 +269,11 @@ def _tiles(status: Status, now_s: float) -> tuple[Tile, ...]:
         tiles.append(Tile("Server start", f"{mean_s:.2f} s", f"mean of {figures.hub_spawn_count}{failed}"))
     if status.certificate is not None:
         left_s = status.certificate.not_after_s - now_s
-        tone = _TONES[limits.CERTIFICATE_LEFT_S.verdict(left_s)]
+        tone = _TONES[limits.certificate_left_s(status.certificate.lifetime_s).verdict(left_s)]
         names = ", ".join(status.certificate.names)
         kind = f"self-signed: {names}" if status.certificate.self_signed else names
+        if status.certificate.renewal is not None:
+            kind = f"{kind}; {words.renewal(status.certificate.renewal, now_s)}"
         value = "expired" if left_s < 0 else words.duration(left_s)
         tiles.append(Tile("Certificate", value, kind, tone))
     if status.disk_free_bytes is not None:

@@ -159,6 +159,27 @@ def _certificate(status: Status) -> Iterator[Metric]:
         "1 when browsers will warn of the certificate.",
         float(certificate.self_signed) if certificate else None,
     )
+    yield _gauge(
+        "hubagent_certificate_lifetime_seconds",
+        "How long that certificate is valid in all.",
+        certificate.lifetime_s if certificate else None,
+    )
+    renewal = certificate.renewal if certificate else None
+    yield _gauge(
+        "hubagent_certificate_last_try_timestamp_seconds",
+        "When an authority was last asked for a certificate (tls.mode: letsencrypt).",
+        renewal.tried_at_s if renewal else None,
+    )
+    yield _gauge(
+        "hubagent_certificate_next_try_timestamp_seconds",
+        "When an authority is asked for a certificate next (tls.mode: letsencrypt).",
+        renewal.next_try_s if renewal else None,
+    )
+    yield _gauge(
+        "hubagent_certificate_last_try_failed",
+        "1 when the last try to get a certificate failed (tls.mode: letsencrypt).",
+        float(bool(renewal.failure)) if renewal and renewal.tried_at_s is not None else None,
+    )
 
 
 def _servers(status: Status) -> Iterator[Metric]:

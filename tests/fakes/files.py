@@ -44,8 +44,8 @@ class MemoryFileStore:
         self,
         files: Mapping[str, bytes | str] | None = None,
         *,
-        users: Collection[str] = ("root", "jupyterhub", "www-data"),
-        groups: Collection[str] = ("root", "jupyterhub", "www-data"),
+        users: Collection[str] = ("root", "jupyterhub", "hubagent-certbot", "www-data"),
+        groups: Collection[str] = ("root", "jupyterhub", "hubagent-certbot", "www-data"),
     ) -> None:
         self.journal: list[tuple[str, str]] = []
         self.steps = 0

@@ -32,6 +32,7 @@ EVALUATED_MIN = 90  # longer than any rule's `for`
 TONES = {"": Verdict.FINE, "warn": Verdict.WARNING, "bad": Verdict.CRITICAL}
 
 DISK = st.integers(0, 3 * int(limits.DISK_FREE_BYTES.warning))
+DAY_S = 86400
 LEFT_S = st.integers(-30 * 86400, 60 * 86400)
 AGE_S = st.integers(0, 3600)
 
@@ -77,14 +78,15 @@ def test_free_disk(world: World, free: int) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(left_s=LEFT_S)
-def test_the_end_of_the_certificate(world: World, left_s: int) -> None:
+@given(left_s=LEFT_S, lifetime_s=st.sampled_from((365 * DAY_S, 90 * DAY_S, 6 * DAY_S)))
+def test_the_end_of_the_certificate(world: World, left_s: int, lifetime_s: int) -> None:
     """Of one that somebody else renews: hubagent's own is replaced long before."""
-    verdict = limits.CERTIFICATE_LEFT_S.verdict(left_s)
+    verdict = limits.certificate_left_s(lifetime_s).verdict(left_s)
     in_force = world.generations.desired()
     assert in_force is not None
     now_s = world.clock.time()
-    facts = dataclasses.replace(in_force.certificate, not_after_s=now_s + left_s)
+    ends_s = now_s + left_s
+    facts = dataclasses.replace(in_force.certificate, not_before_s=ends_s - lifetime_s, not_after_s=ends_s)
     certificate, said = world.survey.certificate(dataclasses.replace(in_force, certificate=facts), now_s)
     status = dataclasses.replace(
         world.survey.status(world.reconcile()), certificate=certificate, problems=said, disk_free_bytes=None
@@ -121,6 +123,8 @@ class Rule:
     warning: str  # the alert
     critical: str = ""
     counts: int = 0  # 1: the series is a time to come, -1: one that has passed
+    beside: str = ""  # another series that the alert looks at
+    beside_value: float = 0.0
 
 
 RULES = (
@@ -140,7 +144,23 @@ RULES = (
 )
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.series)
+SHORT_LIVED = Rule(
+    limits.certificate_left_s(6 * DAY_S),
+    "hubagent_certificate_expiry_timestamp_seconds",
+    "HubagentCertificateExpires",
+    "HubagentCertificateExpiresNow",
+    counts=1,
+    beside="hubagent_certificate_lifetime_seconds",
+    beside_value=6.0 * DAY_S,
+)
+
+
+def test_a_certificate_of_six_days_is_warned_of_after_the_tries_to_renew_it_and_others_at_two_weeks() -> None:
+    assert limits.certificate_left_s(6 * DAY_S).warning < 6 * DAY_S / 4
+    assert limits.certificate_left_s(90 * DAY_S) == limits.CERTIFICATE_LEFT_S == limits.certificate_left_s(0)
+
+
+@pytest.mark.parametrize("rule", [*RULES, SHORT_LIVED], ids=lambda rule: rule.series + rule.beside)
 @settings(deadline=None, max_examples=2)
 @given(shares=st.lists(st.integers(0, 3000), min_size=10, max_size=40))
 def test_the_alert_rules(rule: Rule, shares: list[int]) -> None:
@@ -167,6 +187,13 @@ def _promtool_agrees(rule: Rule, values: Sequence[float], alert: str, fires: Seq
                 "values": f"{sign * value:f}{clock}x{EVALUATED_MIN}",
             }
             for number, value in enumerate(values)
+        ]
+        + [
+            {
+                "series": f'{rule.beside}{{instance="{number}"}}',
+                "values": f"{rule.beside_value:f}+0x{EVALUATED_MIN}",
+            }
+            for number in range(len(values) if rule.beside else 0)
         ],
         "promql_expr_test": [
             {

@@ -79,8 +79,8 @@ class Tls:
         default=TlsMode.SELF_SIGNED,
         metadata=setting(
             Choice(TlsMode),
-            "Where the certificate comes from: made at first boot, or from your files. letsencrypt is for a"
-            " later version, and refused.",
+            "Where the certificate comes from: made at first boot, from your files, or from Let's Encrypt (or"
+            " another ACME authority), obtained and renewed by certbot. The last needs `host`.",
         ),
     )
     certificate: PurePosixPath | None = field(
@@ -94,11 +94,17 @@ class Tls:
     )
     email: str | None = field(
         default=None,
-        metadata=setting(grammars.EMAIL, "For `letsencrypt`, which a later version will support."),
+        metadata=setting(
+            grammars.EMAIL, "With `letsencrypt`: whom the authority may write to. It is given to nobody else."
+        ),
     )
     acme_directory: str | None = field(
         default=None,
-        metadata=setting(grammars.HTTPS, "For `letsencrypt`, which a later version will support."),
+        metadata=setting(
+            grammars.HTTPS,
+            "With `letsencrypt`: the directory of another ACME authority. Not set: Let's Encrypt's own. This machine"
+            " must trust its server.",
+        ),
     )
 
 

@@ -89,12 +89,7 @@ def broken_rules(config: Config) -> Iterator[Broken]:
 def _tls(config: Config) -> Iterator[Broken]:
     tls, mode = config.tls, config.tls.mode
     if mode is TlsMode.LETSENCRYPT:
-        message = (
-            "letsencrypt is not built in yet; get the certificate with certbot or another program and write mode:"
-            " files with certificate and key (their renewal is noticed), or mode: self-signed"
-        )
-        yield Broken(("tls", "mode"), message, was_taken=True)
-        return
+        yield from _authority(config)
     for name in ("certificate", "key"):
         given = getattr(tls, name) is not None
         if mode is TlsMode.FILES and not given:
@@ -104,9 +99,25 @@ def _tls(config: Config) -> Iterator[Broken]:
             message = "is only used with mode: files; set tls.mode to that, or remove the line"
             yield Broken(("tls", name), message, (("tls", "mode"),))
     for name in ("email", "acme_directory"):
-        if getattr(tls, name) is not None:
-            message = "belongs to letsencrypt, which is not built in yet; remove the line"
+        if mode is not TlsMode.LETSENCRYPT and getattr(tls, name) is not None:
+            message = "is only used with mode: letsencrypt; set tls.mode to that, or remove the line"
             yield Broken(("tls", name), message, (("tls", "mode"),))
+
+
+def _authority(config: Config) -> Iterator[Broken]:
+    """No authority certifies whatever name or address a machine may have; what it certifies, it looks up in the DNS."""
+    if config.host is None:
+        message = (
+            "letsencrypt needs `host`, the name to certify; write host: hub.example.org with this server's DNS name"
+            " (no authority certifies an address), or mode: self-signed"
+        )
+        yield Broken(("tls", "mode"), message, (("host",),), was_taken=True)
+    elif "." not in config.host:
+        message = (
+            f"{config.host} has no dot, so no authority can certify it; write this server's full DNS name, such as"
+            f" {config.host[:60]}.example.org, or tls.mode: self-signed"
+        )
+        yield Broken(("host",), message, (("tls", "mode"),), was_taken=True)
 
 
 def _hub(hub: Hub) -> Iterator[Broken]:

@@ -53,6 +53,10 @@ def old(tmp_path: Path) -> Machine:
     machine.put("etc/ssl/hub.key", "key")
     machine.put("etc/github-secret", "secret")
     machine.put("etc/default/hubagent", "HTTPS_PROXY=x")
+    machine.put("var/lib/hubagent/tls/letsencrypt.crt", "from an authority")
+    machine.put("var/lib/hubagent/letsencrypt.json", "when the last try was")
+    account = "var/lib/hubagent/certbot/accounts/acme.example.org/directory/1f/private_key.json"
+    machine.put(account, "key of the account")
     machine.put("var/lib/jupyterhub/one-time/bob", "one-time password")
     machine.database({"ada": "2026-01-01", "bob": None, "eve": "2026-01-01"})
     for name, files in HOMES.items():
@@ -86,6 +90,11 @@ def _is_like_old(machine: Machine) -> None:
     assert machine.text("etc/github-secret") == "secret"
     assert machine.text("etc/default/hubagent") == "HTTPS_PROXY=x"
     assert machine.text("var/lib/hubagent/tls/self-signed.key") == "key of old"
+    assert machine.text("var/lib/hubagent/tls/letsencrypt.crt") == "from an authority"
+    account = "var/lib/hubagent/certbot/accounts/acme.example.org/directory/1f/private_key.json"
+    assert machine.text(account) == "key of the account"
+    assert (machine.layout.root / account).stat().st_mode & 0o777 == 0o600
+    assert not (machine.layout.root / "var/lib/hubagent/letsencrypt.json").exists()
     assert machine.text("var/lib/hubagent/secrets/proxy-token") == f"token of {machine.layout.root.name}"
     assert machine.text("var/lib/jupyterhub/cookie_secret") == "cookie of old"
     assert machine.text("var/lib/jupyterhub/one-time/bob") == "one-time password"

@@ -16,7 +16,7 @@ from hubagent.config.made.changes import Change
 from hubagent.ladder import Level
 from hubagent.state import words
 from hubagent.state.model import Component, Plan, Step, Verb
-from hubagent.state.status import PoolStatus, Result, Status
+from hubagent.state.status import PoolStatus, RenewalStatus, Result, Status
 from tests.unit.web import samples
 
 ANSI = re.compile(r"\x1b\[\d+m")
@@ -55,6 +55,31 @@ certificate  valid for 61 days (hub.example.org)
 disk         212 GiB free
 """
     )
+
+
+@pytest.mark.parametrize(
+    ("renewal", "words"),
+    [
+        (RenewalStatus("Let's Encrypt", ("a",), is_trying=True), "asking Let's Encrypt now"),
+        (RenewalStatus("Let's Encrypt", ("a",), next_try_s=samples.NOW_S + 60), "next try in 60 s"),
+        (
+            RenewalStatus(
+                "Let's Encrypt", ("a",), samples.NOW_S - 7200, "", samples.NOW_S + 31 * samples.DAY_S
+            ),
+            "Let's Encrypt gave it 2 h ago, renewed in 31 days",
+        ),
+        (
+            RenewalStatus("Let's Encrypt", ("a",), samples.NOW_S - 7200, "why", samples.NOW_S + 900),
+            "Let's Encrypt failed 2 h ago, next try in 15 min",
+        ),
+    ],
+)
+def test_what_is_done_to_get_a_certificate_is_said(renewal: RenewalStatus, words: str) -> None:
+    status = samples.healthy()
+    assert status.certificate is not None
+    certificate = dataclasses.replace(status.certificate, renewal=renewal)
+    text = " ".join(printed(dataclasses.replace(status, certificate=certificate)).split())
+    assert f"valid for 61 days; {words} (hub.example.org)" in text
 
 
 def test_a_degraded_machine_says_what_why_and_what_to_do() -> None:

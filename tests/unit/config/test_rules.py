@@ -16,12 +16,23 @@ BROKEN = {
     "tls:\n  certificate: /c\n": [
         "2:16: tls.certificate: is only used with mode: files; set tls.mode to that, or remove the line"
     ],
-    "host: hub.example.org\ntls: {mode: letsencrypt, email: a@example.org}\n": [
-        "2:13: tls.mode: letsencrypt is not built in yet; get the certificate with certbot or another program and"
-        " write mode: files with certificate and key (their renewal is noticed), or mode: self-signed"
+    "tls: {mode: letsencrypt, email: a@example.org}\n": [
+        "1:13: tls.mode: letsencrypt needs `host`, the name to certify; write host: hub.example.org with this server's"
+        " DNS name (no authority certifies an address), or mode: self-signed"
+    ],
+    "host: hub\ntls: {mode: letsencrypt}\n": [
+        "1:7: host: hub has no dot, so no authority can certify it; write this server's full DNS name, such as"
+        " hub.example.org, or tls.mode: self-signed"
+    ],
+    "host: 192.0.2.7\ntls: {mode: letsencrypt}\n": [
+        '1:7: host: "192.0.2.7" is not a host name; an IP address needs no `host`: remove the line, and every name and'
+        " address is served"
+    ],
+    "host: hub.example.org\ntls: {mode: letsencrypt, certificate: /c}\n": [
+        "2:39: tls.certificate: is only used with mode: files; set tls.mode to that, or remove the line"
     ],
     "tls: {mode: self-signed, email: a@example.org}\n": [
-        "1:33: tls.email: belongs to letsencrypt, which is not built in yet; remove the line"
+        "1:33: tls.email: is only used with mode: letsencrypt; set tls.mode to that, or remove the line"
     ],
     "hub: {database_password_file: /p}\n": [
         "1:31: hub.database_password_file: sqlite has no password; remove the line, or write"

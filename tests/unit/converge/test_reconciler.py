@@ -460,7 +460,7 @@ def test_an_answer_that_is_no_table_of_routes_is_no_reason_to_stop(world: World,
 
 
 _TAKEN_BEFORE = [
-    CONFIG + "tls: {mode: letsencrypt, email: a@example.org}\n",
+    "tls: {mode: letsencrypt, email: a@example.org}\n",
     CONFIG + "hub: {traits: {Spawner: {mem_guarantee: 1G, pre_spawn_hook: print()}}}\n",
     CONFIG + "hub: {traits: {JupyterHub: {ssl_cert: 7}, SwarmSpawner: {x_file: [1]}}}\n",
 ]

@@ -29,6 +29,7 @@ FACTS = Facts(
     certificate=Path("/var/lib/hubagent/tls/self-signed.crt"),
     key=Path("/var/lib/hubagent/tls/self-signed.key"),
     certificate_facts=CertificateFacts("ab" * 32, 0.0, 2e9, ("localhost",)),
+    self_signed=True,
 )
 SECRETS = Secrets(proxy_token="p" * 64, agent_token="a" * 64)
 UNITS = {Component.NGINX: NGINX, Component.HUB: HUB, Component.PROXY: PROXY, Component.FIREWALL: FIREWALL}

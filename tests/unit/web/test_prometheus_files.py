@@ -109,7 +109,7 @@ def test_the_dashboard_shows_almost_every_metric(existing: set[str]) -> None:
     """A metric that nobody looks at is either worth a panel or not worth having; these are for alerts and facts."""
     elsewhere = re.compile(
         "process_|hubagent_(build_info|dbus_|docker_up|watch_errors|degraded|pending_restart|unit_restarts"
-        "|config_(generation|last_reload_success_timestamp)|certificate_self_signed|last_failure"
+        "|config_(generation|last_reload_success_timestamp)|certificate_(self_signed|lifetime|last_try|next_try)|last_failure"
         "|homes_waiting|reconcile_last_success|(reconcile|spawn|pool_(claim|refill))_duration_seconds_(sum|count))"
     )
     shown = {name for expression in dashboard_expressions() for name in NAME.findall(expression)}
