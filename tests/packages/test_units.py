@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubagent import layout
+from hubagent.adapters.net import certbot
 from tests.packages.debs import ROOT
 
 UNITS = sorted((ROOT / "units").glob("*.service"))
@@ -31,6 +32,7 @@ def _load(path: Path) -> configparser.RawConfigParser:
         (layout.FIREWALL, 40),
         (layout.PORT_HOLDER.format(port=""), 40),
         (layout.FIREWALL_WATCH, 40),
+        (layout.CERTBOT, 25),
         (layout.HOMES, 42),  # it needs the machine's own mount namespace
     ],
 )
@@ -63,6 +65,7 @@ def test_there_is_a_unit_for_every_name_that_the_agent_knows() -> None:
     known = {layout.AGENT, layout.HUB, layout.PROXY, layout.FIREWALL, layout.FIREWALL_WATCH, layout.HOMES}
     known.add(layout.NGINX_TEST.format(""))
     known.add(layout.PORT_HOLDER.format(port=""))
+    known.add(layout.CERTBOT)
     assert known <= {path.name for path in UNITS}
 
 
@@ -109,6 +112,16 @@ def test_agent_may_write_what_it_manages_and_nothing_else() -> None:
     assert service["StateDirectory"] == where.state.name
     assert service["RuntimeDirectory"] == where.run.name
     assert set(service["CapabilityBoundingSet"].split()) == {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"}
+
+
+def test_certbot_may_write_its_accounts_and_what_nginx_serves_and_reads_no_file_of_the_agents() -> None:
+    service, where = _load(ROOT / "units" / layout.CERTBOT)["Service"], layout.Layout()
+    assert (service["User"], service["CapabilityBoundingSet"]) == (layout.CERTBOT_USER, "")
+    assert service["ReadWritePaths"] == str(where.acme_webroot)
+    assert f"/var/lib/{service['StateDirectory']}" == str(where.certbot_state)
+    assert service["StandardInput"] == f"file:{where.certbot_request}"
+    assert service["StandardOutput"] == f"truncate:{where.certbot_answer}"
+    assert (where.certbot, where.certbot_state) == (certbot.CERTBOT, certbot.STATE)
 
 
 def test_homes_helper_has_no_mount_namespace_and_nothing_that_systemd_would_clean() -> None:
