@@ -33,6 +33,8 @@ PROBE = "tests/hub/test_probe.py"
 TRIALS = "tests/unit/images/test_trials.py"
 FACTS = "tests/contract/test_machine_facts.py"
 CERTIFICATES = "tests/contract/test_certificates.py"
+AUTHORITY = "tests/unit/certificates/test_keeper.py"
+REAL_AUTHORITY = "tests/nginx/test_authority.py"
 HTTP = "tests/contract/test_http.py"
 HOMES = "tests/contract/test_homes_helper.py"
 MOVED = "tests/contract/test_homes_moved.py"
@@ -848,6 +850,47 @@ THE_SERVICES = Chapter(
                 *_tests(CERTIFICATES, "faults_name_the_file"),
                 *_tests(NGINX, "a_renewed_certificate_changes_the_marker_and_is_served"),
                 *_tests(EDITS, "a_certificate_that_does_not_match_its_key_is_refused"),
+            ),
+        ),
+        Case(
+            "D9",
+            "An authority (Let's Encrypt) is away, refuses, limits, has forgotten the account, or gives something else; certbot or "
+            "its unit is missing, or still runs for an agent that was killed",
+            "Said in words with what to do and when the next try is; tried again ever less often. What serves goes on, and a "
+            "self-signed certificate when none is valid.",
+            (
+                *_tests(
+                    AUTHORITY,
+                    "a_refusal_is_a_problem_with_words_and_the_self_signed_one_serves",
+                    "apply_asks_at_once_but_not_past_a_limit",
+                    "an_agent_that_is_started_again_and_again_does_not_ask_again_and_again",
+                    "an_authority_that_is_away_at_the_renewal_is_no_problem_until_time_runs_out",
+                    "an_expired_one_is_replaced_by_a_self_signed_one_until_there_is_another",
+                    "nothing_wrong_comes_into_force",
+                    "certbot_that_still_runs_for_an_agent_that_was_killed_is_waited_for",
+                    "a_damaged_note_of_the_last_try_is_none",
+                ),
+                *_tests(
+                    REAL_AUTHORITY,
+                    "a_name_without_an_address_is_told",
+                    "a_port_where_nobody_listens_is_told",
+                    "another_server_that_answers_is_told",
+                    "an_authority_that_is_away_is_told",
+                    "an_authority_that_has_forgotten_the_account_gets_a_new_one_at_the_next_try",
+                    "an_authority_that_this_machine_does_not_trust_is_told",
+                ),
+                "tests/machine/test_certificates.py::"
+                "test_a_certificate_from_an_authority_is_obtained_renewed_and_kept",
+            ),
+        ),
+        Case(
+            "D10",
+            "A renewed certificate does not work, or the machine loses power while one is obtained",
+            "Taken back to the pair before, which is never overwritten by the next.",
+            _tests(
+                AUTHORITY,
+                "what_does_not_work_is_taken_back_to_the_pair_before",
+                "wherever_the_agent_dies_a_whole_pair_serves_and_the_next_try_ends_well",
             ),
         ),
         Case(

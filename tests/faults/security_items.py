@@ -551,6 +551,35 @@ OF_NGINX: Final = Chapter(
                 "pages_are_whole_without_it",
             ),
         ),
+        Case(
+            "28",
+            "What talks to an authority was broken into, or the authority itself: it wants a key, another file of this machine on port "
+            "80, or a certificate of its choice in force",
+            "certbot runs as a user of its own in a sandbox, and never has the key. Agent and certbot pass two files that systemd "
+            "opens. nginx follows no link there. In force comes what belongs to the agent's key, names `host` and is valid.",
+            (
+                *tests_of(
+                    SHIPPED_UNITS,
+                    "certbot_may_write_its_accounts_and_what_nginx_serves_and_reads_no_file_of_the_agents",
+                    "exposure_is_within_its_limit",
+                ),
+                *tests_of(
+                    "tests/unit/certificates/test_keeper.py",
+                    "certbot_is_never_given_the_key",
+                    "nothing_wrong_comes_into_force",
+                ),
+                *tests_of(
+                    "tests/nginx/test_authority.py",
+                    "the_port_for_challenges_serves_no_other_file",
+                    "certbot_keeps_an_account_and_nothing_that_could_be_renewed_behind_the_agents_back",
+                    "values_are_no_options",
+                ),
+                *tests_of(
+                    "tests/machine/test_certificates.py",
+                    "a_certificate_from_an_authority_is_obtained_renewed_and_kept",
+                ),
+            ),
+        ),
     ),
 )
 CHAPTERS: Final = (SERVICES, CONTAINERS, INPUT, SECRETS, NETWORK, OWN_ACCOUNT, OF_NGINX)
