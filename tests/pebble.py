@@ -45,7 +45,12 @@ class Pebble:
         }
         file = self.folder / "pebble.json"
         file.write_text(json.dumps({"pebble": config}))
-        environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_AUTHZREUSE": "0"}
+        environment = {
+            **os.environ,
+            "PEBBLE_VA_NOSLEEP": "1",
+            "PEBBLE_AUTHZREUSE": "0",
+            "PEBBLE_WFE_NONCEREJECT": "0",
+        }
         arguments = ["pebble", "-config", str(file), "-dnsserver", f"127.0.0.1:{self.dns_port}"]
         self._run("pebble", arguments, environment)
         wait_until(lambda: _answers(self.port), self._log("pebble"))

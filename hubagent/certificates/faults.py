@@ -78,6 +78,11 @@ def here(message: str, *, failures: int, now_s: float) -> Fault:
     return Fault(message, now_s + _HERE.delay_s(failures))
 
 
+def in_vain(message: str, *, failures: int, now_s: float) -> Fault:
+    """The authority was asked, or may have been: that it certified is counted there, whatever became of it here."""
+    return Fault(message, now_s + USUAL.delay_s(failures))
+
+
 def authority(directory: str) -> str:
     """Who it is, in words."""
     host = directory.removeprefix("https://").partition("/")[0].partition(":")[0]

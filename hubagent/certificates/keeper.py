@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _DONE_S: Final = 660.0
 """Longer than the unit's own TimeoutStartSec."""
+_BROKEN_OFF: Final = "the last try was broken off, since hubagent or the machine was stopped"
 _MAX_TRIES_BYTES: Final = 64 * 1024
 
 
@@ -105,41 +106,49 @@ class CertificateKeeper:
 
     def _try(self, wish: Wanted, last: Tries | None, in_use: str | None) -> Tries:
         clock, started_s = self._ports.clock, self._ports.clock.time()
-        again = last is not None and last.wanted == wish
-        failures = (last.failures if last is not None and again else 0) + 1
+        failures = (last.failures if last is not None and last.wanted == wish else 0) + 1
         earlier = last.fingerprint if last is not None and last.wanted.directory == wish.directory else ""
-        try:
-            found = self._obtain(wish, failures, in_use)
-        except (PreflightError, StorageError, UnitError) as error:
-            found = faults.here(str(error), failures=failures, now_s=clock.time())
-        if isinstance(found, Fault):
-            return Tries(wish, started_s, failures, found.message, found.again_at_s, found.is_limit, earlier)
-        return Tries(wish, started_s, fingerprint=found)
 
-    def _obtain(self, wish: Wanted, failures: int, in_use: str | None) -> Fault | str:
-        """The fingerprint of a new pair, or why there is none."""
+        def failed(why: Fault) -> Tries:
+            return Tries(wish, started_s, failures, why.message, why.again_at_s, why.is_limit, earlier)
+
+        try:
+            place, csr = self._prepare(wish, in_use)
+        except (PreflightError, StorageError, UnitError) as error:
+            return failed(faults.here(str(error), failures=failures, now_s=clock.time()))
+        # Noted before: an agent that is killed again and again in the middle of it must not ask each time.
+        self._keep(failed(faults.in_vain(_BROKEN_OFF, failures=failures, now_s=clock.time())))
+        try:
+            answer = self._ask(Request(csr, wish.directory, wish.email, str(self._layout.acme_webroot)))
+            if answer.chain:
+                return Tries(wish, started_s, fingerprint=self._adopt(wish, place, answer.chain))
+        except (PreflightError, StorageError, UnitError) as error:
+            return failed(faults.in_vain(str(error), failures=failures, now_s=clock.time()))
+        return failed(
+            faults.fault(
+                answer,
+                names=wish.names,
+                directory=wish.directory,
+                failures=failures,
+                now_s=clock.time(),
+            )
+        )
+
+    def _prepare(self, wish: Wanted, in_use: str | None) -> tuple[tuple[Path, Path], str]:
+        """Where the next pair goes, whose key is there already, and the request for its certificate."""
         ports, layout = self._ports, self._layout
         if ports.units.unit(CERTBOT).active is ActiveState.ACTIVATING:
             raise TemporaryError(f"{CERTBOT} still runs for an agent that has ended")
         place = certificate, key = pairs.place_for_next(layout, ports.certificates, in_use)
         ports.files.remove(certificate)
         csr = ports.certificates.create_request(key, names=wish.names)
-        answer = self._ask(Request(csr, wish.directory, wish.email, str(layout.acme_webroot)))
-        if not answer.chain:
-            return faults.fault(
-                answer,
-                names=wish.names,
-                directory=wish.directory,
-                failures=failures,
-                now_s=ports.clock.time(),
-            )
-        return self._adopt(wish, place, answer.chain)
+        ports.files.make_dir(layout.acme_webroot, mode=0o755, owner=CERTBOT_USER, group=CERTBOT_USER)
+        ports.files.remove(layout.certbot_answer)
+        return place, csr
 
     def _ask(self, request: Request) -> Answer:
         """Have certbot ask the authority."""
         files, layout = self._ports.files, self._layout
-        files.make_dir(layout.acme_webroot, mode=0o755, owner=CERTBOT_USER, group=CERTBOT_USER)
-        files.remove(layout.certbot_answer)
         files.write(layout.certbot_request, REQUEST.dumps(request), mode=0o600)
         done = self._ports.units.run(UnitVerb.START, CERTBOT, timeout_s=_DONE_S)
         state = files.read(layout.certbot_answer, max_bytes=MAX_ANSWER_BYTES)

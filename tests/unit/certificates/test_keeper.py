@@ -347,6 +347,9 @@ def test_nothing_wrong_comes_into_force(world: World, authority: Authority, faul
     status = authority.check()
     assert serves(world, status)[0]
     assert said in " ".join(problems(status))
+    asked = len(authority.requests)
+    authority.sleep(840)
+    assert len(authority.requests) <= asked + (fault == "no certbot") * 5, "what it certifies, it counts"
 
 
 def test_certbot_that_still_runs_for_an_agent_that_was_killed_is_waited_for(
@@ -359,6 +362,27 @@ def test_certbot_that_still_runs_for_an_agent_that_was_killed_is_waited_for(
     assert (authority.requests, world.files.read(world.layout.certificate_tries, max_bytes=9)) == ([], None)
     world.units.change(CERTBOT, active=ActiveState.INACTIVE)
     assert serves(world, authority.check())[0] is False
+
+
+def test_an_agent_that_is_killed_in_the_middle_does_not_ask_again_at_once(
+    world: World, authority: Authority
+) -> None:
+    world.reconcile()
+
+    def die(_request: Request) -> Answer:
+        raise KeyboardInterrupt
+
+    authority.answers = die
+    with pytest.raises(KeyboardInterrupt):
+        authority.keeper.work(False)
+    world.reboot_agent()
+    authority.start_agent()
+    authority.answers = authority.certify
+    status = authority.check()
+    assert len(authority.requests) == 1
+    assert "the last try was broken off" in " ".join(problems(status))
+    assert serves(world, authority.sleep(1000))[0] is False
+    assert len(authority.requests) == 2
 
 
 def test_a_restored_machine_goes_on_with_the_certificate_that_it_got(
@@ -407,7 +431,8 @@ def test_wherever_the_agent_dies_a_whole_pair_serves_and_the_next_try_ends_well(
         desired = world.generations.desired()
         assert desired is not None
         assert desired.certificate in _whole(world)
-        status = authority.check()
+        assert serves(world, authority.check())[0] is False
+        status = authority.sleep(DAY)
         assert status.certificate is not None
         assert serves(world, status)[0] is False
         assert status.certificate.not_after_s - world.clock.time() > 85 * DAY
