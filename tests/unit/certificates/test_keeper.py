@@ -12,6 +12,7 @@ from hubagent.certificates import pairs
 from hubagent.certificates.keeper import CertificateKeeper, CertificatePorts, InForce
 from hubagent.certificates.messages import ANSWER, REQUEST, AcmeProblem, Answer, Request
 from hubagent.certificates.schedule import LETS_ENCRYPT
+from hubagent.converge.doctor import examine
 from hubagent.converge.in_force import Declared
 from hubagent.errors import PreflightError, TemporaryError
 from hubagent.layout import CERTBOT
@@ -19,6 +20,8 @@ from hubagent.ports import ActiveState, CertificateFacts, UnitVerb
 from hubagent.state import words
 from hubagent.state.model import Component
 from hubagent.state.status import Reason, RenewalStatus, Result, Status
+from hubagent.web.page import view
+from hubagent.web.state_metrics import families
 from tests.fakes.certificates import certificate_text
 from tests.fakes.files import PowerLost
 from tests.fakes.memory_tree import Survivors
@@ -206,6 +209,31 @@ def test_a_refusal_is_a_problem_with_words_and_the_self_signed_one_serves(
     authority.answers = authority.certify
     status = authority.sleep(900)
     assert (serves(world, status)[0], problems(status)) == (False, [])
+
+
+def test_doctor_page_and_metrics_tell_of_it(world: World, authority: Authority) -> None:
+    authority.refuse(REFUSED)
+    status = authority.check()
+    now_s = world.clock.time()
+    found = {one.check: one for one in examine(world.ports, world.reconciler, status)}["certificate"]
+    assert not found.ok
+    assert "could not reach port 80" in found.found
+    assert "hubagent apply" in found.remedy
+    (tile,) = (one for one in view(status, now_s=now_s).tiles if one.name == "Certificate")
+    assert "next try in 15 min" in tile.note
+    assert _metric(status, "last_try_failed") == 1
+    assert _metric(status, "last_try_timestamp_seconds") == renewal(status).tried_at_s
+    assert _metric(status, "next_try_timestamp_seconds") == renewal(status).next_try_s
+    authority.answers = authority.certify
+    status = authority.sleep(1000)
+    assert {one.check: one.ok for one in examine(world.ports, world.reconciler, status)}["certificate"]
+    assert _metric(status, "last_try_failed") == 0
+    assert _metric(status, "lifetime_seconds") == 90 * DAY
+
+
+def _metric(status: Status, name: str) -> float | None:
+    samples = [one for family in families(status) for one in family.samples]
+    return next((one.value for one in samples if one.name == f"hubagent_certificate_{name}"), None)
 
 
 def test_apply_asks_at_once_but_not_past_a_limit(world: World, authority: Authority) -> None:

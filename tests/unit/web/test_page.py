@@ -21,6 +21,7 @@ from hubagent.state.status import (
     PoolStatus,
     Problem,
     Reason,
+    RenewalStatus,
     Result,
     Status,
 )
@@ -73,7 +74,9 @@ def filled(text: str) -> Status:
         steps=(Step(Component.HUB, Verb.RESTART, Level.HUB_RESTART, text),),
         pending=(Step(Component.PROXY, Verb.RESTART, Level.PROXY_RESTART, text),),
         pending_changes=(Change(text, text, text),),
-        certificate=CertificateStatus(9e9, (text,), self_signed=True),
+        certificate=CertificateStatus(
+            9e9, (text,), self_signed=True, renewal=RenewalStatus(text, (text,), 1.0, text, 2.0)
+        ),
         pools=(PoolStatus(text, desired=1, memory_bytes=1, last_failure=text, backing_off_until_s=5.0),),
         images=(ImageStatus(text, text, ImageState.FAILED, detail=text),),
         last_failure=text,
