@@ -182,6 +182,7 @@ class CertificateKeeper:
             tried_at_s=last.at_s if last is not None and is_of_this else None,
             failure=last.failure if last is not None and is_of_this else "",
             next_try_s=max(self._next_try_s(wish, last), self._ports.clock.time()) if not is_trying else None,
+            is_limit=last.is_limit if last is not None and is_of_this else False,
             is_trying=is_trying,
         )
 

@@ -19,7 +19,7 @@ from hubagent.state.status import (
     Reason,
     Result,
 )
-from hubagent.state.words import duration
+from hubagent.state.words import duration, next_try
 
 _DOING: Final = {
     ImageState.BUILDING: "is not on this machine yet: it is being built",
@@ -114,10 +114,7 @@ def certificate_problems(certificate: CertificateStatus, now_s: float) -> tuple[
         serves = (
             "a self-signed certificate serves, of which browsers warn" if certificate.self_signed else ends
         )
-        again = (
-            f"; next try in {duration(renewal.next_try_s - now_s)}" if renewal.next_try_s is not None else ""
-        )
-        message = f"{serves}: {renewal.failure}{again}, or at once by hubagent apply"
+        message = f"{serves}: {renewal.failure}; {next_try(renewal, now_s)}"
     elif limits.certificate_left_s(certificate.lifetime_s).verdict(left_s):
         is_ours = certificate.self_signed or renewal is not None
         message = f"{ends}; {'hubagent has not renewed it, see its log' if is_ours else 'renew it'}"

@@ -73,6 +73,7 @@ class RenewalStatus:
     tried_at_s: float | None = None  # unix time of the last try
     failure: str = ""  # why it got none, with what to do; empty when it got one
     next_try_s: float | None = None  # unix time
+    is_limit: bool = False  # the authority takes none before, whoever asks
     is_trying: bool = False
 
 

@@ -87,6 +87,14 @@ def renewal(found: RenewalStatus, now_s: float) -> str:
     return ", ".join(parts)
 
 
+def next_try(found: RenewalStatus, now_s: float) -> str:
+    """After a failure."""
+    if found.is_trying or found.next_try_s is None:
+        return "it is tried again now"
+    again = f"next try in {duration(found.next_try_s - now_s)}"
+    return again if found.is_limit else f"{again}, or at once by hubagent apply"
+
+
 def servers(status: Status) -> str:
     """How many run, and how many of them are of an earlier definition."""
     stale = sum(server.stale for server in status.servers)

@@ -245,6 +245,10 @@ def test_apply_asks_at_once_but_not_past_a_limit(world: World, authority: Author
     authority.keeper.work(True)
     authority.keeper.work(True)
     assert len(authority.requests) == 3
+    (message,) = problems(authority.check())
+    assert message.endswith("takes no more requests for now; next try in 2 h") or message.endswith(
+        "in 120 min"
+    )
     authority.sleep(7100)
     assert len(authority.requests) == 3
     authority.answers = authority.certify
