@@ -22,7 +22,7 @@ from hubagent.state.model import Component
 from hubagent.state.status import Reason, RenewalStatus, Result, Status
 from hubagent.web.page import view
 from hubagent.web.state_metrics import families
-from tests.fakes.certificates import certificate_text
+from tests.fakes.certificates import certificate_text, key_text
 from tests.fakes.files import PowerLost
 from tests.fakes.memory_tree import Survivors
 from tests.unit.converge.world import CONFIG, World
@@ -318,6 +318,24 @@ def test_there_and_back_to_a_self_signed_one(world: World, authority: Authority)
     assert "acme-challenge" not in world.served
     world.edit(LETSENCRYPT)
     assert serves(world, authority.check())[0] is False
+    assert len(authority.requests) == 1
+
+
+def test_there_and_back_to_files_of_ones_own(world: World, authority: Authority) -> None:
+    authority.check()
+    world.files.put("/etc/ssl/a.crt", certificate_text("hub.example.org", key="own"), mode=0o644)
+    world.files.put("/etc/ssl/a.key", key_text("own"), mode=0o600)
+    world.edit(CONFIG + "tls: {mode: files, certificate: /etc/ssl/a.crt, key: /etc/ssl/a.key}\n")
+    status = authority.check()
+    assert serves(world, status)[0] is False
+    assert status.certificate is not None
+    assert status.certificate.not_after_s == 1_830_000_000
+    assert status.certificate.renewal is None
+    world.edit(LETSENCRYPT)
+    status = authority.check()
+    assert renewal(status).failure == ""
+    assert status.certificate is not None
+    assert status.certificate.not_after_s < 1_830_000_000
     assert len(authority.requests) == 1
 
 
