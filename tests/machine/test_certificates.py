@@ -16,6 +16,7 @@ DIRECTORY = "https://localhost:14000/dir"
 _CONFIG = f"""\
 host: {HOST}
 tls: {{mode: letsencrypt, email: admin@example.org, acme_directory: "{DIRECTORY}"}}
+servers: {{julia: {{image: hubagent/julia, memory: 512M}}}}
 """
 _PEBBLE = {
     "listenAddress": "127.0.0.1:14000",
@@ -117,7 +118,7 @@ def test_a_certificate_from_an_authority_is_obtained_renewed_and_kept(pristine: 
         assert "Pebble" in first
         assert (_problems(status), status["certificate"]["names"]) == ("", [HOST])
         assert _login(hub) == "200"
-        text = machine.run(["hubagent", "status"]).stdout
+        text = machine.run(["hubagent", "status"], check=False).stdout
         assert "localhost gave it" in text
         assert "renewed in" in text
         assert hub.metric("hubagent_certificate_last_try_failed") == 0
