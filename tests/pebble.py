@@ -98,6 +98,7 @@ class Pebble:
 
 @contextmanager
 def pebble(folder: Path, *, http_port: int, ports: tuple[int, int, int, int]) -> Iterator[Pebble]:
+    subprocess.run(["packaging/apt_install.sh", "certbot", "pebble"], check=True)
     root = folder / "server.crt"
     subprocess.run(
         [
