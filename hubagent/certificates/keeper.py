@@ -106,7 +106,11 @@ class CertificateKeeper:
 
     def _try(self, wish: Wanted, last: Tries | None, in_use: str | None) -> Tries:
         clock, started_s = self._ports.clock, self._ports.clock.time()
-        failures = (last.failures if last is not None and last.wanted == wish else 0) + 1
+        failures = 1
+        if (
+            last is not None and last.wanted == wish
+        ):  # who tries by hand, and in vain, does not make it wait longer
+            failures = max(1, last.failures + (started_s >= last.again_at_s))
         earlier = last.fingerprint if last is not None and last.wanted.directory == wish.directory else ""
 
         def failed(why: Fault) -> Tries:

@@ -256,6 +256,15 @@ def test_apply_asks_at_once_but_not_past_a_limit(world: World, authority: Author
     assert len(authority.requests) == 4
 
 
+def test_tries_by_hand_do_not_make_the_next_one_later(world: World, authority: Authority) -> None:
+    authority.refuse(REFUSED)
+    authority.check()
+    for _ in range(8):
+        authority.keeper.work(True)
+    assert "next try in 15 min" in problems(authority.check())[0]
+    assert "next try in 30 min" in problems(authority.sleep(901))[0]
+
+
 def test_an_agent_that_is_started_again_and_again_does_not_ask_again_and_again(
     world: World, authority: Authority
 ) -> None:
