@@ -129,7 +129,7 @@ def test_from_an_image_to_sets(
 ) -> None:
     sets = LocalSets(tmp_path / "static")
     sets.sweep()
-    found = Search(files, sets, container, SystemClock()).all(prefixes("/opt/x/bin/python3"))
+    found = Search(files, sets, container, SystemClock()).all(prefixes("/opt/x/bin/python3"), None)
     assert [(one.folder, one.path) for one in found.taken] == [
         ("/opt/x/share/jupyter/lab/static", "static/lab"),
         ("/opt/x/share/jupyter/labextensions/@org/one/static", "lab/extensions/@org/one/static"),
