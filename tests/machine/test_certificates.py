@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from tests.machine.hub import Hub, until
 
 HOST = "hub.example.org"
@@ -99,6 +101,7 @@ def _after(hub: Hub, **wanted: object) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow  # it waits for certificates to end
 def test_a_certificate_from_an_authority_is_obtained_renewed_and_kept(pristine: Hub) -> None:
     hub, machine = pristine, pristine.machine
     machine.run(["apt-get", "-yq", "remove", "certbot"], check=False, timeout_s=300.0)
