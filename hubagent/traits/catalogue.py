@@ -135,7 +135,7 @@ CLASSES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
     "HubagentSpawner": (
         ("Choosing", "DockerSpawner", "Spawner", "LoggingConfigurable",),
         "activity_interval_s:int agent_socket:text disable_user_config:bool http_timeout:int "
-        "keep_busy_s:float|int poll_interval:int start_timeout:int ",
+        "keep_busy_s:float|int poll_interval:int start_timeout:int unvisited_s:float|int ",
     ),
     "JupyterHub": (
         ("Application", "SingletonConfigurable", "LoggingConfigurable",),
