@@ -69,7 +69,7 @@ count() { # WORD LINE
 
 lanes check
 # The machines' tests wait more than they compute, and are begun as soon as there are packages.
-lanes "guest kernels" "contract unit" "hub" "deb packages machine" "nginx accounts faults starts"
+lanes "guest kernels" "contract unit nginx faults" "hub" "deb packages machine" "starts accounts"
 lanes rig
 lanes browser
 
