@@ -67,7 +67,7 @@ class Landing:
 
 
 # Runs in each page: has a kernel answered what every client asks first? (Jupyter's messaging, kernel_info)
-_LISTEN: Final = """
+LISTEN: Final = """
 window.WebSocket = class extends WebSocket {
     constructor(...how) {
         super(...how);
@@ -286,28 +286,15 @@ class _Bench:
             return self._filled[key]
         context = self._browser.new_context(viewport={"width": 1280, "height": 800})
         context.set_default_timeout(STEP_MS)
-        context.add_init_script(_LISTEN)
+        context.add_init_script(LISTEN)
         if way.server and not way.is_ahead:
             signed_in(context, self._account)
         if way.is_cached:
             self._filled[key] = context
         return context
 
-    def _sign_in_on_the_page(self, context: BrowserContext) -> int:
-        """As somebody who takes their time; how many bytes the page has fetched meanwhile."""
-        page = context.new_page()
-        counter = _Counter(context, page, None)
-        page.goto(f"{self._account.base}/hub/login?next=/hub/home")
-        fetched_ahead(page)
-        page.locator("input[name=username]").fill(self._account.name)
-        page.locator("input[name=password]").first.fill(self._account.password)
-        page.locator("#login_submit").click()
-        page.wait_for_url("**/hub/home")
-        page.close()
-        return counter.bytes
-
     def _visit(self, context: BrowserContext, way: Way) -> Sample:
-        bytes_ahead = self._sign_in_on_the_page(context) if way.is_ahead else 0
+        bytes_ahead = sign_in_on_the_page(context, self._account) if way.is_ahead else 0
         page = context.new_page()
         counter = _Counter(context, page, way.line)
         address = self._address(way)
@@ -319,7 +306,7 @@ class _Bench:
         if way.landing != TREE:
             if way.landing == LAUNCHER:
                 page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
-            _run_a_cell(page)
+            run_a_cell(page)
             first_cell_s = time.perf_counter() - begun_s
         page.close()
         if way.server:
@@ -357,7 +344,21 @@ def signed_in(context: BrowserContext, person: Person) -> None:
             )
 
 
-def _run_a_cell(page: Page) -> None:
+def sign_in_on_the_page(context: BrowserContext, person: Person) -> int:
+    """As somebody who takes their time; how many bytes the page has fetched meanwhile."""
+    page = context.new_page()
+    counter = _Counter(context, page, None)
+    page.goto(f"{person.base}/hub/login?next=/hub/home")
+    fetched_ahead(page)
+    page.locator("input[name=username]").fill(person.name)
+    page.locator("input[name=password]").first.fill(person.password)
+    page.locator("#login_submit").click()
+    page.wait_for_url("**/hub/home")
+    page.close()
+    return counter.bytes
+
+
+def run_a_cell(page: Page) -> None:
     expect(page.locator(_EDITOR).first).to_be_visible(timeout=START_MS)
     # What is run before the kernel has answered is dropped, and Notebook 7 says that one is idle before it is there.
     page.wait_for_function("window.benchKernelAnswered", timeout=START_MS)

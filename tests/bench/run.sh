@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 make venv repo || exit 1
 py=build/venv/bin/python
 failed=()
-rm -f build/bench/{edit,rest,hub_restart,failed_reload,nginx_reload,login,spawn,browser,kernel,homes,crowd}.json
+rm -f build/bench/{edit,rest,hub_restart,failed_reload,nginx_reload,login,spawn,browser,kernel,homes,crowd,classroom}.json
 mkdir -p build/bench
 
 bench() { # NAME SECONDS COMMAND...: bounded, with its words in build/bench/NAME.log
@@ -19,6 +19,7 @@ bench() { # NAME SECONDS COMMAND...: bounded, with its words in build/bench/NAME
 }
 
 bench machine 5400 "$py" -m tests.bench.in_machine "$@"
+bench classroom 2400 "$py" -m tests.bench.classroom --ahead
 bench nginx_reload 600 "$py" tests/bench/nginx_reload.py
 tests/guest_venv.sh || failed+=(guest_venv)
 bench kernel 1200 build/guest-venv/bin/python -m tests.bench.kernel

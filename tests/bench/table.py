@@ -22,6 +22,7 @@ BENCHES = (
     "crowd",
     "spawn",
     "browser",
+    "classroom",
     "kernel",
 )
 _HEADER = ("figure", "hubagent", "alternative", "ratio", "bar", "met", "alternative is")

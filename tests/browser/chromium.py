@@ -7,7 +7,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from cryptography import x509
@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.machine.client import CERTIFICATE
 from tests.machine.hub import Hub
 from tests.machine.rig.client import client_network
+from tests.machine.rig.network import Network
 
 FLAGS = (
     "--disable-gpu",
@@ -35,13 +36,14 @@ def installed() -> Path:
 
 
 @contextmanager
-def chromium(hub: Hub) -> Iterator[Browser]:
-    """It trusts this hub's certificate: what came over a connection that it was told to overlook is in no cache of its."""
+def chromium(hub: Hub, beside: Network | None = None) -> Iterator[Browser]:
+    """It trusts this hub's certificate: what came over a connection that it was told to overlook is in no cache of its.
+    Its network is its own, or that of others whom it is `beside`."""
     trusted = f"--ignore-certificate-errors-spki-list={_key_digest(hub.machine.read(CERTIFICATE))}"
     program = installed()
     with (
         tempfile.TemporaryDirectory(prefix="chromium-") as folder,
-        client_network() as network,
+        client_network() if beside is None else nullcontext(beside) as network,
         sync_playwright() as playwright,
     ):
         wrapper = Path(folder, "chromium")
