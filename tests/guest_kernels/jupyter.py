@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,12 +246,13 @@ def server(
     kernels: Mapping[str, int],
     pause_s: float = 0.1,
     pluto: bool = False,
-    lab: bool = False,
+    pages: Sequence[str] = (),
     unused_s: float = 900.0,
     environment: Mapping[str, str] | None = None,
     image: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
-    """A server whose home is in `folder`, with JupyterLab or without; `environment` comes with the claim, `image` was there before."""
+    """A server whose home is in `folder`, and whose `pages` are of these extensions; `environment` comes with the claim,
+    `image` was there before."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     port, token, log = _free_port(), secrets.token_hex(8), folder / "server.log"
@@ -264,7 +265,7 @@ def server(
         "kernels": kernels,
         "pause_s": pause_s,
         "pluto": pluto,
-        "lab": lab,
+        "pages": pages,
         "unused_s": unused_s,
         "token": token,
         "directory": str(home),

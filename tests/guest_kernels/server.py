@@ -1,6 +1,6 @@
 """A user's server as the guest's launcher makes one, for tests:  python server.py SETTINGS PORT READY
 
-SETTINGS is a JSON object: `kernels` (wanted, by name), `pause_s`, `unused_s`, `pluto`, `lab`, `environment` (the user's), `directory`.
+SETTINGS is a JSON object: `kernels` (wanted, by name), `pause_s`, `unused_s`, `pluto`, `pages` (extensions that have some), `environment` (the user's), `directory`.
 With no kernels it is the ordinary server. Waits for a line on standard input between warm and claim, as a slot does.
 While the file `short` is in the home's parent, memory is short.
 """
@@ -55,8 +55,9 @@ def main() -> None:
     server_extensions.announce(os.environ, settings["kernels"])
     own = Path.home() / ".jupyter/jupyter_server_config.json"
     own.parent.mkdir(exist_ok=True)
-    pages = () if settings["lab"] else ("jupyterlab", "notebook_shim")
-    without = dict.fromkeys((*pages, "jupyter_lsp"), False)
+    without = dict.fromkeys(
+        {"jupyterlab", "notebook", "notebook_shim", "jupyter_lsp"} - {*settings["pages"]}, False
+    )
     own.write_text(json.dumps({"ServerApp": {"jpserver_extensions": without}}))
     from jupyter_server.serverapp import ServerApp
 

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
 import requests
 
 from hubagent import wire
 from tests.guest_kernels.jupyter import Kernel, Server, server
 from tests.waiting import DEADLINE_S, wait_until
 
-NOTEBOOK = "notebook==7.6.5"  # the one that goes with the JupyterLab of this environment
+LAB = ["jupyterlab", "notebook_shim"]
 NEW = {wire.LANDING: wire.NEW_NOTEBOOK}
-
-
-@pytest.fixture(scope="module")
-def notebook_7(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds it, with its settings."""
-    folder = tmp_path_factory.mktemp("notebook")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), NOTEBOOK]
-    subprocess.run(pip, check=True)
-    return folder
 
 
 def lands(running: Server) -> str:
@@ -41,7 +29,7 @@ def lands(running: Server) -> str:
 def test_the_kernel_that_waits_is_the_new_notebooks(tmp_path: Path, image_kernels: Path) -> None:
     """As JupyterLab does, the page finds the session by its path. The kernel knows nothing of what is ours."""
     image = {"JUPYTER_PATH": str(image_kernels)}
-    with server(tmp_path, kernels={"general": 1}, lab=True, environment=NEW, image=image) as running:
+    with server(tmp_path, kernels={"general": 1}, pages=LAB, environment=NEW, image=image) as running:
         wait_until(lambda: running.pong()["ready"], "the kernel waits")
         running.claim()
         (spare,) = running.spares()
@@ -58,13 +46,8 @@ def test_the_kernel_that_waits_is_the_new_notebooks(tmp_path: Path, image_kernel
         assert kernel.value("__import__('os').environ['JPY_SESSION_NAME']") == str(running.home / found[1])
 
 
-def test_without_jupyterlab_it_opens_in_notebook(tmp_path: Path, notebook_7: Path) -> None:
-    image = {
-        "PYTHONPATH": str(notebook_7),
-        "JUPYTER_PATH": f"{notebook_7}/share/jupyter",
-        "JUPYTER_CONFIG_PATH": f"{notebook_7}/etc/jupyter",
-    }
-    with server(tmp_path, kernels={}, environment=NEW, image=image) as running:
+def test_without_jupyterlab_it_opens_in_notebook(tmp_path: Path) -> None:
+    with server(tmp_path, kernels={}, pages=["notebook"], environment=NEW) as running:
         running.claim()
         page = lands(running)
         assert re.fullmatch(r"/notebooks/notebook-[0-9-]+\.ipynb", page)

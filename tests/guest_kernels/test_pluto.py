@@ -103,7 +103,9 @@ def test_the_images_depot_is_first_while_pluto_is_loaded_alone(warm: Server, tmp
 
 def test_a_browser_lands_there(image: Mapping[str, str], tmp_path: Path) -> None:
     word = {wire.LANDING: wire.PLUTO_PAGE, "OF_THE_USER": "ada"}
-    with server(tmp_path, kernels={}, pluto=True, lab=True, environment=word, image=image) as running:
+    with server(
+        tmp_path, kernels={}, pluto=True, pages=["jupyterlab", "notebook_shim"], environment=word, image=image
+    ) as running:
         wait_until(lambda: running.pong()["pluto"], "Pluto listens")
         running.claim()
         answer = requests.get(
