@@ -68,8 +68,8 @@ count() { # WORD LINE
 }
 
 lanes check
-# The machines' tests wait more than they compute, and are begun as soon as there are packages.
-lanes "guest kernels" "contract unit nginx faults" "hub" "deb packages machine" "starts accounts"
+lanes "guest kernels" "contract unit" "hub" "deb packages nginx accounts faults" "starts"
+lanes machine
 lanes rig
 lanes browser
 
