@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -63,20 +65,31 @@ servers:
     warm: {{ready: {ready}, max: {ready}, pluto: false, kernels: {{python3: 1}}}}
 """
 
-# Seconds of processor time by what they are of, of processes that run and of children that they have waited for (proc(5)).
+# Seconds of processor time of processes that run and of children that they have waited for (proc(5)), by unit or
+# container; and the containers of users' servers.
 _PROCESSOR: Final = """
 import collections, glob, json, os, re
-found = collections.Counter()
+seconds = collections.Counter()
 for folder in glob.glob("/proc/[0-9]*"):
     try:
         stat, groups = open(folder + "/stat").read(), open(folder + "/cgroup").read()
     except OSError:
         continue
-    unit = re.search("/(nginx|jupyterhub|configurable-http-proxy|hubagent|hubagent-homes|docker|containerd)[.]service", groups)
-    name = unit[1] if unit else "users' servers" if "/docker-" in groups else "all else"
-    found[name] += sum(map(int, stat.rpartition(")")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
-print(json.dumps(found))
+    found = re.search("/(?:docker-([0-9a-f]+)[.]scope|([a-z-]+)[.]service)", groups)
+    name = found[1] or found[2] if found else "all else"
+    seconds[name] += sum(map(int, stat.rpartition(")")[2].split()[11:15])) / os.sysconf("SC_CLK_TCK")
+claimed = []
+for path in glob.glob("/run/hubagent/guests/*/slot.json"):
+    try:
+        slot = json.load(open(path))
+    except OSError:
+        continue
+    if slot["phase"] == "claimed":
+        claimed.append(slot["container"])
+print(json.dumps({"seconds": seconds, "claimed": claimed}))
 """
+_CONTAINER: Final = re.compile("[0-9a-f]{64}")
+_PROGRAMS: Final = ("nginx", "jupyterhub", "configurable-http-proxy", "hubagent", "docker")
 
 
 @dataclass(frozen=True)
@@ -244,7 +257,7 @@ def _class(
     hub: Hub, network: Network, recording: Recording, people: Sequence[Person], is_ahead: bool
 ) -> Class:
     """Real browsers click after a third and two thirds of the time."""
-    before_s = _processor_s(hub)
+    before_s, _ = _processor(hub)
     real, repeated = people[:BROWSERS], people[BROWSERS:]
     gap_s = WITHIN_S / len(repeated)
     with ThreadPoolExecutor(BROWSERS) as pool:
@@ -260,8 +273,8 @@ def _class(
         ]
         results = _replayed(hub, network, recording, tasks)
         found = [one.result() for one in browsers]
-    after_s = _processor_s(hub)
-    return Class(results, found, {name: after_s[name] - before_s.get(name, 0.0) for name in after_s})
+    after_s, claimed = _processor(hub)
+    return Class(results, found, _by_program(before_s, after_s, claimed))
 
 
 def _replayed(hub: Hub, network: Network, recording: Recording, tasks: Sequence[Task]) -> list[Result]:
@@ -290,10 +303,24 @@ def _leave(hub: Hub, people: Sequence[Person]) -> None:
     until(lambda: pool_is_full(hub), _FILL_S, "a full pool")
 
 
-def _processor_s(hub: Hub) -> Mapping[str, float]:
+def _processor(hub: Hub) -> tuple[dict[str, float], set[str]]:
+    """Seconds by unit or container, and the containers of users' servers."""
     found = json.loads(hub.machine.run(["python3", "-c", _PROCESSOR]).stdout)
-    assert isinstance(found, dict)
-    return found
+    return found["seconds"], set(found["claimed"])
+
+
+def _by_program(
+    before_s: Mapping[str, float], after_s: Mapping[str, float], claimed: Collection[str]
+) -> dict[str, float]:
+    """What was used between two moments. What no user has is a slot that was made meanwhile."""
+    found: Counter[str] = Counter()
+    for name, seconds in after_s.items():
+        if _CONTAINER.fullmatch(name):
+            program = "users' servers" if name in claimed else "slots made meanwhile"
+        else:
+            program = name if name in _PROGRAMS else "all else"
+        found[program] += seconds - before_s.get(name, 0.0)
+    return dict(found)
 
 
 def cookies_of(person: Person) -> tuple[str, ...]:
