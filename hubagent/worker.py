@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import Final
 
 from hubagent.errors import TemporaryError
@@ -16,17 +16,20 @@ _POLL_S: Final = 60.0
 _JOIN_S: Final = 2.0  # what is under way ends with the process that follows it
 
 
-class Worker:
-    """`work` is told whether a person asked, who wants what failed to be tried at once; it may raise anything."""
+class Worker(ABC):
+    """What has such a thread of its own. `name` is for the log."""
 
-    def __init__(self, work: Callable[[bool], None], *, name: str) -> None:
-        self._work = work
+    def __init__(self, *, name: str) -> None:
         self._name = name
         self._is_asked = threading.Event()
         self._wake = threading.Event()
         self._stopping = threading.Event()
         # A daemon: a build that says nothing for an hour must not keep the process from ending.
         self._thread = NamedThread(self._run, name=name)
+
+    @abstractmethod
+    def check(self, *, asked: bool = False) -> None:
+        """Do what is to be done now. `asked`: a person wants what failed to be tried at once. May raise anything."""
 
     def start(self) -> None:
         self._thread.start()
@@ -52,7 +55,7 @@ class Worker:
             asked = self._is_asked.is_set()
             self._is_asked.clear()
             try:
-                self._work(asked)
+                self.check(asked=asked)
             except TemporaryError as error:
                 log.warning("%s: %s", self._name, error)
             except Exception:

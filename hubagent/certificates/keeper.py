@@ -50,7 +50,7 @@ class InForce:
     fingerprint: str | None  # of its certificate
 
 
-class CertificateKeeper:
+class CertificateKeeper(Worker):
     """`in_force` may be asked by any thread; `on_change` is called, from a thread, when there is a new pair or
     `status` says something else."""
 
@@ -62,6 +62,7 @@ class CertificateKeeper:
         in_force: Callable[[], InForce],
         on_change: Callable[[], None],
     ) -> None:
+        super().__init__(name="certificates")
         self._ports = ports
         self._layout = layout
         self._in_force = in_force
@@ -69,25 +70,13 @@ class CertificateKeeper:
         self._status: RenewalStatus | None = None
         self._last: Tries | None = None
         self._is_read = False
-        self._worker = Worker(self.work, name="certificates")
-
-    def start(self) -> None:
-        self._worker.start()
-
-    def stop(self) -> None:
-        """certbot's unit goes on without the agent."""
-        self._worker.stop()
-
-    def wake(self, *, asked: bool = False) -> None:
-        """`asked`: a person wants what failed to be tried again."""
-        self._worker.wake(asked=asked)
 
     def status(self) -> RenewalStatus | None:
         """None where no authority is asked."""
         return self._status
 
-    def work(self, asked: bool) -> None:  # noqa: FBT001 (a Worker's)
-        """Ask the authority if it is time. Raises HubagentError."""
+    def check(self, *, asked: bool = False) -> None:
+        """Ask the authority if it is time. Raises HubagentError. certbot's unit goes on when the agent ends."""
         now, now_s = self._in_force(), self._ports.clock.time()
         wish = schedule.wanted(now.config)
         if wish is None:

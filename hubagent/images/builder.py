@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _TIDY_EVERY_S: Final = 600.0
 
 
-class Images:
+class Images(Worker):
     """Facade for the agent. `servers` is the configuration in force; `on_change` is called, from the thread
     of this class, when what `status` says has changed."""
 
@@ -40,6 +40,7 @@ class Images:
         servers: Callable[[], Sequence[Server]],
         on_change: Callable[[], None],
     ) -> None:
+        super().__init__(name="images")
         self._servers = servers
         self._engine = ports.engine
         self._clock = ports.clock
@@ -58,17 +59,6 @@ class Images:
         self._next_tidy_s = 0.0
         self._choices: dict[tuple[str, str], str] = {}  # by server and image
         self._is_loaded = False
-        self._worker = Worker(lambda asked: self.check(asked=asked), name="images")
-
-    def start(self) -> None:
-        self._worker.start()
-
-    def stop(self) -> None:
-        self._worker.stop()
-
-    def wake(self, *, asked: bool = False) -> None:
-        """Check again; `asked` tries at once what failed, and asks registries for newer images."""
-        self._worker.wake(asked=asked)
 
     def proof(self, image_id: str) -> wire.Proof | None:
         return self._store.proof(image_id)
@@ -82,7 +72,8 @@ class Images:
         return self._reports.all()
 
     def check(self, *, asked: bool = False) -> None:
-        """One pass over all servers. Raises TemporaryError when it could not even begin."""
+        """One pass over all servers; `asked` tries at once what failed, and asks registries for newer images. Raises
+        TemporaryError when it could not even begin."""
         if not self._is_loaded:
             self._store.load()
             self._prover.clear()
@@ -98,7 +89,7 @@ class Images:
 
     def _attend(self, server: Server, *, newest: bool) -> bool:
         """Whether its servers start from another image now."""
-        if self._worker.is_stopping:
+        if self.is_stopping:
             return False
         self._reports.usable(server, self._is_usable(server))
         try:
@@ -109,7 +100,7 @@ class Images:
             log.warning("%s: %s", server.name, error)
         except AbandonedError as error:
             log.info("%s: %s", server.name, error)
-            self._worker.wake()
+            self.wake()
         except HubagentError as error:
             self._reports.put(server, ImageState.FAILED, str(error))
         finally:
@@ -136,7 +127,7 @@ class Images:
         return sorted(servers, key=lambda server: server.build is not None)
 
     def _is_wanted(self, server: Server) -> bool:
-        return not self._worker.is_stopping and any(
+        return not self.is_stopping and any(
             (one.name, one.image, one.build) == (server.name, server.image, server.build)
             for one in self._servers()
         )

@@ -39,7 +39,7 @@ _PROBE_S: Final = 5.0
 _INDEX: Final = Codec(dict[str, Found], strict=False, mark=("format", 1))  # by the image's id
 
 
-class StaticFiles:
+class StaticFiles(Worker):
     """`choice` is what a server's containers are started from, a name or an id. `address` is the name by which people
     reach the site, None while that is not known. `on_change` is called, from the thread, when `why_not` is another.
 
@@ -57,6 +57,7 @@ class StaticFiles:
         layout: Layout,
         on_change: Callable[[], None],
     ) -> None:
+        super().__init__(name="static files")
         self._servers = servers
         self._choice = choice
         self._proof = proof
@@ -77,18 +78,6 @@ class StaticFiles:
         self.told: dict[str, Mapping[str, str]] = {}
         self._why_not: Mapping[str, str] = {}  # by server
         self._offered: FirstPages | None = None  # None: what an agent before this one has written
-        self._worker = Worker(lambda asked: self.check(asked=asked), name="static files")
-
-    def start(self) -> None:
-        self._worker.start()
-
-    def stop(self) -> None:
-        """What is under way is cleared away by the next agent."""
-        self._worker.stop()
-
-    def wake(self, *, asked: bool = False) -> None:
-        """Check again; `asked` tries at once what failed or was refused."""
-        self._worker.wake(asked=asked)
 
     def why_not(self, server: str) -> str:
         """Why pages of this server load files from it, and not from nginx, in words; empty when they do not, and while
@@ -96,8 +85,9 @@ class StaticFiles:
         return self._why_not.get(server, "")
 
     def check(self, *, asked: bool = False) -> None:
-        """Take what is new, see whether nginx serves it, remove what nobody needs. Raises TemporaryError when it could
-        not even begin."""
+        """Take what is new, see whether nginx serves it, remove what nobody needs; `asked` tries at once what failed or
+        was refused. Raises TemporaryError when it could not even begin. What is under way when the agent ends is
+        cleared away by the next one."""
         self._load()
         if asked:
             self._failures.forgive()
@@ -107,7 +97,7 @@ class StaticFiles:
         why_not: dict[str, str] = {}
         images: set[str] = set()
         for server in self._servers():
-            if self._worker.is_stopping:
+            if self.is_stopping:
                 return
             image = self._containers.image(self._choice(server))
             if image is None or self._proof(image.id) is None:

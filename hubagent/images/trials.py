@@ -32,7 +32,7 @@ _MAX_BYTES: Final = 1024**2
 _PASSED: Final = Codec(dict[str, str], strict=False)
 
 
-class Trials:
+class Trials(Worker):
     """A thread that tries what has not been tried. `config` is the one in force, with the image of each server
     that may be started now; `on_change` is called, from the thread, when `failed` is another."""
 
@@ -47,6 +47,7 @@ class Trials:
         proof: Prove,
         on_change: Callable[[], None],
     ) -> None:
+        super().__init__(name="trials")
         self._containers = ports.containers
         self._guests = ports.guests
         self._files = ports.files
@@ -61,25 +62,14 @@ class Trials:
         self._passed: dict[str, str] | None = None  # what each entry was made from, by its name
         self._failures = Failures()
         self._failed: dict[str, str] = {}
-        self._worker = Worker(lambda asked: self.check(asked=asked), name="trials")
-
-    def start(self) -> None:
-        self._worker.start()
-
-    def stop(self) -> None:
-        """A trial that is under way is cleared away by the next agent."""
-        self._worker.stop()
-
-    def wake(self, *, asked: bool = False) -> None:
-        """Check again; `asked` tries at once what failed."""
-        self._worker.wake(asked=asked)
 
     def failed(self) -> Mapping[str, str]:
         """Why no server starts, by the name of the entry; any thread may ask."""
         return dict(self._failed)
 
     def check(self, *, asked: bool = False) -> None:
-        """Try what is new, and what failed and may be tried again. Raises TemporaryError."""
+        """Try what is new, and what failed and may be tried again. Raises TemporaryError. A trial that is under way
+        when the agent ends is cleared away by the next one."""
         if self._passed is None:
             self._clear()
             self._passed = self._read()
@@ -89,7 +79,7 @@ class Trials:
         servers = config.servers if config is not None else ()
         self._forget({server.name for server in servers})
         for server in servers:
-            if config is not None and not self._worker.is_stopping:
+            if config is not None and not self.is_stopping:
                 self._attend(config, server)
 
     def _attend(self, config: Config, server: Server) -> None:

@@ -94,7 +94,7 @@ class Authority:
         for _ in range(4):
             before = self.changes
             outcome = self.world.reconcile()
-            self.keeper.work(False)
+            self.keeper.check()
             if self.changes == before and outcome.result is Result.NOOP:
                 break
         return self.world.survey.status(self.world.reconcile())
@@ -147,7 +147,7 @@ def test_a_self_signed_one_serves_with_the_folder_for_challenges_before_anybody_
 
 def test_the_certificate_comes_into_force_by_a_reload(world: World, authority: Authority) -> None:
     world.reconcile()
-    authority.keeper.work(False)
+    authority.keeper.check()
     assert [(one.directory, one.email, one.webroot) for one in authority.requests] == [
         (LETS_ENCRYPT, None, "/var/lib/hubagent/acme")
     ]
@@ -239,11 +239,11 @@ def _metric(status: Status, name: str) -> float | None:
 def test_apply_asks_at_once_but_not_past_a_limit(world: World, authority: Authority) -> None:
     authority.refuse(REFUSED)
     authority.check()
-    authority.keeper.work(True)
+    authority.keeper.check(asked=True)
     assert len(authority.requests) == 2
     authority.refuse(Answer(problems=(AcmeProblem("rateLimited", retry_after="7200"),)))
-    authority.keeper.work(True)
-    authority.keeper.work(True)
+    authority.keeper.check(asked=True)
+    authority.keeper.check(asked=True)
     assert len(authority.requests) == 3
     (message,) = problems(authority.check())
     assert message.endswith("takes no more requests for now; next try in 2 h") or message.endswith(
@@ -260,7 +260,7 @@ def test_tries_by_hand_do_not_make_the_next_one_later(world: World, authority: A
     authority.refuse(REFUSED)
     authority.check()
     for _ in range(8):
-        authority.keeper.work(True)
+        authority.keeper.check(asked=True)
     assert "next try in 15 min" in problems(authority.check())[0]
     assert "next try in 30 min" in problems(authority.sleep(901))[0]
 
@@ -354,7 +354,7 @@ def test_what_does_not_work_is_taken_back_to_the_pair_before(world: World, autho
     before = world.generations.desired()
     assert before is not None
     world.clock.advance(65 * DAY)
-    authority.keeper.work(False)
+    authority.keeper.check()
     assert len(authority.requests) == 2
     world.other_certificate = "00" * 32
     assert world.reconcile().result is Result.FAILED
@@ -417,7 +417,7 @@ def test_certbot_that_still_runs_for_an_agent_that_was_killed_is_waited_for(
     world.reconcile()
     world.units.change(CERTBOT, active=ActiveState.ACTIVATING)
     with pytest.raises(TemporaryError, match="still runs"):
-        authority.keeper.work(False)
+        authority.keeper.check()
     assert (authority.requests, world.files.read(world.layout.certificate_tries, max_bytes=9)) == ([], None)
     world.units.change(CERTBOT, active=ActiveState.INACTIVE)
     assert serves(world, authority.check())[0] is False
@@ -433,7 +433,7 @@ def test_an_agent_that_is_killed_in_the_middle_does_not_ask_again_at_once(
 
     authority.answers = die
     with pytest.raises(KeyboardInterrupt):
-        authority.keeper.work(False)
+        authority.keeper.check()
     world.reboot_agent()
     authority.start_agent()
     authority.answers = authority.certify
@@ -475,14 +475,14 @@ def _due_for_renewal() -> tuple[World, Authority]:
 def test_wherever_the_agent_dies_a_whole_pair_serves_and_the_next_try_ends_well(survivors: Survivors) -> None:
     world, authority = _due_for_renewal()
     before = world.files.steps
-    authority.keeper.work(False)
+    authority.keeper.check()
     steps = world.files.steps - before
     assert steps > 10
     for after in range(steps):
         world, authority = _due_for_renewal()
         world.files.cut_power_after(after)
         with pytest.raises(PowerLost):
-            authority.keeper.work(False)
+            authority.keeper.check()
         world.files.reboot(survivors)
         world.units.change(CERTBOT, active=ActiveState.INACTIVE)
         world.reboot_agent()

@@ -116,6 +116,7 @@ class World:
         self.probe = FakeHttpProbe(clock=self.clock)
         self.serves = True
         self.proven = True
+        self.proof = PROOF
         self.changes = 0
         self.restart()
 
@@ -131,7 +132,7 @@ class World:
             ),
             servers=lambda: self.servers,
             choice=lambda server: server.image,
-            proof=lambda _image: PROOF if self.proven else None,
+            proof=lambda _image: self.proof if self.proven else None,
             address=lambda: "hub.example.org",
             layout=self.layout,
             on_change=self._changed,
@@ -297,9 +298,9 @@ def test_an_image_that_is_not_proven_is_left_alone(world: World) -> None:
     assert (world.told(), world.image_files.visited, world.static.why_not("julia")) == ({}, [], "")
 
 
-def test_an_image_without_a_notebook(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_without_a_notebook(world: World) -> None:
     """Also one that was proven before proofs said where it is."""
-    monkeypatch.setitem(globals(), "PROOF", dataclasses.replace(PROOF, notebook=""))
+    world.proof = dataclasses.replace(PROOF, notebook="")
     world.static.check()
     assert (world.told().keys(), world.static.why_not("julia")) == (ALL - {NOTEBOOK}, "")
     assert not [one for one in world.first_page() or [] if "notebook" in one]
@@ -386,10 +387,8 @@ def test_templates_without_end(world: World, monkeypatch: pytest.MonkeyPatch) ->
     "package",
     ["", "notebook", "/", "/etc", "/opt/../etc/notebook", "/opt/a\nb/notebook", "/opt/notebook/.."],
 )
-def test_wherever_an_image_says_its_notebook_is(
-    world: World, package: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(globals(), "PROOF", dataclasses.replace(PROOF, notebook=package))
+def test_wherever_an_image_says_its_notebook_is(world: World, package: str) -> None:
+    world.proof = dataclasses.replace(PROOF, notebook=package)
     world.static.check()
     assert (world.told().keys(), world.static.why_not("julia")) == (ALL - {NOTEBOOK}, "")
     assert not [one for one in world.image_files.visited if "share/jupyter" not in one]
@@ -618,10 +617,8 @@ def test_a_server_is_not_told_more_than_an_environment_takes(world: World) -> No
 
 
 @pytest.mark.parametrize("python", ["python3", "/../../x/python", "/bin/python3", "/a\nb/bin/python3"])
-def test_wherever_an_image_says_its_python_is(
-    world: World, python: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(globals(), "PROOF", dataclasses.replace(PROOF, python=python))
+def test_wherever_an_image_says_its_python_is(world: World, python: str) -> None:
+    world.proof = dataclasses.replace(PROOF, python=python)
     world.static.check()
     assert all(
         one.startswith("/") and ".." not in one and "\n" not in one for one in world.image_files.visited
